@@ -1,0 +1,58 @@
+# Everything here sets itself up first: `make demo` and `make test` work on a fresh clone.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
+SETTINGS ?=
+LOCK := --quiet --universal --upgrade --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
+
+.PHONY: help demo test check bench schema lock clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/.measures  ## measure three full-size models on this machine: minutes
+	$(BIN)/python orchestrate.py --hosts local --quick $(SETTINGS)
+
+test: $(VENV)/.develops  ## run the tests
+	$(BIN)/python -m pytest -n 2 $(SETTINGS)
+
+check: $(VENV)/.develops  ## lint, types, import rules, schema drift
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.develops  ## what is fast and what is not, as ratios
+	$(BIN)/python -m benchmarks
+
+schema: $(VENV)/.develops  ## write the JSON Schema of the records again
+	$(BIN)/python -m harness --schema > harness/record.schema.json
+
+lock: $(VENV)/.develops  ## renew the locked versions
+	$(BIN)/uv pip compile $(LOCK) pyproject.toml -o requirements/desk.txt
+	$(BIN)/uv pip compile $(LOCK) -c requirements/desk.txt requirements/harness.in -o requirements/harness.txt
+	$(BIN)/uv pip compile $(LOCK) -c requirements/harness.txt pyproject.toml --extra dev -o requirements/dev.txt
+
+
+
+clean:  ## remove what this Makefile made; reports stay
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) -V). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { \
+	  echo "$(PYTHON) cannot make a virtual environment. On Debian or Ubuntu: sudo apt install python3-venv"; exit 1; }
+	@touch $@
+
+$(VENV)/.measures: $(VENV)/.python requirements/desk.txt requirements/harness.txt requirements/torch.txt pyproject.toml
+	@echo "Installing into $(VENV): a few minutes the first time, because torch is large."
+	@$(PIP) --require-hashes -r requirements/desk.txt -r requirements/harness.txt
+	@$(PIP) -r requirements/torch.txt
+	@$(PIP) --no-deps -e .
+	@touch $@
+
+$(VENV)/.develops: $(VENV)/.measures requirements/dev.txt
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,47 @@
+"""Records as JSON lines on a pipe that nobody else can write to.
+
+Libraries print. So the original standard output is kept under a private descriptor, and descriptor
+1 is pointed at standard error: whatever else is printed, by Python or by C, lands there.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+
+from harness.records import Record, write_line
+
+
+def claim_stdout() -> int:
+    """Keep standard output for records alone; give the private descriptor."""
+    private = os.dup(1)
+    os.set_inheritable(private, False)
+    sys.stdout.flush()
+    os.dup2(2, 1)
+    return private
+
+
+class Channel:
+    """Numbers records and writes each as one whole line.
+
+    Raises BrokenPipeError from `send` when the reader has gone.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+        self._start_s = time.monotonic()
+        self._next_seq = 0
+
+    def send(self, record: Record) -> None:
+        with self._lock:
+            stamp = {"seq": self._next_seq, "elapsed_s": time.monotonic() - self._start_s}
+            self._write(write_line(record.model_copy(update=stamp)).encode())
+            self._next_seq += 1
+
+    def _write(self, line: bytes) -> None:
+        view = memoryview(line)
+        while view:
+            view = view[os.write(self._descriptor, view) :]

@@ -1,0 +1,209 @@
+"""A process of its own for each case: started, listened to, and gone when this module returns.
+
+Processes are forked from a server that has loaded the libraries and touched no device (Python's
+own `forkserver`): a case then starts in a tenth of a second instead of in ten. Where loading the
+libraries already loads the CUDA driver, processes are spawned from nothing instead, because CUDA
+does not survive a fork.
+
+The caller blocks on a pipe meanwhile: a supervisor that polled would take a core from a
+launch-bound model.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from harness import worker
+from harness.records import (
+    CaseStarted,
+    Environment,
+    Failure,
+    Measurement,
+    Reason,
+    Record,
+    Stage,
+    read_record,
+)
+from harness.worker import Job, Probe
+
+Listener: TypeAlias = Callable[[Record], None]
+
+PROBE_LIMIT_S: Final = 300.0
+_GRACE_S: Final = 10.0
+_OOM_COUNTERS: Final = (Path("/proc/vmstat"), Path("/sys/fs/cgroup/memory.events"))
+_QUIET: Final = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+    # Ask NVML instead of CUDA whether there is a GPU, so that merely asking loads no driver.
+    "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
+}
+
+
+class CaseTimeoutError(Exception):
+    """The case exceeded its time limit."""
+
+
+class ProbeError(Exception):
+    """The environment could not be read: torch cannot be loaded here."""
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What a case said so far."""
+
+    stage: Stage = "build"
+    result: Measurement | Failure | None = None
+    complaint: str = ""
+
+
+def _fork_server() -> BaseContext:
+    os.environ.update(_QUIET)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(worker.PRELOAD))
+    return context
+
+
+@dataclass(slots=True)
+class Nursery:
+    """Starts processes, all in the same way."""
+
+    context: BaseContext = field(default_factory=_fork_server)
+
+    def probe(self) -> Environment:
+        """Read the environment, and learn whether forking is safe here. Raises: ProbeError."""
+        with self._started(worker.describe) as (process, connection):
+            try:
+                if not connection.poll(PROBE_LIMIT_S):
+                    raise ProbeError(f"loading torch takes longer than {PROBE_LIMIT_S:.0f} s")
+                probe = Probe.model_validate_json(connection.recv_bytes())
+            except EOFError:
+                code = _exit_code(process)
+                raise ProbeError(
+                    "torch cannot be loaded here: the process that tried ended with exit code "
+                    f"{code}; its traceback is in the log"
+                ) from None
+        if probe.driver_loaded:
+            self.context = multiprocessing.get_context("spawn")
+        return probe.environment
+
+    def run_case(self, job: Job, listen: Listener) -> Measurement | Failure:
+        """Measure one case in a process of its own.
+
+        Args:
+            listen: called with every stage transition.
+        Returns: the result; a process that died or hung yields a Failure.
+        """
+        kills_before = _out_of_memory_kills()
+        progress = _Progress()
+        with self._started(worker.measure, job.model_dump_json()) as (process, connection):
+            try:
+                deadline_s = time.monotonic() + job.plan.protocol.case_limit_s
+                for line in _lines(connection, deadline_s):
+                    _take(line, progress, listen)
+                    if progress.result is not None:
+                        return progress.result
+            except CaseTimeoutError:
+                limit_s = job.plan.protocol.case_limit_s
+                message = f"killed after {limit_s:.0f} s, the time limit of a case"
+                return _failure(job, progress.stage, "timeout", message)
+            code = _exit_code(process)
+        return _died(job, progress, code, _out_of_memory_kills() - kills_before)
+
+    @contextmanager
+    def _started(
+        self, target: Callable[..., None], *arguments: str
+    ) -> Iterator[tuple[BaseProcess, Connection]]:
+        """A running process and the end of its pipe to read from; both gone afterwards."""
+        reader, writer = self.context.Pipe(duplex=False)
+        process = self.context.Process(target=target, args=(writer, *arguments))  # type: ignore[attr-defined]
+        try:
+            process.start()
+            writer.close()  # else the pipe would not end with the process
+            yield process, reader
+        finally:
+            _kill_group(process)
+            reader.close()
+
+
+def _lines(connection: Connection, deadline_s: float) -> Iterator[bytes]:
+    """Messages until the pipe ends. Raises: CaseTimeoutError at the deadline."""
+    while True:
+        left_s = deadline_s - time.monotonic()
+        if left_s <= 0 or not connection.poll(left_s):
+            raise CaseTimeoutError
+        try:
+            yield connection.recv_bytes()
+        except (EOFError, ConnectionResetError):
+            return
+
+
+def _take(line: bytes, progress: _Progress, listen: Listener) -> None:
+    try:
+        record = read_record(line)
+    except ValueError as error:
+        progress.complaint = f"; it sent something that is no record: {str(error).splitlines()[0]}"
+        return
+    match record:
+        case CaseStarted():
+            progress.stage = record.stage
+            listen(record)
+        case Measurement() | Failure():
+            progress.result = record
+        case _:
+            progress.complaint = f"; it sent an unexpected {record.kind}"
+
+
+def _exit_code(process: BaseProcess) -> int | None:
+    """The exit code once the pipe has ended; None for a process that closed it and lives on."""
+    process.join(_GRACE_S)
+    return process.exitcode
+
+
+def _died(job: Job, progress: _Progress, code: int | None, kills: int) -> Failure:
+    if code == -signal.SIGKILL and kills > 0:
+        message = "the kernel killed the process because the machine ran out of memory"
+        return _failure(job, progress.stage, "oom", message)
+    if code is not None and code < 0:
+        how = f"was killed by {signal.Signals(-code).name}"
+    else:
+        how = f"ended with exit code {code}"
+    message = f"the process of the case {how} without a result{progress.complaint}"
+    return _failure(job, progress.stage, "crash", message)
+
+
+def _failure(job: Job, stage: Stage, reason: Reason, message: str) -> Failure:
+    return Failure(case_id=job.case.case_id, stage=stage, reason=reason, message=message)
+
+
+def _kill_group(process: BaseProcess) -> None:
+    """Kill a process with all that it started, and wait until it is gone."""
+    if process.pid is None:
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()  # it may not lead its group yet
+    process.join()
+
+
+def _out_of_memory_kills() -> int:
+    """How often the kernel has killed for memory so far, as far as Linux tells."""
+    count = 0
+    for counters in _OOM_COUNTERS:
+        with contextlib.suppress(OSError):
+            for line in counters.read_text(encoding="ascii", errors="replace").splitlines():
+                name, _, value = line.partition(" ")
+                count += int(value) if name == "oom_kill" else 0
+    return count

@@ -1,0 +1,123 @@
+"""What a result depends on: processor, driver, versions, flags."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harness.records import Device, Environment
+
+
+def device() -> torch.device:
+    """The first visible GPU, else the CPU. CUDA_VISIBLE_DEVICES chooses."""
+    return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+
+
+def describe() -> Environment:
+    """Read the environment of this process."""
+    return Environment(
+        device=_device(),
+        torch=torch.__version__,
+        torch_cuda=torch.version.cuda,
+        torch_arch_list=tuple(torch.cuda.get_arch_list()),
+        triton=_version("triton"),
+        transformers=_version("transformers") or "",
+        numpy=_version("numpy") or "",
+        python=platform.python_version(),
+        platform=platform.platform(),
+        cpu=_cpu_name(),
+        cpu_count=_usable_cpus(),
+        torch_threads=torch.get_num_threads(),
+        memory_bytes=_memory_bytes(),
+        cxx_compiler=_cxx_compiler(),
+        float32_matmul_precision=torch.get_float32_matmul_precision(),
+        cudnn_allow_tf32=torch.backends.cudnn.allow_tf32 if torch.cuda.is_available() else None,
+        cudnn_version=_cudnn_version(),
+        in_container=Path("/.dockerenv").exists(),
+    )
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Start a new peak; a CPU keeps none."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_memory_bytes(device: torch.device) -> int | None:
+    """The most device memory that tensors held since the last reset; None on a CPU."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+
+
+def _device() -> Device:
+    if device().type == "cpu":
+        return Device(type="cpu", name=_cpu_name())
+    properties = torch.cuda.get_device_properties(0)
+    return Device(
+        type="cuda",
+        name=properties.name,
+        uuid=f"GPU-{properties.uuid}",
+        capability=f"{properties.major}.{properties.minor}",
+        memory_bytes=properties.total_memory,
+        multiprocessors=properties.multi_processor_count,
+        driver=_driver(),
+    )
+
+
+def _cudnn_version() -> int | None:
+    cudnn: Any = torch.backends.cudnn  # its functions are untyped
+    return cudnn.version() if torch.cuda.is_available() else None
+
+
+def _driver() -> str | None:
+    """The driver's version, from nvidia-smi; None where that is missing."""
+    return _first_line("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
+
+
+def _cxx_compiler() -> str | None:
+    compiler = os.environ.get("CXX") or next(filter(shutil.which, ("g++", "clang++")), None)
+    return _first_line(compiler, "--version") if compiler else None
+
+
+def _first_line(*command: str) -> str | None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return next(iter(done.stdout.splitlines()), None)
+
+
+def _cpu_name() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _usable_cpus() -> int:
+    """Those this process may run on, which in a container can be fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _memory_bytes() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,76 @@
+"""Any exception of a case -> one of the closed set of reasons, with a sentence for the page."""
+
+from __future__ import annotations
+
+import errno
+import traceback
+from typing import Final
+
+import torch
+
+from harness.compile import UnsupportedCaseError
+from harness.load_errors import LoadError, UnsupportedModelError, chain
+from harness.records import MAX_TRACEBACK_CHARACTERS, Failure, Reason, Stage
+from harness.verify import DegenerateOutputError, DisagreementError
+
+MAX_MESSAGE_CHARACTERS: Final = 1000
+# What PyTorch's CPU allocator says; it raises a plain RuntimeError.
+_CPU_OUT_OF_MEMORY: Final = ("not enough memory", "can't allocate memory", "Cannot allocate memory")
+NO_COMPILER_ADVICE: Final = (
+    "no working C++ compiler was found, and torch.compile needs one: "
+    "install it (Debian, Ubuntu: apt install g++ python3-dev) or set CXX"
+)
+
+
+class FellBackError(Exception):
+    """torch.compile returned a callable that runs no compiled code."""
+
+
+class RecompiledError(Exception):
+    """Compiled code changed while it was being timed."""
+
+
+_REASON_OF: Final[tuple[tuple[type[BaseException], Reason], ...]] = (
+    (torch.OutOfMemoryError, "oom"),
+    (MemoryError, "oom"),
+    (LoadError, "load_error"),
+    (UnsupportedModelError, "unsupported"),
+    (UnsupportedCaseError, "unsupported"),
+    (DegenerateOutputError, "degenerate_output"),
+    (DisagreementError, "disagreement"),
+    (FellBackError, "fell_back_to_eager"),
+    (RecompiledError, "recompiled"),
+)
+
+
+def failure(case_id: str, stage: Stage, error: BaseException) -> Failure:
+    """The record of an exception, with the last 4 KB of its traceback."""
+    trace = "".join(traceback.format_exception(error))
+    return Failure(
+        case_id=case_id,
+        stage=stage,
+        reason=reason_for(error, stage),
+        message=message_for(error)[:MAX_MESSAGE_CHARACTERS],
+        traceback=trace[-MAX_TRACEBACK_CHARACTERS:],
+    )
+
+
+def reason_for(error: BaseException, stage: Stage) -> Reason:
+    """Classify an exception; the causes it was raised from count as well."""
+    for link in chain(error):
+        for kind, reason in _REASON_OF:
+            if isinstance(link, kind):
+                return reason
+        if isinstance(link, OSError) and link.errno in (errno.ENOSPC, errno.EDQUOT):
+            return "out_of_disk"
+        if any(text in str(link) for text in _CPU_OUT_OF_MEMORY):
+            return "oom"
+    return "compile_error" if stage == "compile" else "error"
+
+
+def message_for(error: BaseException) -> str:
+    """The first line that says something, and advice where there is some."""
+    if any(type(link).__name__ == "InvalidCxxCompiler" for link in chain(error)):
+        return NO_COMPILER_ADVICE
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,100 @@
+"""The process of one case: what the supervisor starts, and what that process does.
+
+Imports torch only inside functions: the supervisor loads this module to name its targets.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import faulthandler
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Final
+
+from harness.records import Case, Environment, Plan, Record, Strict, write_line
+from harness.stages import Stages
+
+# Loaded once by the fork server; a case forked from it starts with all of it in place.
+PRELOAD: Final = ("harness.case",)
+PROCESS_NAME: Final = b"harness-case"
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_NAME: Final = 15
+_MAPS: Final = Path("/proc/self/maps")
+
+
+class Job(Strict):
+    """What the supervisor hands to a worker. `spawned_s` is on the system's monotonic clock;
+    compilers' caches go to `cache_folder`, which is empty."""
+
+    plan: Plan
+    case: Case
+    picture_path: str
+    cache_folder: str
+    spawned_s: float
+
+
+class Probe(Strict):
+    """What a first process found. `driver_loaded` says that the CUDA driver was in the process
+    before anybody asked for a GPU: forking such a process breaks CUDA in the child."""
+
+    environment: Environment
+    driver_loaded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pipe:
+    """Sends records to the supervisor."""
+
+    connection: Connection
+
+    def send(self, record: Record) -> None:
+        self.connection.send_bytes(write_line(record).encode())
+
+
+def measure(connection: Connection, job_json: str) -> None:
+    """Measure one case and send its stages, then its Measurement or its Failure."""
+    _settle()
+    job = Job.model_validate_json(job_json)
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path(job.cache_folder) / "inductor")
+    os.environ["TRITON_CACHE_DIR"] = str(Path(job.cache_folder) / "triton")
+    pipe = Pipe(connection)
+    stages = Stages(job.case.case_id, pipe)
+    try:
+        with stages.enter("build"):
+            from harness import case
+
+            start_up_s = time.monotonic() - job.spawned_s
+            prepared = case.build(job.plan, job.case, job.picture_path)
+        pipe.send(case.measure(prepared, stages, start_up_s))
+    except Exception as error:  # noqa: BLE001  the one place that turns whatever happened into a record
+        from harness.failures import failure
+
+        pipe.send(failure(job.case.case_id, stages.current, error))
+
+
+def describe(connection: Connection) -> None:
+    """Send a Probe of this machine."""
+    _settle()
+    driver_loaded = _MAPS.exists() and "libcuda.so" in _MAPS.read_text(errors="replace")
+    from harness import environment
+
+    probe = Probe(environment=environment.describe(), driver_loaded=driver_loaded)
+    connection.send_bytes(probe.model_dump_json().encode())
+
+
+def _settle() -> None:
+    """Lead a process group, so that compilers die with the case; on Linux die with the parent,
+    however it dies, and be recognisable in a list of processes."""
+    with contextlib.suppress(PermissionError):  # a spawned process may lead one already
+        os.setsid()
+    faulthandler.enable()
+    if sys.platform == "linux":
+        prctl = ctypes.CDLL(None).prctl
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        prctl(_PR_SET_NAME, PROCESS_NAME)

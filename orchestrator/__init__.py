@@ -1,0 +1,1 @@
+"""Runs on the desk: plans, collects, compares, renders. Never imports torch."""

@@ -1,0 +1,312 @@
+"""The command line: parses, calls one room after the other, and turns every error into a sentence
+and an exit code. Nothing else prints to standard output or exits.
+
+Imports inside functions keep `--help` fast: most of what a run needs is not needed to describe it.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, ParamSpec
+
+import typer
+
+from orchestrator import options
+from orchestrator.errors import DeskError, UsageError
+
+if TYPE_CHECKING:
+    from harness.records import Plan
+    from orchestrator.hosts import Host
+    from orchestrator.pipeline import Rendered
+    from orchestrator.progress import Style
+    from orchestrator.rundir import RunFolder
+
+P = ParamSpec("P")
+
+INTERRUPTED: Final = 130
+CRASHED: Final = 1
+WIDE: Final = 160
+# What a plan is made of; with --resume the plan is that of the run.
+PLAN_OPTIONS: Final = (
+    "hosts", "models", "modes", "batch_sizes", "precisions", "iterations", "weights", "image",
+    "quick", "backend", "size",
+)  # fmt: skip
+
+HELP: Final = "\n\n".join((
+    "Is torch.compile worth it for my vision model on my GPU, and how sure can I be?",
+    "Measures Hugging Face vision models eager against torch.compile, and writes one "
+    "self-contained HTML page with raw samples and exports beside it.",
+    "To try it in minutes, without a GPU or network: "
+    "[bold]python orchestrate.py --quick[/bold]",
+))  # fmt: skip
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def speaking(command: Callable[P, int | None]) -> Callable[P, None]:
+    """Turn what a command returns or raises into an exit code, and an error into a sentence."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            code = command(*args, **kwargs)
+        except DeskError as error:
+            complain(error.sentence, error.advice)
+            code = error.exit_code
+        except KeyboardInterrupt:
+            complain("interrupted")
+            code = INTERRUPTED
+        if code is not None:
+            raise typer.Exit(code)
+
+    return wrapped
+
+
+@app.callback(invoke_without_command=True, help=HELP)
+@speaking
+def run(
+    context: typer.Context,
+    hosts: options.Hosts = "local",
+    models: options.Models = None,
+    modes: options.Modes = "default",
+    batch_sizes: options.BatchSizes = None,
+    precisions: options.Precisions = "float32",
+    iterations: options.Iterations = None,
+    weights: options.Weights = None,
+    image: options.Image = None,
+    quick: options.Quick = False,
+    resume: options.Resume = None,
+    dry_run: options.DryRun = False,
+    output: options.Output = Path("reports"),
+    progress: options.Progress = options.ProgressStyle.AUTO,
+    as_json: options.Json = False,
+    backend: options.Backend = options.BackendName.INDUCTOR,
+    size: options.Size = options.SizeName.FULL,
+) -> int | None:
+    """Measure, collect, render: the main job."""
+    if context.invoked_subcommand is not None:
+        _refuse_options_before_a_command(context)
+        return None
+    from orchestrator import planning
+
+    if resume is not None:
+        _refuse_a_second_plan(context)
+        return _resume(resume, output, progress, as_json=as_json, dry_run=dry_run)
+    plan = planning.make(
+        planning.Choices(
+            models=models,
+            modes=modes,
+            batch_sizes=batch_sizes,
+            precisions=precisions,
+            iterations=iterations,
+            weights=weights.value if weights else None,
+            image=image,
+            backend=backend.value,
+            size=size.value,
+            quick=quick,
+        )
+    )
+    return _run(_hosts(_names(hosts)), plan, output, progress, as_json=as_json, dry_run=dry_run)
+
+
+@app.command()
+@speaking
+def report(
+    run: options.Run,
+    output: options.Output = Path("reports"),
+    as_json: options.Json = False,
+) -> int:
+    """Render a run again from its records; needs neither torch nor Docker.
+
+    RUN may also be [bold]published[/bold]: the table that Hugging Face published in 2023.
+    """
+    from orchestrator import pipeline
+    from orchestrator.comparison import PUBLISHED_RUN
+    from orchestrator.rundir import RunFolder
+
+    if run == PUBLISHED_RUN:
+        rendered = pipeline.render_published(output)
+    else:
+        rendered = pipeline.render(RunFolder.find(output, run))
+    return _conclude(rendered, as_json=as_json)
+
+
+@app.command()
+@speaking
+def models(as_json: options.Json = False) -> int:
+    """List the twelve models of the published table."""
+    from orchestrator import summary
+
+    print(summary.catalogue_json() if as_json else summary.catalogue_table(_width()))
+    return 0
+
+
+def _run(
+    hosts: Sequence[Host],
+    plan: Plan,
+    output: Path,
+    progress: options.ProgressStyle,
+    *,
+    as_json: bool,
+    dry_run: bool,
+) -> int:
+    from orchestrator import pipeline, summary
+
+    if dry_run:
+        print(summary.plan_json(plan) if as_json else summary.plan_text(plan, hosts))
+        return 0
+    pipeline.require_usable(hosts, plan)
+    folder = pipeline.new_run(output, plan, hosts, sys.argv[1:])
+    return _measure(folder, hosts, plan, progress, as_json=as_json)
+
+
+def _resume(
+    name: str, output: Path, progress: options.ProgressStyle, *, as_json: bool, dry_run: bool
+) -> int:
+    from orchestrator import pipeline, planning, summary
+    from orchestrator.rundir import RunFolder
+
+    folder = RunFolder.find(output, name)
+    hosts = _hosts(folder.meta().hosts)
+    plan = folder.plan()
+    rest = [planning.for_resume(plan, outcome) for outcome in folder.outcomes()]
+    longest = max(rest, key=lambda one: len(one.cases()))
+    if dry_run:
+        print(summary.plan_json(longest) if as_json else summary.plan_text(longest, hosts))
+        return 0
+    pipeline.require_usable(hosts, plan)
+    return _measure(folder, hosts, longest, progress, as_json=as_json)
+
+
+def _measure(
+    folder: RunFolder,
+    hosts: Sequence[Host],
+    plan: Plan,
+    progress: options.ProgressStyle,
+    *,
+    as_json: bool,
+) -> int:
+    """Measure, then render whatever there is: after Ctrl-C, too."""
+    from orchestrator import pipeline, summary
+    from orchestrator.fleet import InterruptedRunError
+    from orchestrator.progress import watching
+
+    for line in summary.forewarning(plan):
+        print(line, file=sys.stderr)
+    interrupted = False
+    with watching(_style(progress), tuple(host.name for host in hosts)) as observer:
+        try:
+            pipeline.measure(folder, hosts, observer)
+        except InterruptedRunError:
+            interrupted = True
+    code = _conclude(pipeline.render(folder), as_json=as_json, interrupted=interrupted)
+    if interrupted:
+        complain(
+            "interrupted; everything measured so far is kept and nothing goes on running",
+            f"To measure the rest:  python orchestrate.py --resume {folder.path}",
+        )
+        return INTERRUPTED
+    return code
+
+
+def _conclude(rendered: Rendered, *, as_json: bool, interrupted: bool = False) -> int:
+    """Print the summary, the page's path and, last, the answer."""
+    from orchestrator import pipeline, summary
+
+    if as_json:
+        print(summary.to_json(rendered.comparison, rendered.page))
+    else:
+        print(summary.to_text(rendered.comparison, rendered.page, _width()))
+    return 0 if interrupted else pipeline.exit_code(rendered.comparison)
+
+
+def _hosts(names: Sequence[str]) -> tuple[Host, ...]:
+    from orchestrator import inventory
+    from orchestrator.hosts.local import LocalHost
+
+    return tuple(LocalHost(name) for name in inventory.resolve(names))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _style(choice: options.ProgressStyle) -> Style:
+    from orchestrator.progress import style_for
+
+    return style_for(
+        choice.value,
+        terminal=sys.stderr.isatty(),
+        ci=bool(os.environ.get("CI")),
+        dumb=os.environ.get("TERM") == "dumb",
+    )
+
+
+def _width() -> int:
+    """Columns to write for: those of the terminal, and plenty where there is none."""
+    return os.get_terminal_size().columns if sys.stdout.isatty() else WIDE
+
+
+def _given(context: typer.Context) -> list[str]:
+    """The options that stand on the command line, by parameter name."""
+    return [
+        name
+        for name in context.params
+        if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    ]
+
+
+def _refuse_a_second_plan(context: typer.Context) -> None:
+    for name in _given(context):
+        if name in PLAN_OPTIONS:
+            raise UsageError(
+                f"--{name.replace('_', '-')} does not go with --resume, which keeps the plan of "
+                "its run",
+                "Leave it out, or start a new run without --resume.",
+            )
+
+
+def _refuse_options_before_a_command(context: typer.Context) -> None:
+    for name in _given(context):
+        raise UsageError(
+            f"--{name.replace('_', '-')} stands before the command "
+            f"{context.invoked_subcommand}, where it has no effect",
+            f"Put it behind:  python orchestrate.py {context.invoked_subcommand} …",
+        )
+
+
+def complain(sentence: str, advice: str = "") -> None:
+    """One sentence and what to do, on standard error."""
+    from orchestrator.wording import plain
+
+    print(plain(f"{sentence}\n{advice}".rstrip()), file=sys.stderr)
+
+
+def main() -> None:
+    """Run the command line; a defect of this program becomes a sentence and a file, too."""
+    try:
+        app()
+    except BrokenPipeError:  # the reader of our standard output has left, as `head` does
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+        sys.exit(CRASHED)
+    except Exception as error:  # noqa: BLE001  no traceback reaches a user; the file has it
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="orchestrate-", suffix=".log", delete=False, encoding="utf-8"
+        ) as file:
+            traceback.print_exc(file=file)
+        complain(
+            f"an unexpected error, a defect of this program: {type(error).__name__}: {error}",
+            f"Its details are in {file.name}; records measured so far are kept.",
+        )
+        sys.exit(CRASHED)

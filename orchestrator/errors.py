@@ -1,0 +1,51 @@
+"""What a user can get wrong, or run into: one sentence, one piece of advice, one exit code each.
+
+DeskError
+├── UsageError             2   an option, a name or a file that cannot be used
+│   ├── UnknownNameError       with what exists and the nearest match
+│   └── RunError               a run folder that is missing or cannot be read or written
+└── NoHostError            3   no host can measure
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class DeskError(Exception):
+    """Something to tell the user. `advice` says what to do about it."""
+
+    exit_code = 1
+
+    def __init__(self, sentence: str, advice: str = "") -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.advice = advice
+
+
+class UsageError(DeskError):
+    """The command cannot be carried out as it was given."""
+
+    exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """A name that means nothing here."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], advice: str = "") -> None:
+        names = list(known)
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        guess = f" Did you mean {near[0]}?" if near else ""
+        listed = f"There is: {', '.join(names)}." if names else "There is none."
+        super().__init__(f'unknown {kind} "{name}".{guess}', f"{listed} {advice}".strip())
+
+
+class RunError(UsageError):
+    """A run folder that cannot be found, read or written."""
+
+
+class NoHostError(DeskError):
+    """No host is able to measure."""
+
+    exit_code = 3

@@ -1,0 +1,78 @@
+"""How long a run will take, before it starts: an order of magnitude, not a promise.
+
+On a CPU it follows from the model's FLOPs and the speed of a matrix product here and now; on a GPU
+from the eager times that were published for a T4, the slowest of the three published GPUs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Final
+
+import numpy as np
+
+from harness import catalogue
+from harness.records import Case, Plan
+from orchestrator import published
+
+# Measured on a 2-core Xeon with the quick run: start-up and build, then the first compiled call.
+START_UP_S: Final = 10.0
+COMPILE_CPU_S: Final = 45.0
+COMPILE_GPU_S: Final = 60.0
+# The share of a large matrix product's speed that the twelve models reach on a CPU.
+CPU_EFFICIENCY: Final = 0.5
+# For a model outside the catalogue: that of a ViT-base.
+UNKNOWN_FLOPS: Final = 35e9
+UNKNOWN_T4_S: Final = 0.013
+_PROBE_SIZE: Final = 1024
+
+
+def seconds(plan: Plan, *, gpu: bool) -> float:
+    """Estimate the wall time of a plan on one host."""
+    call_s = _t4_call_s if gpu else _cpu_call_s(_flops_per_second())
+    compile_s = COMPILE_GPU_S if gpu else COMPILE_CPU_S
+    if plan.backend != "inductor":
+        compile_s = START_UP_S
+    return sum(START_UP_S + compile_s + _timed_s(plan, call_s(case)) for case in plan.cases())
+
+
+def _timed_s(plan: Plan, call_s: float) -> float:
+    """Both variants: warm-up within its caps, then the timed calls."""
+    protocol = plan.protocol
+    warm_up_s = max(protocol.warmup_min_calls * call_s, protocol.warmup_min_s)
+    return 2 * (protocol.iterations * call_s + min(warm_up_s, protocol.warmup_max_s))
+
+
+def _t4_call_s(case: Case) -> float:
+    known = catalogue.find(case.model)
+    if known is None:
+        return UNKNOWN_T4_S * case.batch_size
+    row = published.find("T4", known.hub_id, "default", case.batch_size)
+    if row is not None and row.eager_s is not None:
+        return row.eager_s
+    single = published.find("T4", known.hub_id, "default", 1)
+    eager_s = single.eager_s if single is not None and single.eager_s is not None else UNKNOWN_T4_S
+    return eager_s * case.batch_size
+
+
+def _cpu_call_s(flops_per_second: float) -> Callable[[Case], float]:
+    def call_s(case: Case) -> float:
+        known = catalogue.find(case.model)
+        flops = known.flops_per_image if known is not None else UNKNOWN_FLOPS
+        return flops * case.batch_size / (CPU_EFFICIENCY * flops_per_second)
+
+    return call_s
+
+
+def _flops_per_second() -> float:
+    """The best of three float32 matrix products."""
+    matrix = np.random.default_rng(0).random((_PROBE_SIZE, _PROBE_SIZE), dtype=np.float32)
+    best_s = min(_seconds_of_product(matrix) for _ in range(3))
+    return float(2 * _PROBE_SIZE**3 / best_s)
+
+
+def _seconds_of_product(matrix: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> float:
+    start_s = perf_counter()
+    matrix @ matrix
+    return perf_counter() - start_s

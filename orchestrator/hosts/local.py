@@ -1,0 +1,103 @@
+"""This machine as a host: the harness as a child process, without Docker.
+
+The child leads a session of its own, so that Ctrl-C reaches the desk alone, which then decides.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from harness.records import Plan
+from orchestrator.errors import NoHostError
+
+NAME: Final = "local"
+_ROOT: Final = Path(__file__).resolve().parent.parent.parent
+_MEASURES_WITH: Final = ("torch", "transformers", "PIL")
+_READ_BYTES: Final = 1 << 16
+_STOP_GRACE_S: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSession:
+    """A running harness process."""
+
+    process: subprocess.Popen[bytes]
+
+    def chunks(self) -> Iterator[bytes]:
+        assert self.process.stdout is not None
+        with self.process.stdout as pipe:
+            while chunk := os.read(pipe.fileno(), _READ_BYTES):
+                yield chunk
+        self.process.wait()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(_STOP_GRACE_S)
+            return
+        self.kill()
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class LocalHost:
+    """This machine: its first GPU if PyTorch sees one, else its CPU."""
+
+    name: str = NAME
+
+    def check(self, plan: Plan) -> None:
+        missing = [name for name in _MEASURES_WITH if importlib.util.find_spec(name) is None]
+        if missing:
+            raise NoHostError(
+                f"this machine cannot measure: {', '.join(missing)} not installed in "
+                f"{sys.executable}",
+                'Install the measuring side:  python -m pip install -e ".[local]"',
+            )
+        if plan.backend == "inductor" and not has_cxx_compiler():
+            raise NoHostError(
+                "this machine has no C++ compiler, and torch.compile needs one",
+                "Install one (Debian, Ubuntu: sudo apt install g++ python3-dev), or set CXX.",
+            )
+
+    def start(self, plan: Plan, log: Path) -> LocalSession:
+        with log.open("ab") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "harness", "--plan", "-"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                bufsize=0,
+                cwd=_ROOT,
+                start_new_session=True,
+            )
+        assert process.stdin is not None
+        with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
+            pipe.write(plan.model_dump_json().encode())
+        return LocalSession(process)
+
+
+def has_cxx_compiler() -> bool:
+    """Whether Inductor will find a C++ compiler, looking where it looks."""
+    return any(shutil.which(name) for name in (os.environ.get("CXX", ""), "g++", "clang++") if name)
+
+
+def has_gpu() -> bool:
+    """Whether an NVIDIA driver lists a GPU; asked without loading torch."""
+    if shutil.which("nvidia-smi") is None:
+        return False
+    done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, check=False, timeout=30)
+    return done.returncode == 0 and b"GPU" in done.stdout

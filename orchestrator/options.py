@@ -1,0 +1,161 @@
+"""The options of the command line: names, help, defaults. Enumerations are spelled out here rather
+than imported from the contract, because loading pydantic would double the time of --help; a test
+keeps the two in step."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final, TypeAlias
+
+import typer
+
+_WHAT: Final = "What to measure"
+_HOW: Final = "How"
+_OUTPUT: Final = "Output"
+_CURIOUS: Final = "For tests and the curious"
+
+
+class WeightsName(StrEnum):
+    PRETRAINED = "pretrained"
+    RANDOM = "random"
+
+
+class ProgressStyle(StrEnum):
+    AUTO = "auto"
+    LIVE = "live"
+    PLAIN = "plain"
+    NONE = "none"
+
+
+class BackendName(StrEnum):
+    INDUCTOR = "inductor"
+    AOT_EAGER = "aot_eager"
+
+
+class SizeName(StrEnum):
+    FULL = "full"
+    TINY = "tiny"
+
+
+Hosts: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="NAMES",
+        help="Where to measure. [bold]local[/bold] is this machine: its first GPU, else its CPU.",
+        rich_help_panel=_WHAT,
+    ),
+]
+Models: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        help="Short names (see the command models), Hub ids or local folders. "
+        r"\[default: the twelve published ones]",
+        rich_help_panel=_WHAT,
+    ),
+]
+Modes: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="NAMES",
+        help="Compile modes, each compared with eager: default, reduce-overhead, max-autotune, "
+        "max-autotune-no-cudagraphs.",
+        rich_help_panel=_WHAT,
+    ),
+]
+BatchSizes: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NUMBERS", help=r"Images per call. \[default: 1,4,16]", rich_help_panel=_WHAT
+    ),
+]
+Precisions: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="NAMES",
+        help="float32 (PyTorch's own defaults), ieee, tf32, float16, bfloat16.",
+        rich_help_panel=_WHAT,
+    ),
+]
+Quick: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--quick",
+        help="Light models, batch 1, 30 inferences, random weights: a few minutes on a laptop. "
+        "Options given beside it win.",
+        rich_help_panel=_WHAT,
+    ),
+]
+Iterations: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        metavar="NUMBER",
+        help=r"Timed inferences per variant. \[default: 300]",
+        rich_help_panel=_HOW,
+    ),
+]
+Weights: TypeAlias = Annotated[
+    WeightsName | None,
+    typer.Option(
+        help="pretrained: from the Hub. random: the same architecture and arithmetic, no network. "
+        r"\[default: pretrained]",
+        show_default=False,
+        rich_help_panel=_HOW,
+    ),
+]
+Image: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|URL",
+        help="The one picture that every model sees. "
+        r"\[default: COCO 000000039769, as published]",
+        rich_help_panel=_HOW,
+    ),
+]
+Resume: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RUN",
+        help="Measure only what that run lacks, with its own plan.",
+        rich_help_panel=_HOW,
+    ),
+]
+DryRun: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Show the plan, the number of cases and the time it may take; measure nothing.",
+        rich_help_panel=_HOW,
+    ),
+]
+Output: TypeAlias = Annotated[
+    Path,
+    typer.Option(metavar="FOLDER", help="Where run folders go.", rich_help_panel=_OUTPUT),
+]
+Progress: TypeAlias = Annotated[
+    ProgressStyle,
+    typer.Option(help="What to show meanwhile, on standard error.", rich_help_panel=_OUTPUT),
+]
+Json: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="Print the summary as JSON on standard output.", rich_help_panel=_OUTPUT
+    ),
+]
+Backend: TypeAlias = Annotated[
+    BackendName,
+    typer.Option(
+        help="aot_eager traces and checks, but generates no code.", rich_help_panel=_CURIOUS
+    ),
+]
+Size: TypeAlias = Annotated[
+    SizeName,
+    typer.Option(
+        help="tiny: each architecture shrunk to seconds; needs --weights random.",
+        rich_help_panel=_CURIOUS,
+    ),
+]
+Run: TypeAlias = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run folder, its name, or: published")
+]

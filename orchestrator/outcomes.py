@@ -1,0 +1,144 @@
+"""What became of every case on one host: the records of a stream, folded (pure).
+
+A stream may have been cut, replayed or resumed. Whatever happened, every planned case ends up as
+exactly one of: measured, failed, or missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from harness.records import (
+    CaseStarted,
+    Environment,
+    Failure,
+    Finished,
+    Heartbeat,
+    Measurement,
+    Record,
+    Stage,
+    Started,
+)
+
+Ending: TypeAlias = Literal["finished", "interrupted", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class HostOutcome:
+    """Everything that one host delivered, over all attempts.
+
+    `remarks` are sentences about the stream itself, such as a line that could not be read.
+    """
+
+    host: str
+    ending: Ending
+    environments: tuple[Environment, ...] = ()
+    harness_revision: str | None = None
+    picture: str | None = None
+    measurements: dict[str, Measurement] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
+    host_failures: tuple[Failure, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def environment(self) -> Environment | None:
+        """The latest one; a resumed run may have several."""
+        return self.environments[-1] if self.environments else None
+
+
+@dataclass(slots=True)
+class _Fold:
+    environments: list[Environment] = field(default_factory=list)
+    harness_revision: str | None = None
+    picture: str | None = None
+    measurements: dict[str, Measurement] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
+    host_failures: list[Failure] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    open_case: tuple[str, Stage] | None = None
+    ending: Ending = "lost"
+
+    def take(self, record: Record) -> None:
+        match record:
+            case Started():
+                self._take_started(record)
+            case CaseStarted():
+                self.open_case = (record.case_id, record.stage)
+            case Measurement():
+                self.measurements[record.case_id] = record
+                self.failures.pop(record.case_id, None)
+                self.open_case = None
+            case Failure():
+                self._take_failure(record)
+            case Finished():
+                self.ending = "finished"
+            case Heartbeat():
+                pass
+
+    def _take_started(self, record: Started) -> None:
+        if record.environment not in self.environments:
+            self.environments.append(record.environment)
+        self.harness_revision = record.harness_revision
+        self.picture = record.picture
+        self.ending = "lost"
+
+    def _take_failure(self, record: Failure) -> None:
+        if record.case_id is None:
+            self.host_failures.append(record)
+        elif record.case_id not in self.measurements:
+            self.failures[record.case_id] = record
+        self.open_case = None
+
+    def close_attempt(self, *, interrupted: bool) -> None:
+        """A case still open when the stream ended crashed, unless the user stopped it."""
+        if self.ending != "finished" and interrupted:
+            self.ending = "interrupted"
+        if self.open_case is not None and not interrupted:
+            case_id, stage = self.open_case
+            self._take_failure(
+                Failure(
+                    case_id=case_id,
+                    stage=stage,
+                    reason="crash",
+                    message="the stream of records ended in the middle of this case",
+                )
+            )
+        self.open_case = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One stream of records, as far as it could be read."""
+
+    records: tuple[Record, ...]
+    interrupted: bool = False
+    remarks: tuple[str, ...] = ()
+
+
+def fold(host: str, attempts: Iterable[Attempt]) -> HostOutcome:
+    """Fold all attempts of one host, oldest first; a later result replaces an earlier failure."""
+    state = _Fold()
+    for attempt in attempts:
+        next_seq = 0
+        for record in attempt.records:
+            if record.seq < next_seq:  # replayed after a reconnect: already taken
+                continue
+            if record.seq > next_seq:
+                state.remarks.append(f"records {next_seq} to {record.seq - 1} are missing")
+            next_seq = record.seq + 1
+            state.take(record)
+        state.close_attempt(interrupted=attempt.interrupted)
+        state.remarks.extend(attempt.remarks)
+    return HostOutcome(
+        host=host,
+        ending=state.ending,
+        environments=tuple(state.environments),
+        harness_revision=state.harness_revision,
+        picture=state.picture,
+        measurements=state.measurements,
+        failures=state.failures,
+        host_failures=tuple(state.host_failures),
+        remarks=tuple(state.remarks),
+    )

@@ -1,0 +1,93 @@
+"""Chunks of bytes -> records (pure).
+
+Chunks may end anywhere; a record is one line. What is no record is reported and skipped: one bad
+line must not cost the good ones after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from harness.records import NewerSchemaError, Record, read_record
+
+# A case of 10,000 iterations takes about 1 MB. Beyond this a line is not a record but an attack.
+MAX_LINE_BYTES: Final = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A record and the bytes it came as, line break included."""
+
+    record: Record
+    line: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A line that is no record, and why."""
+
+    number: int
+    why: str
+
+
+@dataclass(slots=True)
+class Reader:
+    """Takes chunks, gives records; keeps an unfinished line until the rest of it comes."""
+
+    _pending: bytearray = field(default_factory=bytearray)
+    _number: int = 0
+    _discarding: bool = False
+
+    def feed(self, chunk: bytes) -> Iterator[Read | Unreadable]:
+        """Give what has become complete with this chunk.
+
+        Raises: NewerSchemaError: the stream comes from a newer version.
+        """
+        start = 0
+        while (end := chunk.find(b"\n", start)) >= 0:
+            self._keep(chunk[start : end + 1])
+            start = end + 1
+            yield from self._complete()
+        self._keep(chunk[start:])
+
+    def end(self) -> Iterator[Read | Unreadable]:
+        """Give what the stream ended on: nothing, or a line that was cut."""
+        if self._pending or self._discarding:
+            self._number += 1
+            yield Unreadable(self._number, "the line is cut: the stream ended inside it")
+        self._pending.clear()
+        self._discarding = False
+
+    def _keep(self, part: bytes) -> None:
+        if self._discarding:
+            return
+        self._pending += part
+        if len(self._pending) > MAX_LINE_BYTES:
+            self._pending.clear()
+            self._discarding = True
+
+    def _complete(self) -> Iterator[Read | Unreadable]:
+        line = bytes(self._pending)
+        self._pending.clear()
+        self._number += 1
+        if self._discarding:
+            self._discarding = False
+            yield Unreadable(self._number, f"the line is longer than {MAX_LINE_BYTES >> 20} MiB")
+        elif line.strip():
+            yield self._read(line)
+
+    def _read(self, line: bytes) -> Read | Unreadable:
+        try:
+            return Read(read_record(line), line)
+        except NewerSchemaError:
+            raise
+        except ValueError as error:
+            return Unreadable(self._number, _first_complaint(error))
+
+
+def _first_complaint(error: ValueError) -> str:
+    """The first two lines of pydantic's account: where, and what is wrong there."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return ": ".join(lines[1:3] if len(lines) > 2 else lines[:1])[:300]

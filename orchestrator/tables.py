@@ -1,0 +1,230 @@
+"""A comparison -> the page's two big tables: all results, and the environments (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from harness.records import Environment
+from orchestrator import wording
+from orchestrator.answer import host_name
+from orchestrator.charts import published_means
+from orchestrator.comparison import Comparison, HostSummary, Row
+from orchestrator.statistics import Estimate, Summary
+from orchestrator.wording import NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the results; `key` names the exported column that it sorts by."""
+
+    title: str
+    key: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of the results: the value, and below it its interval."""
+
+    text: str
+    small: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultLine:
+    """A line of the results; `fields` has one entry per column after the verdict."""
+
+    index: int
+    row: Row
+    host: str
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentLine:
+    """One fact about all hosts; `differs` where they do not agree."""
+
+    name: str
+    values: tuple[str, ...]
+    differs: bool
+
+
+CASE_COLUMNS: Final = (
+    Column("Model", "label"),
+    Column("Host", "host"),
+    Column("Mode", "mode"),
+    Column("Precision", "precision"),
+    Column("Batch", "batch_size"),
+    Column("Verdict", "verdict"),
+)
+VALUE_COLUMNS: Final = (
+    Column("Speed-up", "speed_up", "eager ÷ compiled"),
+    Column("Time saved", "time_saved", "share of eager time"),
+    Column("Eager mean", "eager_mean_s", "per call"),
+    Column("Compiled mean", "compiled_mean_s", "per call"),
+    Column("Median", "compiled_median_s", "eager → compiled"),
+    Column("p5 to p95, eager", "eager_p95_s"),
+    Column("p5 to p95, compiled", "compiled_p95_s"),
+    Column("Compile time", "compile_s", "first call, empty caches"),
+    Column("Break-even", "break_even_inferences", "inferences"),
+    Column("Images per second", "compiled_images_per_s", "eager → compiled"),
+    Column("Peak memory", "compiled_peak_memory_bytes", "eager → compiled"),
+    Column("Published in 2023", "published_compiled_s", "eager → compiled"),
+    Column("Agreement error", "relative_error", "relative; tolerance below"),
+    Column("Graphs", "graphs", "graph breaks below"),
+)
+
+
+def result_lines(comparison: Comparison) -> tuple[ResultLine, ...]:
+    """One line per case and host, in the order of the run."""
+    names = {host.host: host_name(host, comparison.hosts) for host in comparison.hosts}
+    return tuple(
+        ResultLine(index, row, names.get(row.host, row.host), _fields(row))
+        for index, row in enumerate(comparison.rows)
+    )
+
+
+def environment_lines(hosts: Sequence[HostSummary]) -> tuple[EnvironmentLine, ...]:
+    """Facts about the hosts, those that differ first; a host that never started has none."""
+    lines = [
+        _environment_line(name, [_value(host, read) for host in hosts])
+        for name, read in _ENVIRONMENT.items()
+    ]
+    lines.append(
+        _environment_line("Harness revision", [h.harness_revision or NOTHING for h in hosts])
+    )
+    lines.append(_environment_line("Picture", [h.picture or NOTHING for h in hosts]))
+    known = [line for line in lines if set(line.values) != {NOTHING}]
+    return tuple(sorted(known, key=lambda line: not line.differs))
+
+
+def _fields(row: Row) -> tuple[Field, ...]:
+    if row.eager is None or row.compiled is None or row.speed_up is None or row.time_saved is None:
+        # A case without times may still have published ones.
+        return tuple(
+            Field(_published(row) if column.key == "published_compiled_s" else "")
+            for column in VALUE_COLUMNS
+        )
+    return (
+        _estimate(row.speed_up, wording.speed_up),
+        _estimate(row.time_saved, wording.percent),
+        _estimate(row.eager.mean, wording.milliseconds),
+        _estimate(row.compiled.mean, wording.milliseconds),
+        *_spread(row, row.eager, row.compiled),
+        Field(NOTHING if row.compile_s is None else wording.seconds(row.compile_s)),
+        Field(_break_even(row)),
+        Field(_throughput(row)),
+        *_evidence(row),
+    )
+
+
+def _estimate(estimate: Estimate, write: Callable[[float], str]) -> Field:
+    return Field(write(estimate.value), wording.interval(estimate, write))
+
+
+def _spread(row: Row, eager: Summary, compiled: Summary) -> tuple[Field, ...]:
+    if row.mean_only:
+        return (Field(NOTHING),) * 3
+    return (
+        Field(_change(eager.median_s * 1000, compiled.median_s * 1000, "ms")),
+        Field(f"{wording.significant(eager.p5_s * 1000)} to {wording.milliseconds(eager.p95_s)}"),
+        Field(
+            f"{wording.significant(compiled.p5_s * 1000)} to {wording.milliseconds(compiled.p95_s)}"
+        ),
+    )
+
+
+def _break_even(row: Row) -> str:
+    """Only where the verdict supports it: elsewhere the gain may be noise."""
+    if row.verdict == "slower":
+        return "never"
+    return wording.break_even(row.break_even) if row.verdict == "faster" else NOTHING
+
+
+def _throughput(row: Row) -> str:
+    assert row.throughput is not None
+    return _change(*row.throughput, "/s")
+
+
+def _evidence(row: Row) -> tuple[Field, ...]:
+    """Peak memory, published figure, agreement error, graphs."""
+    found = row.measurement
+    published = Field(_published(row))
+    if found is None:
+        return Field(NOTHING), published, Field(NOTHING), Field(NOTHING)
+    before, after = found.eager_peak_memory_bytes, found.compiled_peak_memory_bytes
+    memory = NOTHING
+    if before is not None and after is not None:
+        memory = f"{wording.data_size(before)} → {wording.data_size(after)}"
+    agreement, evidence = found.agreement, found.compile_evidence
+    breaks = wording.many(evidence.graph_breaks, "break") if evidence.graph_breaks else "no break"
+    return (
+        Field(memory),
+        published,
+        Field(f"{agreement.relative_error:.1e}", f"≤ {agreement.tolerance:.0e}"),
+        Field(wording.count(evidence.graphs), breaks),
+    )
+
+
+def _published(row: Row) -> str:
+    found = row.published
+    means = published_means(row)
+    if found is None:
+        return NOTHING
+    if means is None:
+        return "OOM"
+    return _change(means[0] * 1000, means[1] * 1000, f"ms, torch {found.torch}")
+
+
+def _change(before: float, after: float, unit: str) -> str:
+    return f"{wording.significant(before)} → {wording.significant(after)} {unit}"
+
+
+def _environment_line(name: str, values: Sequence[str]) -> EnvironmentLine:
+    known = [value for value in values if value != NOTHING]
+    return EnvironmentLine(name, tuple(values), len(set(known)) > 1)
+
+
+def _value(host: HostSummary, read: Callable[[Environment], object]) -> str:
+    value = None if host.environment is None else read(host.environment)
+    match value:
+        case None | "" | ():
+            return NOTHING
+        case bool():
+            return "yes" if value else "no"
+        case tuple():
+            return " ".join(map(str, value))
+        case _:
+            return str(value)
+
+
+def _memory(size_bytes: int | None) -> str | None:
+    return None if size_bytes is None else wording.data_size(size_bytes)
+
+
+_ENVIRONMENT: Final[dict[str, Callable[[Environment], object]]] = {
+    "GPU or CPU": lambda e: e.device.name,
+    "PyTorch": lambda e: e.torch,
+    "CUDA of PyTorch": lambda e: e.torch_cuda,
+    "Triton": lambda e: e.triton,
+    "Driver": lambda e: e.device.driver,
+    "cuDNN": lambda e: e.cudnn_version,
+    "Compute capability": lambda e: e.device.capability,
+    "Multiprocessors": lambda e: e.device.multiprocessors,
+    "GPU memory": lambda e: _memory(e.device.memory_bytes),
+    "Transformers": lambda e: e.transformers,
+    "NumPy": lambda e: e.numpy,
+    "Python": lambda e: e.python,
+    "Platform": lambda e: e.platform,
+    "CPU": lambda e: e.cpu,
+    "CPU cores": lambda e: e.cpu_count,
+    "Memory": lambda e: _memory(e.memory_bytes),
+    "PyTorch threads": lambda e: e.torch_threads,
+    "C++ compiler": lambda e: e.cxx_compiler,
+    "float32 matrix products": lambda e: e.float32_matmul_precision,
+    "TF32 in cuDNN": lambda e: e.cudnn_allow_tf32,
+    "In a container": lambda e: e.in_container,
+    "Architectures in PyTorch": lambda e: e.torch_arch_list,
+}

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness import records
+from harness.records import Block, Case, Heartbeat, Measurement, NewerSchemaError, Picture, Plan
+from tests import factories
+
+CASE = Case(model="vit-base", mode="default", precision="float32", batch_size=16)
+SCHEMA = Path(records.__file__).with_name("record.schema.json")
+
+
+def a_measurement() -> Measurement:
+    return factories.measurement(CASE, eager_s=0.02, compiled_s=0.01)
+
+
+def test_the_case_id_joins_what_was_measured() -> None:
+    assert CASE.case_id == "vit-base/default/float32/b16"
+
+
+def test_a_record_survives_the_way_over_the_wire() -> None:
+    measurement = a_measurement()
+    line = records.write_line(measurement)
+    assert line.count("\n") == 1
+    assert records.read_record(line) == measurement
+
+
+def test_a_plan_survives_the_way_over_the_wire() -> None:
+    plan = Plan(models=("vit-base",), picture=Picture(url="http://example.org/cat.jpg"))
+    assert records.read_plan(plan.model_dump_json()) == plan
+
+
+def test_a_plan_whose_content_was_changed_no_longer_matches_its_id() -> None:
+    plan = Plan(models=("vit-base",), picture=Picture(url=""))
+    changed = plan.model_dump_json().replace("vit-base", "resnet-50")
+    with pytest.raises(ValueError, match="does not match the content"):
+        records.read_plan(changed)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.0, -0.001, "0.1", None, True])
+def test_a_sample_that_is_no_positive_number_cannot_be_written(value: object) -> None:
+    with pytest.raises(ValueError, match="samples_s"):
+        Block(variant="eager", samples_s=(0.1, value))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-1.0", '"0.1"', "null", "0"])
+def test_a_sample_that_is_no_positive_number_cannot_be_read(text: str) -> None:
+    first = str(a_measurement().blocks[0].samples_s[0])
+    line = records.write_line(a_measurement()).replace(first, text, 1)
+    with pytest.raises(ValueError, match="samples_s"):
+        records.read_record(line)
+
+
+def test_a_field_that_the_contract_does_not_know_is_refused() -> None:
+    line = json.dumps(json.loads(records.write_line(a_measurement())) | {"speed_up": 99})
+    with pytest.raises(ValueError, match="speed_up"):
+        records.read_record(line)
+
+
+def test_a_measurement_needs_blocks_of_both_variants() -> None:
+    content = json.loads(records.write_line(a_measurement()))
+    content["blocks"] = [block for block in content["blocks"] if block["variant"] == "eager"]
+    with pytest.raises(ValueError, match="both variants"):
+        records.read_record(json.dumps(content))
+
+
+def test_device_times_must_match_the_samples() -> None:
+    with pytest.raises(ValueError, match="differ in length"):
+        Block(variant="eager", samples_s=(0.1, 0.1), device_s=(0.1,))
+
+
+def test_a_newer_plan_is_refused_with_a_sentence() -> None:
+    with pytest.raises(NewerSchemaError, match="update this checkout"):
+        records.read_plan('{"kind": "plan", "schema_version": 2, "anything": {}}')
+
+
+def test_records_cannot_be_changed() -> None:
+    beat = Heartbeat(case_id=None, stage=None)
+    with pytest.raises(ValueError, match="frozen"):
+        beat.seq = 3
+
+
+def test_the_schema_that_is_checked_in_is_the_one_the_code_gives() -> None:
+    assert json.loads(SCHEMA.read_text()) == records.json_schema(), "run: make schema"
+
+
+def test_a_default_measurement_is_small_enough_to_keep_every_sample() -> None:
+    assert len(records.write_line(a_measurement())) < 20_000

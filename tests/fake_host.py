@@ -1,0 +1,62 @@
+"""A host that replays a stream of bytes instead of measuring."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.records import Plan, Record, write_line
+from orchestrator.errors import NoHostError
+
+
+def lines(*records: Record) -> bytes:
+    """The stream that a harness would have sent, numbered from 0."""
+    numbered = (record.model_copy(update={"seq": seq}) for seq, record in enumerate(records))
+    return "".join(map(write_line, numbered)).encode()
+
+
+@dataclass
+class FakeSession:
+    """Gives the stream in chunks; with `endless` it then waits until it is stopped."""
+
+    stream: bytes
+    chunk_bytes: int
+    endless: bool
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def chunks(self) -> Iterator[bytes]:
+        for start in range(0, len(self.stream), self.chunk_bytes):
+            yield self.stream[start : start + self.chunk_bytes]
+        if self.endless:
+            self.stopped.wait(timeout=30)
+
+    def stop(self) -> None:
+        self.stopped.set()
+
+    def kill(self) -> None:
+        self.stopped.set()
+
+
+@dataclass(eq=False)
+class FakeHost:
+    """Replays `stream` whatever the plan; remembers the plans it was given."""
+
+    name: str
+    stream: bytes
+    chunk_bytes: int = 1 << 16
+    endless: bool = False
+    refuses: str = ""
+    plans: list[Plan] = field(default_factory=list)
+    sessions: list[FakeSession] = field(default_factory=list)
+
+    def check(self, plan: Plan) -> None:
+        if self.refuses:
+            raise NoHostError(self.refuses)
+
+    def start(self, plan: Plan, log: Path) -> FakeSession:
+        log.write_text("")
+        self.plans.append(plan)
+        self.sessions.append(FakeSession(self.stream, self.chunk_bytes, self.endless))
+        return self.sessions[-1]

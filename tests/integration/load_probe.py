@@ -1,0 +1,44 @@
+"""Loads models in a process of its own, since the Hub's address is read once, at import.
+
+Reads one model a line from standard input; answers with a line of JSON: the facts of what was
+built, or the kind of the error and its message.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import torch
+
+from harness import models, picture
+from harness.records import Case
+
+SHOWN = picture.generated().image
+
+
+def answer(model: str) -> str:
+    case = Case(model=model, mode="default", precision="float32", batch_size=2)
+    try:
+        built = models.build(
+            case,
+            weights="pretrained",
+            size="full",
+            seed=0,
+            picture=SHOWN,
+            device=torch.device("cpu"),
+        )
+        with torch.no_grad():
+            built.module(**built.inputs)
+    except Exception as error:  # noqa: BLE001  whatever came is what a test asks about
+        return json.dumps({"error": type(error).__name__, "message": str(error)})
+    return built.facts.model_dump_json()
+
+
+if __name__ == "__main__":
+    # The Hub's client pauses for half a minute before it gives up; pauses are not what is tested.
+    time.sleep = lambda _: None
+    for line in sys.stdin:
+        sys.stdout.write(answer(line.rstrip("\n")) + "\n")
+        sys.stdout.flush()

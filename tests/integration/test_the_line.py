@@ -1,0 +1,235 @@
+"""From streams of bytes to a page on disk, with hosts that replay what a harness would send."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.records import CaseStarted, Finished, Plan, Record, write_line
+from orchestrator import pipeline
+from orchestrator.errors import NoHostError, RunError, UnknownNameError
+from orchestrator.fleet import InterruptedRunError
+from orchestrator.progress import NoProgress
+from orchestrator.rundir import RunFolder
+from tests import factories
+from tests.fake_host import FakeHost, lines
+
+RESNET = factories.case("resnet-50")
+VIT = factories.case("vit-base")
+PLAN = factories.plan([RESNET, VIT])
+NOW = datetime.datetime(2026, 11, 24, 4, 15, tzinfo=datetime.UTC)
+STARTED = factories.started([RESNET, VIT])
+DONE = Finished(plan_id=PLAN.plan_id, measured=2, failed=0)
+FASTER = factories.measurement(RESNET, eager_s=0.010, compiled_s=0.005, noise=0.01)
+SLOWER = factories.measurement(VIT, eager_s=0.010, compiled_s=0.020, noise=0.01)
+WHOLE = lines(STARTED, FASTER, SLOWER, DONE)
+
+
+def new_folder(output: Path, *hosts: str, plan: Plan = PLAN) -> RunFolder:
+    return RunFolder.create(output, plan, hosts or ("local",), "python orchestrate.py", NOW)
+
+
+def measured(output: Path, *hosts: FakeHost) -> RunFolder:
+    folder = new_folder(output, *(host.name for host in hosts))
+    pipeline.measure(folder, hosts, NoProgress())
+    return folder
+
+
+def verdicts(folder: RunFolder) -> list[str]:
+    return [row.verdict for row in pipeline.render(folder).comparison.rows]
+
+
+@pytest.mark.parametrize("chunk_bytes", [1000, 16 * 1024, 1 << 20])
+def test_a_stream_becomes_a_page_and_its_exports(tmp_path: Path, chunk_bytes: int) -> None:
+    folder = measured(tmp_path, FakeHost("local", WHOLE, chunk_bytes))
+    assert verdicts(folder) == ["faster", "slower"]
+    assert (folder.path / "records" / "local.1.jsonl").read_bytes() == WHOLE
+    names = {path.name for path in folder.path.iterdir() if path.is_file()}
+    assert names == {
+        "run.json", "plan.json", "report.html", "results.csv", "results.json", "results.md",
+    }  # fmt: skip
+
+
+def test_every_host_keeps_its_own_results(tmp_path: Path) -> None:
+    other = lines(STARTED, SLOWER.model_copy(update={"case": RESNET}), DONE)
+    folder = measured(tmp_path, FakeHost("a100", WHOLE), FakeHost("t4", other))
+    rows = pipeline.render(folder).comparison.rows
+    assert [(row.host, row.case.model, row.verdict) for row in rows] == [
+        ("a100", "resnet-50", "faster"),
+        ("a100", "vit-base", "slower"),
+        ("t4", "resnet-50", "slower"),
+        ("t4", "vit-base", "missing"),
+    ]
+
+
+def test_a_cut_stream_keeps_what_came_before_the_cut(tmp_path: Path) -> None:
+    opened = CaseStarted(case_id=VIT.case_id, stage="compile")
+    folder = measured(tmp_path, FakeHost("local", lines(STARTED, FASTER, opened)))
+    rows = pipeline.render(folder).comparison.rows
+    assert [row.verdict for row in rows] == ["faster", "failed"]
+    assert rows[1].problem is not None
+    assert rows[1].problem.reason == "crash"
+
+
+def test_a_record_file_cut_at_any_byte_of_its_last_record_reads_cleanly(tmp_path: Path) -> None:
+    folder = measured(tmp_path, FakeHost("local", WHOLE))
+    path = folder.path / "records" / "local.1.jsonl"
+    start = len(lines(STARTED, FASTER))
+    for cut in range(start, len(WHOLE), 211):
+        path.write_bytes(WHOLE[:cut])
+        (outcome,) = folder.outcomes()
+        assert RESNET.case_id in outcome.measurements
+
+
+def test_a_garbage_line_is_remarked_and_costs_no_other(tmp_path: Path) -> None:
+    first, rest = WHOLE.split(b"\n", 1)
+    folder = measured(tmp_path, FakeHost("local", WHOLE))
+    path = folder.path / "records" / "local.1.jsonl"
+    path.write_bytes(first + b"\nwhat is this?\n" + rest)
+    assert verdicts(folder) == ["faster", "slower"]
+    (outcome,) = folder.outcomes()
+    assert "local.1.jsonl, line 2 skipped" in outcome.remarks[0]
+    assert "line 2 skipped" in (folder.path / "report.html").read_text()
+
+
+def test_a_sample_that_is_not_a_number_is_refused_and_remarked(tmp_path: Path) -> None:
+    folder = measured(tmp_path, FakeHost("local", WHOLE))
+    path = folder.path / "records" / "local.1.jsonl"
+    sample = str(FASTER.blocks[0].samples_s[0]).encode()
+    path.write_bytes(WHOLE.replace(sample, b"NaN", 1))
+    rows = pipeline.render(folder).comparison.rows
+    assert [row.verdict for row in rows] == ["missing", "slower"]
+
+
+def test_records_of_a_newer_version_are_refused_with_a_sentence(tmp_path: Path) -> None:
+    folder = measured(tmp_path, FakeHost("local", WHOLE))
+    path = folder.path / "records" / "local.1.jsonl"
+    path.write_bytes(WHOLE.replace(b'"schema_version":1', b'"schema_version":7'))
+    with pytest.raises(RunError, match="made by a newer version"):
+        pipeline.render(folder)
+
+
+def test_resuming_asks_only_for_what_is_lacking(tmp_path: Path) -> None:
+    folder = measured(tmp_path, FakeHost("local", lines(STARTED, FASTER)))
+    rest = FakeHost("local", lines(STARTED, SLOWER, DONE))
+    pipeline.measure(folder, [rest], NoProgress())
+    assert [case.case_id for case in rest.plans[0].cases()] == [VIT.case_id]
+    assert rest.plans[0].plan_id == PLAN.plan_id
+    assert verdicts(folder) == ["faster", "slower"]
+
+
+def test_resuming_tries_a_crash_again_but_not_a_lack_of_memory(tmp_path: Path) -> None:
+    stream = lines(STARTED, factories.failure(RESNET, "oom"), factories.failure(VIT, "crash"), DONE)
+    folder = measured(tmp_path, FakeHost("local", stream))
+    again = FakeHost("local", lines(STARTED, SLOWER, DONE))
+    pipeline.measure(folder, [again], NoProgress())
+    assert [case.case_id for case in again.plans[0].cases()] == [VIT.case_id]
+
+
+def test_resuming_a_complete_run_starts_nothing(tmp_path: Path) -> None:
+    folder = measured(tmp_path, FakeHost("local", WHOLE))
+    idle = FakeHost("local", WHOLE)
+    pipeline.measure(folder, [idle], NoProgress())
+    assert idle.plans == []
+
+
+class Impatient(NoProgress):
+    """Presses Ctrl-C once the first result is there."""
+
+    def saw(self, host: str, record: Record) -> None:
+        if record.kind == "measurement":
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_stops_the_host_and_keeps_what_was_measured(tmp_path: Path) -> None:
+    opened = CaseStarted(case_id=VIT.case_id, stage="compile")
+    host = FakeHost("local", lines(STARTED, FASTER, opened), endless=True)
+    folder = new_folder(tmp_path)
+    with pytest.raises(InterruptedRunError):
+        pipeline.measure(folder, [host], Impatient())
+    assert host.sessions[0].stopped.is_set()
+    rows = pipeline.render(folder).comparison.rows
+    assert [row.verdict for row in rows] == ["faster", "missing"]
+
+
+def test_running_out_of_memory_is_a_result_and_a_crash_is_not(tmp_path: Path) -> None:
+    def code(reason: str) -> int:
+        stream = lines(STARTED, FASTER, factories.failure(VIT, reason), DONE)  # type: ignore[arg-type]
+        rendered = pipeline.render(measured(tmp_path, FakeHost("local", stream)))
+        return pipeline.exit_code(rendered.comparison)
+
+    assert code("oom") == 0
+    assert code("crash") == 1
+    assert code("fell_back_to_eager") == 1
+
+
+def test_a_run_in_which_no_host_started_says_why(tmp_path: Path) -> None:
+    stream = lines(factories.failure(None, "load_error", "torch cannot be loaded here: no libc"))
+    rendered = pipeline.render(measured(tmp_path, FakeHost("local", stream)))
+    with pytest.raises(NoHostError, match="torch cannot be loaded here"):
+        pipeline.exit_code(rendered.comparison)
+    assert rendered.page.exists()
+
+
+def test_two_runs_in_the_same_minute_get_two_folders(tmp_path: Path) -> None:
+    assert new_folder(tmp_path).path != new_folder(tmp_path).path
+
+
+def test_an_output_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="cannot make the folder"):
+        new_folder(tmp_path / "file" / "reports")
+
+
+def test_a_missing_run_lists_what_there_is(tmp_path: Path) -> None:
+    folder = new_folder(tmp_path)
+    with pytest.raises(UnknownNameError) as caught:
+        RunFolder.find(tmp_path, folder.path.name[:-1])
+    assert folder.path.name in caught.value.sentence
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"has no run\.json"):
+        RunFolder.find(tmp_path, str(tmp_path))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"run_id": 1}', "\x00"])
+def test_a_damaged_run_json_is_refused_with_a_sentence(tmp_path: Path, text: str) -> None:
+    folder = new_folder(tmp_path)
+    (folder.path / "run.json").write_text(text)
+    with pytest.raises(RunError, match="cannot read"):
+        folder.meta()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"kind": "plan"}', '{"schema_version": 9}'])
+def test_a_damaged_plan_is_refused_with_a_sentence(tmp_path: Path, text: str) -> None:
+    folder = new_folder(tmp_path)
+    (folder.path / "plan.json").write_text(text)
+    with pytest.raises(RunError, match="cannot read"):
+        folder.plan()
+
+
+def test_the_published_table_renders_all_its_rows(tmp_path: Path) -> None:
+    rendered = pipeline.render_published(tmp_path)
+    assert len(rendered.comparison.rows) == 136
+    failed = [row for row in rendered.comparison.rows if row.verdict == "failed"]
+    assert len(failed) == 4
+    assert {row.verdict for row in rendered.comparison.rows} == {"published", "failed"}
+    content = json.loads((tmp_path / "published" / "results.json").read_text())
+    assert content
+
+
+def test_a_published_figure_stands_beside_a_result_of_the_same_gpu(tmp_path: Path) -> None:
+    rows = pipeline.render(measured(tmp_path, FakeHost("local", WHOLE))).comparison.rows
+    published = rows[1].published
+    assert published is not None
+    assert (published.gpu, published.torch, published.eager_s) == ("A100", "2.0.1", 0.009325)
+
+
+def test_reading_written_records_gives_the_same_bytes(tmp_path: Path) -> None:
+    folder = measured(tmp_path, FakeHost("local", WHOLE))
+    (outcome,) = folder.outcomes()
+    assert write_line(outcome.measurements[RESNET.case_id]).encode() in WHOLE

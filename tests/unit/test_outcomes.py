@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from harness.records import (
+    Case,
+    CaseStarted,
+    Failure,
+    Finished,
+    Heartbeat,
+    Measurement,
+    Record,
+)
+from orchestrator.outcomes import Attempt, HostOutcome, fold
+from tests import factories
+
+RESNET = factories.case("resnet-50")
+VIT = factories.case("vit-base")
+STARTED = factories.started([RESNET, VIT])
+FINISHED = Finished(plan_id="x", measured=1, failed=0)
+
+
+def opened(case: Case) -> CaseStarted:
+    return CaseStarted(case_id=case.case_id, stage="build")
+
+
+def attempt(*records: Record, interrupted: bool = False) -> Attempt:
+    numbered = [record.model_copy(update={"seq": seq}) for seq, record in enumerate(records)]
+    return Attempt(tuple(numbered), interrupted)
+
+
+def collect(*attempts: Attempt) -> HostOutcome:
+    return fold("local", attempts)
+
+
+def test_a_finished_stream_gives_every_result() -> None:
+    outcome = collect(
+        attempt(STARTED, opened(RESNET), factories.measurement(RESNET), opened(VIT),
+                factories.failure(VIT, "oom"), FINISHED)
+    )  # fmt: skip
+    assert outcome.ending == "finished"
+    assert list(outcome.measurements) == [RESNET.case_id]
+    assert outcome.failures[VIT.case_id].reason == "oom"
+    assert outcome.environment == factories.environment()
+
+
+def test_a_stream_cut_mid_case_is_a_crash_of_that_case() -> None:
+    outcome = collect(attempt(STARTED, opened(RESNET)))
+    assert outcome.ending == "lost"
+    crash = outcome.failures[RESNET.case_id]
+    assert (crash.reason, crash.stage) == ("crash", "build")
+
+
+def test_a_case_that_the_user_interrupted_has_not_failed() -> None:
+    outcome = collect(attempt(STARTED, opened(RESNET), interrupted=True))
+    assert outcome.ending == "interrupted"
+    assert not outcome.failures
+
+
+def test_a_resumed_run_replaces_an_earlier_failure() -> None:
+    outcome = collect(
+        attempt(STARTED, factories.failure(RESNET, "crash")),
+        attempt(STARTED, factories.measurement(RESNET), FINISHED),
+    )
+    assert RESNET.case_id in outcome.measurements
+    assert not outcome.failures
+
+
+def test_a_later_failure_does_not_take_a_measurement_away() -> None:
+    outcome = collect(
+        attempt(STARTED, factories.measurement(RESNET)),
+        attempt(STARTED, factories.failure(RESNET, "crash"), FINISHED),
+    )
+    assert RESNET.case_id in outcome.measurements
+    assert not outcome.failures
+
+
+def test_replayed_records_count_once() -> None:
+    records = attempt(STARTED, factories.measurement(RESNET), Heartbeat(case_id=None, stage=None))
+    replayed = Attempt(records.records + records.records)
+    assert collect(replayed) == collect(records)
+
+
+def test_a_gap_in_the_numbers_is_remarked() -> None:
+    records = attempt(STARTED, opened(RESNET), factories.measurement(RESNET), FINISHED).records
+    outcome = collect(Attempt((records[0], records[3])))
+    assert outcome.remarks == ("records 1 to 2 are missing",)
+
+
+def test_a_failure_of_the_host_concerns_no_single_case() -> None:
+    outcome = collect(attempt(factories.failure(None, "load_error", "torch cannot be loaded")))
+    assert [failure.message for failure in outcome.host_failures] == ["torch cannot be loaded"]
+    assert outcome.environment is None
+
+
+def test_nothing_at_all_is_a_lost_host() -> None:
+    assert collect() == HostOutcome("local", "lost")
+
+
+def test_results_keep_their_type() -> None:
+    outcome = collect(attempt(STARTED, factories.measurement(RESNET), FINISHED))
+    assert all(isinstance(each, Measurement) for each in outcome.measurements.values())
+    assert all(isinstance(each, Failure) for each in outcome.failures.values())

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness import catalogue
+from harness.records import MODES, PRECISIONS, Backend, Plan, Size, Weights
+from orchestrator import options, planning
+from orchestrator.errors import UnknownNameError, UsageError
+from orchestrator.planning import Choices
+
+
+def test_the_default_plan_is_the_published_page() -> None:
+    plan = planning.make(Choices())
+    assert len(list(plan.all_cases())) == 36
+    assert plan.models == tuple(model.name for model in catalogue.CATALOGUE)
+    assert plan.batch_sizes == (1, 4, 16)
+    assert plan.modes == ("default",)
+    assert plan.protocol.iterations == 300
+    assert plan.weights == "pretrained"
+    assert plan.picture.url.endswith("000000039769.jpg")
+    assert not plan.picture.fallback
+
+
+def test_quick_needs_no_network_and_few_inferences() -> None:
+    plan = planning.make(Choices(quick=True))
+    assert {"resnet-50", "vit-base", "segformer-b0"} <= set(plan.models)
+    assert plan.batch_sizes == (1,)
+    assert plan.protocol.iterations == 30
+    assert plan.weights == "random"
+    assert plan.picture.fallback
+
+
+def test_options_beside_quick_win() -> None:
+    choices = Choices(quick=True, models="vit-base", iterations=5, batch_sizes="2")
+    plan = planning.make(choices)
+    assert plan.models == ("vit-base",)
+    assert plan.protocol.iterations == 5
+    assert plan.batch_sizes == (2,)
+
+
+def test_a_hub_id_of_the_catalogue_means_its_short_name() -> None:
+    assert planning.make(Choices(models="google/vit-base-patch16-224")).models == ("vit-base",)
+
+
+def test_any_other_hub_id_is_taken_with_pretrained_weights_only() -> None:
+    assert planning.make(Choices(models="acme/vision")).models == ("acme/vision",)
+    with pytest.raises(UsageError, match="random weights exist for those only"):
+        planning.make(Choices(models="acme/vision", weights="random"))
+
+
+def test_a_local_folder_is_taken_by_its_full_path(tmp_path: Path) -> None:
+    assert planning.make(Choices(models=str(tmp_path))).models == (str(tmp_path.resolve()),)
+
+
+@pytest.mark.parametrize(
+    ("choices", "sentence"),
+    [
+        (Choices(models="vit-bas"), "Did you mean vit-base?"),
+        (Choices(models="../secrets/model"), "unknown model"),
+        (Choices(models=","), "no model is named"),
+        (Choices(models="vit-base,vit-base"), "given twice"),
+        (Choices(models="vit-base,google/vit-base-patch16-224"), "given twice"),
+        (Choices(modes="reduce_overhead"), "Did you mean reduce-overhead?"),
+        (Choices(precisions="fp16"), 'unknown precision "fp16"'),
+        (Choices(batch_sizes="0"), 'batch size "0" is not possible'),
+        (Choices(batch_sizes="-1"), "is not possible"),
+        (Choices(batch_sizes="4,four"), 'batch size "four"'),
+        (Choices(batch_sizes="1,1"), "given twice"),
+        (Choices(batch_sizes="²"), "is not possible"),
+        (Choices(batch_sizes="9" * 5000), "is not possible"),
+        (Choices(iterations=0), "--iterations 0 is not possible"),
+        (Choices(iterations=-3), "--iterations -3 is not possible"),
+        (Choices(size="tiny"), "--weights random"),
+        (Choices(image="no-such-picture.jpg"), "cannot read the picture"),
+    ],
+)
+def test_what_cannot_be_planned_gets_one_sentence(choices: Choices, sentence: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        planning.make(choices)
+    assert sentence in f"{caught.value.sentence} {caught.value.advice}"
+    assert caught.value.exit_code == 2
+
+
+def test_an_unknown_name_lists_what_exists() -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        planning.make(Choices(modes="fast"))
+    assert "max-autotune" in caught.value.advice
+
+
+def test_more_cases_than_anybody_can_measure_are_refused_before_they_are_made() -> None:
+    sizes = ",".join(str(size) for size in range(1, 10_002))
+    with pytest.raises(UsageError, match="at most 100,000"):
+        planning.make(Choices(batch_sizes=sizes))
+
+
+def test_a_picture_file_travels_inside_the_plan(tmp_path: Path) -> None:
+    (tmp_path / "cat.png").write_bytes(b"not really")
+    plan = planning.make(Choices(image=str(tmp_path / "cat.png")))
+    assert plan.picture.content_base64 == "bm90IHJlYWxseQ=="
+    assert plan.picture.url == "cat.png"
+
+
+def test_the_plans_id_follows_its_content_and_survives_a_resume() -> None:
+    plan = planning.make(Choices(quick=True))
+    assert plan.plan_id == planning.make(Choices(quick=True)).plan_id
+    assert plan.plan_id != planning.make(Choices(quick=True, iterations=31)).plan_id
+    resumed = plan.model_copy(update={"skip": ("vit-base/default/float32/b1",)})
+    assert Plan.model_validate_json(resumed.model_dump_json()).plan_id == plan.plan_id
+
+
+@pytest.mark.parametrize(
+    ("spelled_out", "contract"),
+    [
+        (options.WeightsName, Weights),
+        (options.BackendName, Backend),
+        (options.SizeName, Size),
+    ],
+)
+def test_the_options_offer_what_the_contract_knows(
+    spelled_out: type[options.WeightsName], contract: object
+) -> None:
+    from typing import get_args
+
+    assert [choice.value for choice in spelled_out] == list(get_args(contract))
+
+
+def test_the_help_names_every_mode_and_precision() -> None:
+    from typer.testing import CliRunner
+
+    from orchestrator.cli import app
+
+    text = " ".join(CliRunner().invoke(app, ["--help"], terminal_width=300).output.split())
+    for name in (*MODES, *PRECISIONS):
+        assert name in text
