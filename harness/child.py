@@ -83,21 +83,32 @@ class Nursery:
     context: BaseContext = field(default_factory=_fork_server)
 
     def probe(self) -> Environment:
-        """Read the environment, and learn whether forking is safe here. Raises: ProbeError."""
+        """Read the environment, and learn how processes must be started here.
+
+        The first one is forked and opens the GPU, if there is one; where that fails, or could
+        fail later, all others are spawned from nothing. Raises: ProbeError.
+        """
+        try:
+            probe = self._probe()
+        except ProbeError:
+            self.context = multiprocessing.get_context("spawn")
+            probe = self._probe()
+        if probe.driver_loaded:
+            self.context = multiprocessing.get_context("spawn")
+        return probe.environment
+
+    def _probe(self) -> Probe:
         with self._started(worker.describe) as (process, connection):
             try:
                 if not connection.poll(PROBE_LIMIT_S):
                     raise ProbeError(f"loading torch takes longer than {PROBE_LIMIT_S:.0f} s")
-                probe = Probe.model_validate_json(connection.recv_bytes())
+                return Probe.model_validate_json(connection.recv_bytes())
             except EOFError:
                 code = _exit_code(process)
                 raise ProbeError(
                     "torch cannot be loaded here: the process that tried ended with exit code "
                     f"{code}; its traceback is in the log"
                 ) from None
-        if probe.driver_loaded:
-            self.context = multiprocessing.get_context("spawn")
-        return probe.environment
 
     def run_case(self, job: Job, listen: Listener) -> Measurement | Failure:
         """Measure one case in a process of its own.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final, Literal, TypeAlias
 
@@ -180,12 +180,9 @@ def label_of(model: str) -> str:
 
 
 def _row(outcome: HostOutcome, case: Case) -> Row:
-    measurement = outcome.measurements.get(case.case_id)
-    if measurement is not None:
-        return _measured_row(outcome, case, measurement)
-    problem = _problem(outcome, outcome.failures.get(case.case_id))
     known = catalogue.find(case.model)
-    return Row(
+    problem = _problem(outcome, outcome.failures.get(case.case_id))
+    row = Row(
         host=outcome.host,
         gpu=gpu_of(outcome),
         case=case,
@@ -195,22 +192,20 @@ def _row(outcome: HostOutcome, case: Case) -> Row:
         problem=problem,
         published=_published_for(outcome, case),
     )
+    measurement = outcome.measurements.get(case.case_id)
+    return row if measurement is None else _measured(row, measurement)
 
 
-def _measured_row(outcome: HostOutcome, case: Case, measurement: Measurement) -> Row:
+def _measured(row: Row, measurement: Measurement) -> Row:
+    """The same row with what its samples say."""
     eager_blocks = samples(measurement.blocks, "eager")
     compiled_blocks = samples(measurement.blocks, "compiled")
     eager = statistics.summarise(eager_blocks)
     compiled = statistics.summarise(compiled_blocks)
     ratio = statistics.speed_up(eager_blocks, compiled_blocks)
     warm_up = measurement.compiled
-    known = catalogue.find(case.model)
-    return Row(
-        host=outcome.host,
-        gpu=gpu_of(outcome),
-        case=case,
-        label=label_of(case.model),
-        task=known.task if known else None,
+    return replace(
+        row,
         verdict=statistics.decide(ratio),
         eager=eager,
         compiled=compiled,
@@ -221,7 +216,7 @@ def _measured_row(outcome: HostOutcome, case: Case, measurement: Measurement) ->
         ),
         compile_s=warm_up.first_call_s,
         measurement=measurement,
-        published=_published_for(outcome, case),
+        problem=None,
     )
 
 

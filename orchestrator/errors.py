@@ -45,6 +45,10 @@ class RunError(UsageError):
     """A run folder that cannot be found, read or written."""
 
 
+class StorageError(DeskError):
+    """A measurement could not be kept, for lack of space or of permission."""
+
+
 class NoHostError(DeskError):
     """No host is able to measure."""
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, Self
 
 from harness.records import NewerSchemaError, Plan, read_plan
-from orchestrator.errors import RunError, UnknownNameError
+from orchestrator.errors import RunError, StorageError, UnknownNameError
 from orchestrator.outcomes import Attempt, HostOutcome, fold
 from orchestrator.stream import Read, Reader, Unreadable
 
@@ -57,9 +57,10 @@ class AttemptFile:
             self.file.flush()
             os.fsync(self.file.fileno())
         except OSError as error:
-            raise RunError(
+            raise StorageError(
                 f"cannot write {self.file.name}: {error.strerror}",
-                "What was written before is kept. Make room, then go on with --resume.",
+                "What was written before is kept. Make room, then go on:  "
+                f"python orchestrate.py --resume {Path(self.file.name).parent.parent}",
             ) from error
 
 
@@ -139,7 +140,7 @@ class RunFolder:
         )
 
     def write(self, name: str, text: str) -> Path:
-        """Write a file of the run, whole or not at all. Raises: RunError."""
+        """Write a file of the run, whole or not at all. Raises: StorageError."""
         path = self.path / name
         try:
             _write_atomically(path, text)

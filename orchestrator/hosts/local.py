@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,11 +68,8 @@ class LocalHost:
                 f"{sys.executable}",
                 'Install the measuring side:  python -m pip install -e ".[local]"',
             )
-        if plan.backend == "inductor" and not has_cxx_compiler():
-            raise NoHostError(
-                "this machine has no C++ compiler, and torch.compile needs one",
-                "Install one (Debian, Ubuntu: sudo apt install g++ python3-dev), or set CXX.",
-            )
+        if plan.backend == "inductor":
+            _require_compiler()
 
     def start(self, plan: Plan, log: Path) -> LocalSession:
         with log.open("ab") as errors:
@@ -90,9 +88,20 @@ class LocalHost:
         return LocalSession(process)
 
 
-def has_cxx_compiler() -> bool:
-    """Whether Inductor will find a C++ compiler, looking where it looks."""
-    return any(shutil.which(name) for name in (os.environ.get("CXX", ""), "g++", "clang++") if name)
+def _require_compiler() -> None:
+    """torch.compile builds C++ that includes Python.h, on a GPU as well."""
+    compilers = (os.environ.get("CXX"), "g++", "clang++")
+    if not any(shutil.which(name) for name in compilers if name):
+        raise NoHostError(
+            "this machine has no C++ compiler, and torch.compile needs one",
+            "Install one (Debian, Ubuntu: sudo apt install g++ python3-dev), or set CXX.",
+        )
+    headers = Path(sysconfig.get_path("include"))
+    if not (headers / "Python.h").exists():
+        raise NoHostError(
+            f"this machine has no Python headers in {headers}, and torch.compile needs them",
+            "Install them (Debian, Ubuntu: sudo apt install python3-dev).",
+        )
 
 
 def has_gpu() -> bool:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime
 import json
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from harness.records import CaseStarted, Finished, Plan, Record, write_line
 from orchestrator import pipeline
-from orchestrator.errors import NoHostError, RunError, UnknownNameError
+from orchestrator.errors import NoHostError, RunError, StorageError, UnknownNameError
 from orchestrator.fleet import InterruptedRunError
 from orchestrator.progress import NoProgress
 from orchestrator.rundir import RunFolder
@@ -174,6 +176,28 @@ def test_a_run_in_which_no_host_started_says_why(tmp_path: Path) -> None:
     assert rendered.page.exists()
 
 
+@pytest.fixture
+def nearly_full_disk() -> Iterator[None]:
+    """No file may grow beyond 20 kB: the kernel refuses the write, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("nearly_full_disk")
+def test_a_full_disk_keeps_what_was_written_and_says_how_to_go_on(tmp_path: Path) -> None:
+    folder = new_folder(tmp_path)
+    with pytest.raises(StorageError) as caught:
+        pipeline.measure(folder, [FakeHost("local", WHOLE)], NoProgress())
+    assert "local.1.jsonl" in caught.value.sentence
+    assert f"--resume {folder.path}" in caught.value.advice
+    assert caught.value.exit_code == 1
+    (outcome,) = folder.outcomes()
+    assert RESNET.case_id in outcome.measurements
+    assert VIT.case_id not in outcome.measurements
+
+
 def test_two_runs_in_the_same_minute_get_two_folders(tmp_path: Path) -> None:
     assert new_folder(tmp_path).path != new_folder(tmp_path).path
 
@@ -219,7 +243,10 @@ def test_the_published_table_renders_all_its_rows(tmp_path: Path) -> None:
     assert len(failed) == 4
     assert {row.verdict for row in rendered.comparison.rows} == {"published", "failed"}
     content = json.loads((tmp_path / "published" / "results.json").read_text())
-    assert content
+    assert len(content["rows"]) == 136
+    first = content["rows"][0]
+    assert (first["eager_mean_s"], first["compiled_mean_s"]) == (0.009325, 0.007584)
+    assert first["verdict"] == "published"
 
 
 def test_a_published_figure_stands_beside_a_result_of_the_same_gpu(tmp_path: Path) -> None:

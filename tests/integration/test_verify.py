@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from harness import verify
+from harness.verify import DegenerateOutputError, DisagreementError, Outputs
+
+
+def outputs(scale: float = 1.0, noise: float = 0.0) -> Outputs:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 10, generator=generator, dtype=torch.float64)
+    return {"logits": scale * (logits + noise * torch.ones_like(logits))}
+
+
+def no_reference() -> None:
+    raise AssertionError("eager alone settles this")
+
+
+def test_equal_outputs_agree_without_a_float64_run() -> None:
+    agreement = verify.agree(outputs(), outputs(), outputs(), "float32", no_reference)
+    assert agreement.relative_error == 0
+    assert agreement.reference == "eager"
+
+
+def test_a_difference_beyond_the_tolerance_is_a_disagreement_with_its_size() -> None:
+    with pytest.raises(DisagreementError, match="logits differs from eager by"):
+        verify.agree(outputs(), outputs(), outputs(noise=0.05), "float32", lambda: None)
+
+
+def test_half_precision_tolerates_more() -> None:
+    close = outputs(noise=0.008)
+    with pytest.raises(DisagreementError):
+        verify.agree(outputs(), outputs(), close, "float32", lambda: None)
+    verify.agree(outputs(), outputs(), close, "bfloat16", no_reference)
+
+
+def test_compiled_may_differ_where_eager_itself_is_as_far_from_float64() -> None:
+    eager, compiled = outputs(noise=0.01), outputs(noise=-0.01)
+    agreement = verify.agree(eager, eager, compiled, "float32", lambda: outputs())
+    assert agreement.reference == "float64"
+
+
+def test_compiled_that_is_further_from_float64_than_eager_disagrees() -> None:
+    with pytest.raises(DisagreementError):
+        verify.agree(
+            outputs(noise=0.001), outputs(), outputs(noise=-0.01), "float32", lambda: outputs()
+        )
+
+
+def test_outputs_of_another_shape_or_name_disagree() -> None:
+    short = {"logits": outputs()["logits"][:, :5]}
+    with pytest.raises(DisagreementError, match="shapes differ"):
+        verify.agree(outputs(), outputs(), short, "float32", lambda: None)
+    with pytest.raises(DisagreementError, match="differ in kind"):
+        verify.agree(outputs(), outputs(), {}, "float32", lambda: None)
+
+
+def test_compiled_output_that_is_not_finite_disagrees() -> None:
+    broken = {"logits": torch.full((2, 10), torch.nan, dtype=torch.float64)}
+    with pytest.raises(DisagreementError, match="not finite"):
+        verify.agree(outputs(), outputs(), broken, "float32", lambda: None)
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.full((2, 10), torch.nan),
+        torch.full((2, 10), torch.inf),
+        torch.zeros(2, 10),
+        torch.full((2, 10), 3.0),
+        1e-23 * torch.randn(2, 10),
+    ],
+)
+def test_outputs_that_cannot_disagree_are_refused(tensor: torch.Tensor) -> None:
+    with pytest.raises(DegenerateOutputError):
+        verify.refuse_degenerate(verify.flatten({"logits": tensor}))
+
+
+def test_a_model_without_floating_point_outputs_is_refused() -> None:
+    with pytest.raises(DegenerateOutputError, match="no floating-point"):
+        verify.refuse_degenerate(verify.flatten({"ids": torch.ones(3, dtype=torch.int64)}))
+
+
+def test_nested_outputs_are_named_and_copied() -> None:
+    inner = torch.ones(2)
+    flat = verify.flatten({"hidden": (inner, [inner]), "none": None})
+    assert list(flat) == ["hidden.0", "hidden.1.0"]
+    inner += 1
+    assert flat["hidden.0"].tolist() == [1, 1]
+
+
+def test_a_model_that_cannot_run_in_float64_has_no_reference() -> None:
+    class Stubborn(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.float() @ torch.ones(2, 2, dtype=torch.float64)
+
+    assert verify.float64_outputs(Stubborn(), {"x": torch.ones(2, 2)}) is None
+    linear = torch.nn.Linear(2, 2)
+    assert verify.float64_outputs(linear, {"input": torch.ones(1, 2)}) is not None
+    assert linear.weight.dtype == torch.float32
