@@ -131,6 +131,14 @@ def describe(row: Row) -> str:
     return f"{name}: {'; '.join(parts)}"
 
 
+def break_even(row: Row) -> str:
+    """Inferences until compiling is paid back, where the verdict supports it: elsewhere the gain
+    may be noise."""
+    if row.verdict == "slower":
+        return "never"
+    return wording.break_even(row.break_even) if row.verdict == "faster" else wording.NOTHING
+
+
 def with_interval(row: Row) -> str:
     """The speed-up with its interval in brackets: "1.32× (1.30× to 1.34×)"."""
     assert row.speed_up is not None

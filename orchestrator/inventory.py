@@ -18,7 +18,9 @@ def resolve(names: Sequence[str]) -> tuple[str, ...]:
         raise UsageError("--hosts names no host", "To measure this machine: --hosts local")
     for name in names:
         if name != LOCAL:
-            raise UnknownNameError("host", name, [LOCAL])
+            raise UnknownNameError(
+                "host", name, [LOCAL], "To measure another machine, run this command there."
+            )
     if len(set(names)) != len(names):
         raise UsageError(f'host "{LOCAL}" is given twice', "Name every host once.")
     return tuple(names)

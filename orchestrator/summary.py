@@ -154,7 +154,7 @@ def _cells(row: Row) -> list[str]:
         wording.speed_up(row.speed_up.value),
         wording.interval(row.speed_up, wording.speed_up) or wording.NOTHING,
         wording.NOTHING if row.compile_s is None else wording.seconds(row.compile_s),
-        wording.break_even(row.break_even),
+        answer.break_even(row),
         verdict,
     ]
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from harness.records import Environment
 from orchestrator import wording
-from orchestrator.answer import host_name
+from orchestrator.answer import break_even, host_name
 from orchestrator.charts import published_means
 from orchestrator.comparison import Comparison, HostSummary, Row
 from orchestrator.statistics import Estimate, Summary
@@ -114,7 +114,7 @@ def _fields(row: Row) -> tuple[Field, ...]:
         _estimate(row.compiled.mean, wording.milliseconds),
         *_spread(row, row.eager, row.compiled),
         Field(NOTHING if row.compile_s is None else wording.seconds(row.compile_s)),
-        Field(_break_even(row)),
+        Field(break_even(row)),
         Field(_throughput(row)),
         *_evidence(row),
     )
@@ -134,13 +134,6 @@ def _spread(row: Row, eager: Summary, compiled: Summary) -> tuple[Field, ...]:
             f"{wording.significant(compiled.p5_s * 1000)} to {wording.milliseconds(compiled.p95_s)}"
         ),
     )
-
-
-def _break_even(row: Row) -> str:
-    """Only where the verdict supports it: elsewhere the gain may be noise."""
-    if row.verdict == "slower":
-        return "never"
-    return wording.break_even(row.break_even) if row.verdict == "faster" else NOTHING
 
 
 def _throughput(row: Row) -> str:
