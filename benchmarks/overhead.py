@@ -14,7 +14,7 @@ from PIL import Image
 
 from harness import models, timing
 from harness.clocks import CpuClock
-from harness.records import Case
+from harness.plan import Case
 from harness.timing import Call
 
 ROUNDS: Final = 30

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Final
 
 from harness import catalogue
-from harness.records import MODES
+from harness.vocabulary import MODES
 from orchestrator import report
 from orchestrator.outcomes import HostOutcome
 from tests import factories

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from harness.channel import Channel, claim_stdout
-from harness.records import Picture, Plan, json_schema, read_plan
+from harness.plan import Picture, Plan, read_plan
+from harness.records import json_schema
 
 DESCRIPTION: Final = """\
 Measure vision models eager against torch.compile on this machine's first GPU, or on its CPU.

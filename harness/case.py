@@ -16,15 +16,8 @@ from PIL import Image
 from harness import clocks, environment, failures, models, timing, verify
 from harness import compile as compiler
 from harness.models import Built
-from harness.records import (
-    Agreement,
-    Block,
-    Case,
-    CompileEvidence,
-    Measurement,
-    Plan,
-    WarmUp,
-)
+from harness.plan import Case, Plan
+from harness.records import Agreement, Block, CompileEvidence, Measurement, WarmUp
 from harness.stages import Stages
 from harness.timing import Call, Clock
 from harness.verify import Outputs

@@ -10,7 +10,7 @@ from typing import Final
 
 from harness import configurations as recipes
 from harness.configurations import Recipe
-from harness.records import Task
+from harness.vocabulary import Task
 
 TokenIds = tuple[int, ...]
 

@@ -26,16 +26,8 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from harness import worker
-from harness.records import (
-    CaseStarted,
-    Environment,
-    Failure,
-    Measurement,
-    Reason,
-    Record,
-    Stage,
-    read_record,
-)
+from harness.records import CaseStarted, Environment, Failure, Measurement, Record, read_record
+from harness.vocabulary import Reason, Stage
 from harness.worker import Job, Probe
 
 Listener: TypeAlias = Callable[[Record], None]

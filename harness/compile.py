@@ -15,13 +15,8 @@ import torch._inductor.config
 import torch._inductor.metrics
 from torch._dynamo.utils import counters
 
-from harness.records import (
-    MAX_LISTED_REASONS,
-    Backend,
-    CompileEvidence,
-    Mode,
-    Precision,
-)
+from harness.records import CompileEvidence
+from harness.vocabulary import MAX_LISTED_REASONS, Backend, Mode, Precision
 
 
 class UnsupportedCaseError(Exception):

@@ -10,8 +10,9 @@ import torch
 
 from harness.compile import UnsupportedCaseError
 from harness.load_errors import LoadError, UnsupportedModelError, chain
-from harness.records import MAX_TRACEBACK_CHARACTERS, Failure, Reason, Stage
+from harness.records import Failure
 from harness.verify import DegenerateOutputError, DisagreementError
+from harness.vocabulary import MAX_TRACEBACK_CHARACTERS, Reason, Stage
 
 MAX_MESSAGE_CHARACTERS: Final = 1000
 # What PyTorch's CPU allocator says; it raises a plain RuntimeError.

@@ -12,8 +12,10 @@ from torch import nn
 from harness import catalogue, inputs, offline, pretrained
 from harness.inputs import Tensors
 from harness.load_errors import LoadError, UnsupportedModelError
+from harness.plan import Case
 from harness.pretrained import Loaded
-from harness.records import Case, ModelFacts, Precision, Size, Weights
+from harness.records import ModelFacts
+from harness.vocabulary import Precision, Size, Weights
 
 __all__ = ["Built", "LoadError", "UnsupportedModelError", "build"]
 

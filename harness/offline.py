@@ -13,7 +13,7 @@ from harness import inputs
 from harness.catalogue import Model
 from harness.configurations import Recipe
 from harness.inputs import Preprocess
-from harness.records import Size
+from harness.vocabulary import Size
 
 BLOCK_SCALE: Final = 0.2
 

@@ -23,19 +23,18 @@ from typing import Final, Self
 from harness import picture
 from harness.channel import Channel
 from harness.child import Nursery, ProbeError
+from harness.plan import Case, Plan
 from harness.records import (
-    Case,
     CaseStarted,
     Environment,
     Failure,
     Finished,
     Heartbeat,
     Measurement,
-    Plan,
     Record,
-    Stage,
     Started,
 )
+from harness.vocabulary import Stage
 from harness.worker import Job
 
 PICTURE: Final = "picture.png"

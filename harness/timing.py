@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
-from harness import records
-from harness.records import Block, ClockName, Variant
+from harness import plan
+from harness.records import Block
+from harness.vocabulary import ClockName, Variant
 
 Call: TypeAlias = Callable[[], object]
 
@@ -76,7 +77,7 @@ def measure(slots: tuple[Slot, ...], calls: Mapping[Variant, Call], clock: Clock
     return blocks
 
 
-def warm_up(call: Call, clock: Clock, protocol: records.Protocol) -> tuple[tuple[float, ...], bool]:
+def warm_up(call: Call, clock: Clock, protocol: plan.Protocol) -> tuple[tuple[float, ...], bool]:
     """Call until times are stable, at least as long as the protocol asks and never longer than
     it allows.
 

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import torch
 
-from harness.records import Agreement, Precision
+from harness.records import Agreement
+from harness.vocabulary import Precision
 
 TOLERANCE: Final[dict[Precision, float]] = {
     "float32": 1e-3,

@@ -1,36 +1,30 @@
-"""The command line: parses, calls one room after the other, and turns every error into a sentence
-and an exit code. Nothing else prints to standard output or exits.
+"""The command line: parses, calls one room after the other, prints what they say. Nothing else
+prints to standard output.
 
 Imports inside functions keep `--help` fast: most of what a run needs is not needed to describe it.
 """
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
-import tempfile
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, ParamSpec
+from typing import TYPE_CHECKING, Final
 
 import typer
 
 from orchestrator import options
-from orchestrator.errors import DeskError, UsageError
+from orchestrator.errors import UsageError
+from orchestrator.exits import INTERRUPTED, complain, guard, speaking
 
 if TYPE_CHECKING:
-    from harness.records import Plan
+    from harness.plan import Plan
     from orchestrator.hosts import Host
     from orchestrator.pipeline import Rendered
     from orchestrator.progress import Style
     from orchestrator.rundir import RunFolder
 
-P = ParamSpec("P")
-
-INTERRUPTED: Final = 130
-CRASHED: Final = 1
 WIDE: Final = 160
 # What a plan is made of; with --resume the plan is that of the run.
 PLAN_OPTIONS: Final = (
@@ -52,25 +46,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-def speaking(command: Callable[P, int | None]) -> Callable[P, None]:
-    """Turn what a command returns or raises into an exit code, and an error into a sentence."""
-
-    @functools.wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            code = command(*args, **kwargs)
-        except DeskError as error:
-            complain(error.sentence, error.advice)
-            code = error.exit_code
-        except KeyboardInterrupt:
-            complain("interrupted")
-            code = INTERRUPTED
-        if code is not None:
-            raise typer.Exit(code)
-
-    return wrapped
 
 
 @app.callback(invoke_without_command=True, help=HELP)
@@ -286,27 +261,6 @@ def _refuse_options_before_a_command(context: typer.Context) -> None:
         )
 
 
-def complain(sentence: str, advice: str = "") -> None:
-    """One sentence and what to do, on standard error."""
-    from orchestrator.wording import plain
-
-    print(plain(f"{sentence}\n{advice}".rstrip()), file=sys.stderr)
-
-
 def main() -> None:
-    """Run the command line; a defect of this program becomes a sentence and a file, too."""
-    try:
-        app()
-    except BrokenPipeError:  # the reader of our standard output has left, as `head` does
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
-        sys.exit(CRASHED)
-    except Exception as error:  # noqa: BLE001  no traceback reaches a user; the file has it
-        with tempfile.NamedTemporaryFile(
-            "w", prefix="orchestrate-", suffix=".log", delete=False, encoding="utf-8"
-        ) as file:
-            traceback.print_exc(file=file)
-        complain(
-            f"an unexpected error, a defect of this program: {type(error).__name__}: {error}",
-            f"Its details are in {file.name}; records measured so far are kept.",
-        )
-        sys.exit(CRASHED)
+    """Run the command line."""
+    guard(app)

@@ -12,7 +12,9 @@ from statistics import median
 from typing import Final, Literal, TypeAlias
 
 from harness import catalogue
-from harness.records import Block, Case, Environment, Failure, Measurement, Plan, Stage, Variant
+from harness.plan import Case, Plan
+from harness.records import Block, Environment, Failure, Measurement
+from harness.vocabulary import Stage, Variant
 from orchestrator import published, statistics
 from orchestrator.outcomes import Ending, HostOutcome
 from orchestrator.published import PublishedRow

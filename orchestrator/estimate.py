@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from harness import catalogue
-from harness.records import Case, Plan
+from harness.plan import Case, Plan
 from orchestrator import published
 
 # Measured on a 2-core Xeon with the quick run: start-up and build, then the first compiled call.

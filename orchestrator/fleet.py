@@ -12,7 +12,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from harness.records import NewerSchemaError, Plan, Record
+from harness.plan import Plan
+from harness.records import Record
+from harness.vocabulary import NewerSchemaError
 from orchestrator.errors import DeskError
 from orchestrator.hosts import Host, Session
 from orchestrator.rundir import AttemptFile, RunFolder

@@ -18,9 +18,9 @@ from harness.records import (
     Heartbeat,
     Measurement,
     Record,
-    Stage,
     Started,
 )
+from harness.vocabulary import Stage
 
 Ending: TypeAlias = Literal["finished", "interrupted", "lost"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from harness.records import Plan
+from harness.plan import Plan
 from orchestrator import comparison, exports, fleet, planning, report
 from orchestrator.comparison import Comparison, RunInfo
 from orchestrator.errors import NoHostError

@@ -10,16 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from harness import catalogue
-from harness.records import (
+from harness.plan import Picture, Plan, Protocol
+from harness.vocabulary import (
     LASTING_REASONS,
     MODES,
     PRECISIONS,
     Backend,
     Mode,
-    Picture,
-    Plan,
     Precision,
-    Protocol,
     Size,
     Weights,
 )

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
-from harness.records import Case, CaseStarted, Failure, Measurement, Record, Started
+from harness.plan import Case
+from harness.records import CaseStarted, Failure, Measurement, Record, Started
 from orchestrator import statistics, wording
 from orchestrator.comparison import label_of, samples
 

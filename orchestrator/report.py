@@ -18,7 +18,7 @@ from typing import Final
 import jinja2
 from markupsafe import Markup
 
-from harness.records import SCHEMA_VERSION
+from harness.vocabulary import SCHEMA_VERSION
 from orchestrator import exports, heatmap, sections, tables, wording
 from orchestrator.answer import answer, describe, host_name
 from orchestrator.comparison import Comparison, Row

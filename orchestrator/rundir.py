@@ -23,7 +23,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final, Self
 
-from harness.records import NewerSchemaError, Plan, read_plan
+from harness.plan import Plan, read_plan
+from harness.vocabulary import NewerSchemaError
 from orchestrator.errors import RunError, StorageError, UnknownNameError
 from orchestrator.outcomes import Attempt, HostOutcome, fold
 from orchestrator.stream import Read, Reader, Unreadable

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from harness.records import Case, Plan
+from harness.plan import Case, Plan
 from orchestrator import charts, wording
 from orchestrator.answer import Judgement, case_name, host_name, judge, with_interval
 from orchestrator.charts import Chart, Segment

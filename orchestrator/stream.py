@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from harness.records import NewerSchemaError, Record, read_record
+from harness.records import Record, read_record
+from harness.vocabulary import NewerSchemaError
 
 # A case of 10,000 iterations takes about 1 MB. Beyond this a line is not a record but an attack.
 MAX_LINE_BYTES: Final = 64 << 20

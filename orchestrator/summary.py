@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from harness import catalogue
-from harness.records import Plan
+from harness.plan import Plan
 from orchestrator import answer, estimate, wording
 from orchestrator.comparison import Comparison, Row
 from orchestrator.hosts import Host

@@ -5,25 +5,20 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 
+from harness.plan import Case, Picture, Plan
 from harness.records import (
     Agreement,
     Block,
-    Case,
     CompileEvidence,
     Device,
     Environment,
     Failure,
     Measurement,
-    Mode,
     ModelFacts,
-    Picture,
-    Plan,
-    Precision,
-    Reason,
     Started,
-    Variant,
     WarmUp,
 )
+from harness.vocabulary import Mode, Precision, Reason, Variant
 from orchestrator.comparison import Comparison, RunInfo, build
 from orchestrator.outcomes import Ending, HostOutcome
 

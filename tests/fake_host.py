@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.records import Plan, Record, write_line
+from harness.plan import Plan
+from harness.records import Record, write_line
 from orchestrator.errors import NoHostError
 
 

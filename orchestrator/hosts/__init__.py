@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from harness.records import Plan
+from harness.plan import Plan
 
 
 class Session(Protocol):

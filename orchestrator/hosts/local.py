@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from harness.records import Plan
+from harness.plan import Plan
 from orchestrator.errors import NoHostError
 
 NAME: Final = "local"

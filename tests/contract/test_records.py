@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from harness import records
-from harness.records import Block, Case, Heartbeat, Measurement, NewerSchemaError, Picture, Plan
+from harness.plan import Case, Picture, Plan, read_plan
+from harness.records import Block, Heartbeat, Measurement
+from harness.vocabulary import NewerSchemaError
 from tests import factories
 
 CASE = Case(model="vit-base", mode="default", precision="float32", batch_size=16)
@@ -30,14 +32,14 @@ def test_a_record_survives_the_way_over_the_wire() -> None:
 
 def test_a_plan_survives_the_way_over_the_wire() -> None:
     plan = Plan(models=("vit-base",), picture=Picture(url="http://example.org/cat.jpg"))
-    assert records.read_plan(plan.model_dump_json()) == plan
+    assert read_plan(plan.model_dump_json()) == plan
 
 
 def test_a_plan_whose_content_was_changed_no_longer_matches_its_id() -> None:
     plan = Plan(models=("vit-base",), picture=Picture(url=""))
     changed = plan.model_dump_json().replace("vit-base", "resnet-50")
     with pytest.raises(ValueError, match="does not match the content"):
-        records.read_plan(changed)
+        read_plan(changed)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.0, -0.001, "0.1", None, True])
@@ -74,7 +76,7 @@ def test_device_times_must_match_the_samples() -> None:
 
 def test_a_newer_plan_is_refused_with_a_sentence() -> None:
     with pytest.raises(NewerSchemaError, match="update this checkout"):
-        records.read_plan('{"kind": "plan", "schema_version": 2, "anything": {}}')
+        read_plan('{"kind": "plan", "schema_version": 2, "anything": {}}')
 
 
 def test_records_cannot_be_changed() -> None:

@@ -13,7 +13,7 @@ import time
 import torch
 
 from harness import models, picture
-from harness.records import Case
+from harness.plan import Case
 
 SHOWN = picture.generated().image
 

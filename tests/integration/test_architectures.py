@@ -11,7 +11,8 @@ import transformers
 from harness import catalogue, inputs, models, offline, picture, verify
 from harness.catalogue import CATALOGUE, Model
 from harness.models import Built
-from harness.records import Case, Precision
+from harness.plan import Case
+from harness.vocabulary import Precision
 
 # Parameters, class, and input shapes from a 640x480 picture: none of it read from the catalogue.
 EXPECTED: dict[str, tuple[int, str, dict[str, tuple[int, ...]]]] = {

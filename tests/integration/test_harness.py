@@ -14,15 +14,13 @@ from pathlib import Path
 import pytest
 
 from harness import catalogue
+from harness.plan import Picture, Plan, Protocol
 from harness.records import (
     CaseStarted,
     Failure,
     Finished,
     Heartbeat,
     Measurement,
-    Picture,
-    Plan,
-    Protocol,
     Record,
     Started,
     read_record,

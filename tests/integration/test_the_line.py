@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.records import CaseStarted, Finished, Plan, Record, write_line
+from harness.plan import Plan
+from harness.records import CaseStarted, Finished, Record, write_line
 from orchestrator import pipeline
 from orchestrator.errors import NoHostError, RunError, StorageError, UnknownNameError
 from orchestrator.fleet import InterruptedRunError

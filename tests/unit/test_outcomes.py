@@ -1,14 +1,7 @@
 from __future__ import annotations
 
-from harness.records import (
-    Case,
-    CaseStarted,
-    Failure,
-    Finished,
-    Heartbeat,
-    Measurement,
-    Record,
-)
+from harness.plan import Case
+from harness.records import CaseStarted, Failure, Finished, Heartbeat, Measurement, Record
 from orchestrator.outcomes import Attempt, HostOutcome, fold
 from tests import factories
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from harness import catalogue
-from harness.records import MODES, PRECISIONS, Backend, Plan, Size, Weights
+from harness.plan import Plan
+from harness.vocabulary import MODES, PRECISIONS, Backend, Size, Weights
 from orchestrator import options, planning
 from orchestrator.errors import UnknownNameError, UsageError
 from orchestrator.planning import Choices

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.records import Heartbeat, NewerSchemaError, write_line
+from harness.records import Heartbeat, write_line
+from harness.vocabulary import NewerSchemaError
 from orchestrator.stream import MAX_LINE_BYTES, Read, Reader, Unreadable
 
 LINE = write_line(Heartbeat(case_id="a", stage="build")).encode()

@@ -6,7 +6,7 @@ import itertools
 import pytest
 
 from harness import timing
-from harness.records import Protocol
+from harness.plan import Protocol
 from tests.fake_clock import FakeClock, compiled, eager
 
 PATIENT = Protocol(warmup_min_calls=20, warmup_min_s=2.0, warmup_max_calls=300, warmup_max_s=60.0)

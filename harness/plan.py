@@ -1,0 +1,138 @@
+"""The plan: what a harness is to measure, and how. It goes from the desk to the harness as JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from harness.vocabulary import (
+    SCHEMA_VERSION,
+    Backend,
+    Mode,
+    PositiveSeconds,
+    Precision,
+    Seconds,
+    ShortText,
+    Size,
+    Strict,
+    Weights,
+    refuse_newer,
+    require_known,
+)
+
+
+class Case(Strict):
+    """One measurement to take: eager against one compiled variant of one model.
+
+    `model` is a short name of the catalogue, a Hub id or a local directory.
+    """
+
+    model: Annotated[str, Field(min_length=1, max_length=512)]
+    mode: Mode
+    precision: Precision
+    batch_size: Annotated[int, Field(ge=1)]
+
+    @property
+    def case_id(self) -> str:
+        """The join key across hosts and runs, such as `vit-base/default/float32/b16`."""
+        return f"{self.model}/{self.mode}/{self.precision}/b{self.batch_size}"
+
+
+class Protocol(Strict):
+    """How a case is measured. The defaults are the ones of the published page, made stricter."""
+
+    iterations: Annotated[int, Field(ge=1, le=1_000_000)] = 300
+    max_blocks: Annotated[int, Field(ge=1)] = 30
+    warmup_min_calls: Annotated[int, Field(ge=1)] = 20
+    warmup_min_s: Seconds = 2.0
+    warmup_max_calls: Annotated[int, Field(ge=1)] = 300
+    warmup_max_s: Seconds = 60.0
+    case_limit_s: PositiveSeconds = 3600.0
+    heartbeat_s: PositiveSeconds = 5.0
+
+
+class Picture(Strict):
+    """The one image that every model sees.
+
+    `content_base64` carries a picture chosen on the desk to the host; without it the harness
+    downloads `url`. With `fallback` a generated picture stands in when the download fails.
+    """
+
+    url: ShortText
+    content_base64: str | None = None
+    fallback: bool = False
+
+
+class Plan(Strict):
+    """What one host is to measure: models x modes x precisions x batch sizes.
+
+    `plan_id` is a hash of the content, filled in when absent and verified when given. `skip` names
+    cases that need no measuring again; it is not part of the hash, so a resumed run keeps its id.
+    """
+
+    kind: Literal["plan"] = "plan"
+    schema_version: int = SCHEMA_VERSION
+    plan_id: str = ""
+    models: Annotated[tuple[str, ...], Field(min_length=1)]
+    modes: Annotated[tuple[Mode, ...], Field(min_length=1)] = ("default",)
+    precisions: Annotated[tuple[Precision, ...], Field(min_length=1)] = ("float32",)
+    batch_sizes: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (
+        1,
+        4,
+        16,
+    )
+    protocol: Protocol = Protocol()
+    weights: Weights = "pretrained"
+    picture: Picture
+    backend: Backend = "inductor"
+    size: Size = "full"
+    seed: int = 0
+    skip: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _identify(self) -> Self:
+        expected = self._content_hash()
+        if self.plan_id == "":
+            object.__setattr__(self, "plan_id", expected)
+        elif self.plan_id != expected:
+            raise ValueError(f"plan_id {self.plan_id!r} does not match the content ({expected})")
+        return self
+
+    def _content_hash(self) -> str:
+        content = self.model_dump(mode="json", exclude={"plan_id", "skip"})
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def all_cases(self) -> Iterator[Case]:
+        """Every case of the plan, the batch sizes of one model next to each other."""
+        for model in self.models:
+            for precision in self.precisions:
+                for mode in self.modes:
+                    for batch_size in self.batch_sizes:
+                        yield Case(
+                            model=model, mode=mode, precision=precision, batch_size=batch_size
+                        )
+
+    def cases(self) -> tuple[Case, ...]:
+        """The cases still to measure, in the order in which they run."""
+        skipped = set(self.skip)
+        return tuple(case for case in self.all_cases() if case.case_id not in skipped)
+
+
+def read_plan(text: str | bytes) -> Plan:
+    """Read a plan from JSON.
+
+    Raises: NewerSchemaError; ValueError (pydantic's ValidationError) that lists every error with
+    its path.
+    """
+    try:
+        plan = Plan.model_validate_json(text)
+    except ValueError:
+        refuse_newer(text)
+        raise
+    require_known(plan.schema_version)
+    return plan

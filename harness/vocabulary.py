@@ -1,0 +1,87 @@
+"""The words of the contract: its version, its closed sets, and the strictness of all of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Final, Literal, TypeAlias, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+# History of the format. A reader upgrades older records step by step and refuses newer ones.
+#   1  first version
+SCHEMA_VERSION: Final = 1
+
+Mode: TypeAlias = Literal[
+    "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"
+]
+Precision: TypeAlias = Literal["float32", "ieee", "tf32", "float16", "bfloat16"]
+Weights: TypeAlias = Literal["pretrained", "random"]
+Backend: TypeAlias = Literal["inductor", "aot_eager"]
+Size: TypeAlias = Literal["full", "tiny"]
+Variant: TypeAlias = Literal["eager", "compiled"]
+Stage: TypeAlias = Literal["build", "verify", "compile", "warmup", "measure"]
+Task: TypeAlias = Literal["image-classification", "image-segmentation", "object-detection"]
+ClockName: TypeAlias = Literal["cpu", "cuda"]
+
+Reason: TypeAlias = Literal[
+    "oom",  # the GPU's or the machine's memory did not suffice
+    "compile_error",  # torch.compile raised
+    "fell_back_to_eager",  # the call worked, but no compiled code ran
+    "recompiled",  # compiled code changed while it was being timed
+    "disagreement",  # compiled output differs from eager output
+    "degenerate_output",  # outputs are constant or not finite: agreement would prove nothing
+    "unsupported",  # this device cannot do what the case asks for
+    "timeout",  # the case exceeded its time limit and was killed
+    "crash",  # the process of the case died
+    "load_error",  # model, processor or picture could not be loaded
+    "out_of_disk",  # a write failed for lack of space
+    "error",  # any other exception; the traceback tells
+]
+
+MODES: Final[tuple[Mode, ...]] = get_args(Mode)
+PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
+
+# Reasons that a second attempt on the same machine would only repeat.
+LASTING_REASONS: Final[frozenset[Reason]] = frozenset({"oom", "unsupported"})
+
+Seconds: TypeAlias = Annotated[float, Field(ge=0)]
+PositiveSeconds: TypeAlias = Annotated[float, Field(gt=0)]
+Count: TypeAlias = Annotated[int, Field(ge=0)]
+ShortText: TypeAlias = Annotated[str, Field(max_length=4096)]
+
+MAX_TRACEBACK_CHARACTERS: Final = 4096
+MAX_LISTED_REASONS: Final = 20
+
+
+class Strict(BaseModel):
+    """Base of everything that crosses the boundary: immutable, exact types, no NaN, no extras."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class NewerSchemaError(ValueError):
+    """The text was made by a newer version of this project."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(
+            f"made by a newer version (record format {version}, this checkout reads up to "
+            f"{SCHEMA_VERSION}): update this checkout"
+        )
+        self.version = version
+
+
+def refuse_newer(text: str | bytes) -> None:
+    """Raise NewerSchemaError if the text says that it is newer, whatever else it holds."""
+    try:
+        peeked = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    version = peeked.get("schema_version") if isinstance(peeked, dict) else None
+    if isinstance(version, int):
+        require_known(version)
+
+
+def require_known(version: int) -> None:
+    """Raise NewerSchemaError for a version beyond this one."""
+    if version > SCHEMA_VERSION:
+        raise NewerSchemaError(version)
