@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from orchestrator.progress import Style
     from orchestrator.rundir import RunFolder
 
-WIDE: Final = 160
 # What a plan is made of; with --resume the plan is that of the run.
 PLAN_OPTIONS: Final = (
     "hosts", "models", "modes", "batch_sizes", "precisions", "iterations", "weights", "image",
@@ -228,9 +227,9 @@ def _style(choice: options.ProgressStyle) -> Style:
     )
 
 
-def _width() -> int:
-    """Columns to write for: those of the terminal, and plenty where there is none."""
-    return os.get_terminal_size().columns if sys.stdout.isatty() else WIDE
+def _width() -> int | None:
+    """Columns of the terminal, if standard output is one."""
+    return os.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _given(context: typer.Context) -> list[str]:

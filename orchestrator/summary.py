@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from harness import catalogue
 from harness.plan import Plan
@@ -27,15 +28,30 @@ if TYPE_CHECKING:
 LONG_S: Final = 20 * 60
 # A table longer than this belongs on the page.
 MAX_ROWS: Final = 60
+_UNLIMITED: Final = 10_000
+_VALUES: Final = ("Speed-up", "95 % interval", "Eager", "Compiled", "Compile", "Break-even")
+# How many of them stand in the table: on a narrow terminal the rest is left to the page.
+_FEWER_VALUES: Final = (6, 5, 4, 2, 1, 0)
+_CATALOGUE_VALUES: Final[tuple[tuple[str, Literal["left", "right"]], ...]] = (
+    ("Published as", "left"),
+    ("Parameters", "right"),
+    ("GFLOP per image", "right"),
+    ("Task", "left"),
+)
 
 
-def to_text(comparison: Comparison, page: Path, width: int) -> str:
-    """The summary table, then the page's path, then the answer: the last line is what counts."""
+def to_text(comparison: Comparison, page: Path, width: int | None) -> str:
+    """The summary table, then the page's path, then the answer: the last line is what counts.
+
+    Args:
+        width: columns of the terminal; None where there is none, and lines need no breaking.
+    """
     said = answer.answer(comparison)
+    verdict = f"{said.headline}. {said.sentence}"
     parts = [_results(comparison.rows, width)] if comparison.rows else []
     if len(comparison.rows) > MAX_ROWS:
         parts.append(f"… and {len(comparison.rows) - MAX_ROWS} more on the page")
-    parts += [f"Page: {page}", f"{said.headline}. {said.sentence}"]
+    parts += [f"Page: {page}", textwrap.fill(verdict, width) if width else verdict]
     return "\n".join(parts)
 
 
@@ -103,21 +119,9 @@ def forewarning(plan: Plan) -> list[str]:
     ]
 
 
-def catalogue_table(width: int) -> str:
+def catalogue_table(width: int | None) -> str:
     """The twelve models for people."""
-    table = _table("Name", "Published as", "Task", "Hub id")
-    table.add_column("Parameters", justify="right", no_wrap=True)
-    table.add_column("GFLOP per image", justify="right")
-    for model in catalogue.CATALOGUE:
-        table.add_row(
-            model.name,
-            model.label,
-            model.task,
-            model.hub_id,
-            f"{model.parameters / 1e6:.1f} M",
-            f"{model.flops_per_image / 1e9:,.0f}",
-        )
-    return _render(table, width)
+    return _fitting(_catalogue_table, range(4, -1, -1), width)
 
 
 def catalogue_json() -> str:
@@ -127,32 +131,68 @@ def catalogue_json() -> str:
     return json.dumps([{key: row[key] for key in wanted} for row in rows], indent=2)
 
 
-def _results(rows: Sequence[Row], width: int) -> str:
-    table = _table("Host", "Model", "Case")
-    for heading in ("Eager", "Compiled", "Speed-up", "95 % interval", "Compile", "Break-even"):
+def _catalogue_table(shown: int) -> Table:
+    table = _table("Name", "Hub id")
+    for heading, justify in _CATALOGUE_VALUES[:shown]:
+        table.add_column(heading, justify=justify)
+    for model in catalogue.CATALOGUE:
+        values = (
+            model.label,
+            f"{model.parameters / 1e6:.1f} M",
+            f"{model.flops_per_image / 1e9:,.0f}",
+            model.task,
+        )
+        table.add_row(model.name, model.hub_id, *values[:shown])
+    return table
+
+
+def _results(rows: Sequence[Row], width: int | None) -> str:
+    """A line per case, its verdict last."""
+    return _fitting(lambda shown: _result_table(rows, shown), _FEWER_VALUES, width)
+
+
+def _result_table(rows: Sequence[Row], shown: int) -> Table:
+    """What is the same in all rows goes without saying; `shown` values stand before the verdict."""
+    several = [
+        name
+        for name, values in (
+            ("host", {row.host for row in rows}),
+            ("mode", {row.case.mode for row in rows}),
+            ("precision", {row.case.precision for row in rows}),
+        )
+        if len(values) > 1
+    ]
+    table = _table(*(name.capitalize() for name in several if name == "host"), "Model", "Case")
+    for heading in _VALUES[:shown]:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("")
     for row in rows[:MAX_ROWS]:
-        table.add_row(*_cells(row))
-    return _render(table, width)
+        *values, verdict = _values(row)
+        table.add_row(*_names(row, several), *values[:shown], verdict)
+    return table
 
 
-def _cells(row: Row) -> list[str]:
+def _names(row: Row, several: Sequence[str]) -> list[str]:
     case = row.case
-    shown = [f"b{case.batch_size}", case.mode, *([case.precision] * (case.precision != "float32"))]
-    cells = [wording.one_line(row.host), wording.one_line(row.label), " ".join(shown)]
+    parts = [f"b{case.batch_size}"]
+    parts += [case.mode] * ("mode" in several) + [case.precision] * ("precision" in several)
+    host = [wording.one_line(row.host)] * ("host" in several)
+    return [*host, wording.one_line(row.label), " ".join(parts)]
+
+
+def _values(row: Row) -> list[str]:
     verdict = f"{wording.SYMBOLS[row.verdict]} {row.verdict}"
     if row.problem is not None:
-        return [*cells, *[wording.NOTHING] * 6, f"{verdict}: {wording.reason(row.problem.reason)}"]
+        why = f": {wording.reason(row.problem.reason)}" * (row.verdict == "failed")
+        return [*[wording.NOTHING] * 6, verdict + why]
     assert row.eager is not None
     assert row.compiled is not None
     assert row.speed_up is not None
     return [
-        *cells,
-        wording.milliseconds(row.eager.mean.value),
-        wording.milliseconds(row.compiled.mean.value),
         wording.speed_up(row.speed_up.value),
         wording.interval(row.speed_up, wording.speed_up) or wording.NOTHING,
+        wording.milliseconds(row.eager.mean.value),
+        wording.milliseconds(row.compiled.mean.value),
         wording.NOTHING if row.compile_s is None else wording.seconds(row.compile_s),
         answer.break_even(row),
         verdict,
@@ -165,15 +205,26 @@ def _table(*headings: str) -> Table:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="")
     for heading in headings:
-        table.add_column(heading, overflow="fold")  # a name cut short cannot be copied
+        table.add_column(heading)
     return table
 
 
-def _render(table: Table, width: int) -> str:
+def _fitting(make: Callable[[int], Table], columns: Iterable[int], width: int | None) -> str:
+    """The first table that is no wider than `width`, else the last; nothing is cut or broken,
+    because a name in pieces can neither be read nor copied."""
+    text = ""
+    for shown in columns:
+        text = _render(make(shown))
+        if width is None or max(map(len, text.splitlines())) <= width:
+            break
+    return text
+
+
+def _render(table: Table) -> str:
     """As plain text: the same in a terminal, a pipe and a log."""
     from rich.console import Console
 
     buffer = io.StringIO()
-    Console(file=buffer, width=width, color_system=None, markup=False).print(table)
+    Console(file=buffer, width=_UNLIMITED, color_system=None, markup=False).print(table)
     lines = (line.rstrip() for line in buffer.getvalue().splitlines())
     return "\n".join(line for line in lines if line)

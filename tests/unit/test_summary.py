@@ -1,0 +1,46 @@
+"""What the terminal says fits it, and nothing in it is broken into pieces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness import catalogue
+from orchestrator import summary
+from tests.factories import case, comparison, failure, measurement, outcome
+
+PAGE = Path("report.html")
+RUN = comparison(
+    outcome(
+        "a100",
+        measurement(case("conditional-detr-resnet-50"), noise=0.01),
+        failure(case("resnet-50"), "oom"),
+    )
+)
+
+
+@pytest.mark.parametrize("width", [50, 60, 80, 100, 140])
+def test_the_summary_is_no_wider_than_the_terminal_and_keeps_its_verdicts(width: int) -> None:
+    text = summary.to_text(RUN, PAGE, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "▲ faster" in text
+    assert "✕ failed: OOM" in text
+    assert "Conditional-DETR" in text
+
+
+def test_a_wider_terminal_shows_more_and_a_pipe_everything() -> None:
+    headings = ("Speed-up", "95 % interval", "Compiled", "Break-even")
+    shown = {
+        width: sum(heading in summary.to_text(RUN, PAGE, width) for heading in headings)
+        for width in (60, 80, None)
+    }
+    assert shown[60] < shown[80] < shown[None] == len(headings)
+
+
+@pytest.mark.parametrize("width", [20, 80, None])
+def test_the_catalogue_gives_every_name_in_one_piece(width: int | None) -> None:
+    text = summary.catalogue_table(width)
+    for model in catalogue.CATALOGUE:
+        assert model.name in text
+        assert model.hub_id in text
