@@ -2,8 +2,7 @@
 
 Cases are matched on processor, model, mode, precision and batch size; a host's name says nothing,
 because machines are rented under new ones every day. What has no counterpart is listed. A rehearsal
-with shrunken models or another backend never matches a full run. Published means have no spread:
-measured ones are set beside them as ratios, and nothing is judged.
+with shrunken models or another backend never matches a full run.
 """
 
 from __future__ import annotations
@@ -92,16 +91,6 @@ class Changes:
         return tuple(dict.fromkeys((m.before.host, m.after.host) for m in self.matches))
 
 
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """A measured case beside its published means: measured ÷ published, as plain numbers."""
-
-    row: Row
-    eager: float
-    compiled: float
-    published_speed_up: float
-
-
 def between(before: Comparison, after: Comparison) -> Changes:
     """Compare two measured runs, the later with the earlier.
 
@@ -119,21 +108,6 @@ def between(before: Comparison, after: Comparison) -> Changes:
         for m, each in zip(matches, changes, strict=True)
     ]
     return Changes(before, after, tuple(judged), only_before, only_after)
-
-
-def beside_published(comparison: Comparison) -> tuple[Beside, ...]:
-    """The measured cases that the published table has means for."""
-    return tuple(
-        Beside(
-            row,
-            row.eager.mean.value / found.eager_s,
-            row.compiled.mean.value / found.compiled_s,
-            found.eager_s / found.compiled_s,
-        )
-        for row in comparison.rows
-        if row.eager and row.compiled and not row.mean_only
-        if (found := row.published) and found.eager_s and found.compiled_s
-    )
 
 
 def regressions(changes: Changes, percent: float) -> tuple[Match, ...]:

@@ -159,3 +159,27 @@ Size: TypeAlias = Annotated[
 Run: TypeAlias = Annotated[
     str, typer.Argument(metavar="RUN", help="A run folder, its name, or: published")
 ]
+Baseline: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="RUN",
+        help="What the page holds this run against: a run folder or its name, "
+        "[bold]published[/bold] (the table of 2023) or [bold]none[/bold].",
+        rich_help_panel=_OUTPUT,
+    ),
+]
+FailOnRegression: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        metavar="PERCENT",
+        help="Exit with 4 if a compiled time is significantly higher than in the baseline run by "
+        "more than this.",
+        rich_help_panel=_OUTPUT,
+    ),
+]
+RunA: TypeAlias = Annotated[
+    str, typer.Argument(metavar="A", help="The earlier run: a run folder or its name.")
+]
+RunB: TypeAlias = Annotated[
+    str, typer.Argument(metavar="B", help="The later run: a run folder or its name.")
+]

@@ -5,19 +5,32 @@ from __future__ import annotations
 import datetime
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from harness.plan import Plan
-from orchestrator import comparison, exports, fleet, planning, report
+from orchestrator import (
+    baseline,
+    change_page,
+    changes,
+    comparison,
+    exports,
+    fleet,
+    planning,
+    report,
+)
+from orchestrator.baseline import Baseline
+from orchestrator.changes import Changes
 from orchestrator.comparison import Comparison, RunInfo
-from orchestrator.errors import NoHostError
+from orchestrator.errors import NoHostError, UsageError
 from orchestrator.fleet import Observer
 from orchestrator.hosts import Host
-from orchestrator.rundir import RunFolder, ensure_folder
+from orchestrator.rundir import RunFolder, ensure_folder, write_whole
 
 PAGE: Final = "report.html"
+COMPARE_PAGE: Final = "compare.html"
+NO_BASELINE: Final = "none"
 # A failure that is a finding about the GPU; the run itself went as it should.
 FINDINGS: Final = frozenset({"oom", "unsupported"})
 
@@ -28,6 +41,7 @@ class Rendered:
 
     comparison: Comparison
     page: Path
+    changes: Changes | None = None
 
 
 def new_run(output: Path, plan: Plan, hosts: Sequence[Host], arguments: Sequence[str]) -> RunFolder:
@@ -48,11 +62,40 @@ def measure(folder: RunFolder, hosts: Sequence[Host], observer: Observer) -> Non
     fleet.run({host: rest for host, rest in plans.items() if rest.cases()}, folder, observer)
 
 
-def render(folder: RunFolder) -> Rendered:
-    """Write page and exports of a run from its records. Raises: RunError."""
+def read(folder: RunFolder) -> Comparison:
+    """What the records of a run say. Raises: RunError."""
     meta, plan = folder.meta(), folder.plan()
     info = RunInfo(meta.run_id, meta.created, meta.command, plan)
-    return _write(comparison.build(info, plan, folder.outcomes()), folder)
+    return comparison.build(info, plan, folder.outcomes())
+
+
+def read_baseline(output: Path, name: str, of: RunFolder | None = None) -> Comparison | None:
+    """The baseline of a run: another run, `published` or `none`. Raises: UsageError."""
+    if name == NO_BASELINE:
+        return None
+    if name == comparison.PUBLISHED_RUN:
+        return comparison.build_published()
+    folder = RunFolder.find(output, name)
+    if of is not None and of.path == folder.path:
+        raise UsageError(f"{name} would be its own baseline", "Name another run:  --baseline RUN")
+    return read(folder)
+
+
+def render(folder: RunFolder, against: Comparison | None = None) -> Rendered:
+    """Write page and exports of a run from its records; the page holds it against a baseline.
+
+    Args:
+        against: an earlier run, or the published table, or nothing.
+    Raises: RunError.
+    """
+    compared = read(folder)
+    if against is None:
+        return _write(compared, folder)
+    if against.is_published:
+        return _write(compared, folder, baseline.against_published(compared))
+    changed = changes.between(against, compared)
+    rendered = _write(compared, folder, baseline.against_run(changed))
+    return replace(rendered, changes=changed)
 
 
 def render_published(output: Path) -> Rendered:
@@ -60,6 +103,13 @@ def render_published(output: Path) -> Rendered:
     return _write(
         comparison.build_published(), RunFolder(ensure_folder(output / comparison.PUBLISHED_RUN))
     )
+
+
+def render_changes(before: Comparison, after: Comparison, page: Path) -> Rendered:
+    """Write the page about two runs. Raises: RunError."""
+    changed = changes.between(before, after)
+    write_whole(page, change_page.render(changed))
+    return Rendered(after, page.resolve(), changed)
 
 
 def require_usable(hosts: Sequence[Host], plan: Plan) -> None:
@@ -82,12 +132,12 @@ def exit_code(compared: Comparison) -> int:
     return int(any(row.problem and row.problem.reason not in FINDINGS for row in unmeasured))
 
 
-def _write(compared: Comparison, folder: RunFolder) -> Rendered:
+def _write(compared: Comparison, folder: RunFolder, held: Baseline | None = None) -> Rendered:
     writers: dict[str, Callable[[Comparison], str]] = {
         "results.csv": exports.to_csv,
         "results.json": exports.to_json,
         "results.md": exports.to_markdown,
-        PAGE: report.render,
+        PAGE: lambda compared: report.render(compared, held),
     }
     for name, write in writers.items():
         folder.write(name, write(compared))

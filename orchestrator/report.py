@@ -21,23 +21,24 @@ from markupsafe import Markup
 from harness.vocabulary import SCHEMA_VERSION
 from orchestrator import exports, heatmap, sections, tables, wording
 from orchestrator.answer import answer, describe, host_name
+from orchestrator.baseline import Baseline
 from orchestrator.comparison import Comparison, Row
 from orchestrator.statistics import PRACTICAL_THRESHOLD
 
 TEMPLATES: Final = Path(__file__).resolve().parent.parent / "templates"
 
 
-def render(comparison: Comparison) -> str:
+def render(comparison: Comparison, baseline: Baseline | None = None) -> str:
     """The page, complete: no request leaves it, and it can be read without JavaScript.
 
     Raises: jinja2.TemplateNotFound: the folder `templates` is not beside this package.
     """
-    style, script = _source("report.css"), _source("report.js")
+    style, script = source("report.css", "changes.css"), source("report.js")
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
-            csp=_content_security_policy(style, script),
+            csp=content_security_policy(style, script),
             style=style,
             script=script,
             comparison=comparison,
@@ -63,6 +64,7 @@ def render(comparison: Comparison) -> str:
             ],
             torch_versions=_torch_versions(comparison),
             data=_data(comparison),
+            baseline=baseline,
         )
     )
 
@@ -110,7 +112,8 @@ def _torch_versions(comparison: Comparison) -> list[str]:
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Where every page is made: whatever is written is cleaned and escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,  # always: select_autoescape would pass over names that end in .j2
@@ -139,17 +142,19 @@ def _finalize(value: object) -> object:
 
 
 @functools.cache
-def _source(name: str) -> Markup:
-    """One of our own files, to be written into the page as it is."""
-    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))  # noqa: S704 - no foreign text
+def source(*names: str) -> Markup:
+    """Some of our own files, one after the other, to be written into a page as they are."""
+    texts = [(TEMPLATES / name).read_text(encoding="utf-8") for name in names]
+    return Markup("".join(texts))  # noqa: S704 - no foreign text
 
 
-def _content_security_policy(style: str, script: str) -> str:
+def content_security_policy(style: str, script: str | None = None) -> str:
+    """Allow a page its own style and script, by their hashes, and nothing else."""
     return "; ".join(
         (
             "default-src 'none'",
             f"style-src {_hash(style)}",
-            f"script-src {_hash(script)}",
+            f"script-src {_hash(script)}" if script else "script-src 'none'",
             "img-src data:",
             "base-uri 'none'",
             "form-action 'none'",

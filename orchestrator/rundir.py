@@ -142,14 +142,7 @@ class RunFolder:
 
     def write(self, name: str, text: str) -> Path:
         """Write a file of the run, whole or not at all. Raises: StorageError."""
-        path = self.path / name
-        try:
-            _write_atomically(path, text)
-        except OSError as error:
-            raise RunError(
-                f"cannot write {path}: {error.strerror}", "Make room and try again."
-            ) from error
-        return path
+        return write_whole(self.path / name, text)
 
     def _write_meta(self, meta: RunMeta) -> None:
         self.write("run.json", json.dumps(asdict(meta), indent=2) + "\n")
@@ -189,6 +182,17 @@ def ensure_folder(path: Path) -> Path:
         raise RunError(
             f"cannot make the folder {path}: {error.strerror}",
             "Choose another place with --output.",
+        ) from error
+    return path
+
+
+def write_whole(path: Path, text: str) -> Path:
+    """Write a file, whole or not at all. Raises: RunError."""
+    try:
+        _write_atomically(path, text)
+    except OSError as error:
+        raise RunError(
+            f"cannot write {path}: {error.strerror}", "Make room and try again."
         ) from error
     return path
 

@@ -64,13 +64,13 @@ class _Part:
     @property
     def left_out(self) -> Floats:
         """The ratio without each block in turn; shape (blocks,)."""
-        return (self.numerators.sum() - self.numerators) / (
-            self.denominators.sum() - self.denominators
-        )
+        numerators = self.numerators.sum() - self.numerators
+        return np.asarray(numerators / (self.denominators.sum() - self.denominators))
 
     def resampled(self, seed: int) -> Floats:
         draws = draws_of(self.numerators.size, seed)
-        return np.divide(draws @ self.numerators, draws @ self.denominators, dtype=np.float64)
+        ratios = (draws @ self.numerators) / (draws @ self.denominators)
+        return np.asarray(ratios, dtype=np.float64)
 
 
 def change_of_mean(before: Blocks, after: Blocks) -> Change:

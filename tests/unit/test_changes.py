@@ -4,7 +4,7 @@ import pytest
 
 from harness.records import Measurement
 from orchestrator import changes
-from orchestrator.comparison import Comparison, build_published
+from orchestrator.comparison import Comparison
 from tests.factories import case, comparison, environment, failure, measurement, outcome, plan
 
 GPU = "NVIDIA A100-SXM4-40GB"
@@ -120,18 +120,6 @@ def test_regressions_are_the_significant_slow_downs_beyond_the_limit_worst_first
     assert sizes == [2, 1]
     assert [m.after.case.batch_size for m in changes.regressions(found, 10)] == [2]
     assert changes.regressions(found, 25) == ()
-
-
-def test_published_means_stand_beside_as_ratios() -> None:
-    measured = run(measurement(eager_s=0.018650, compiled_s=0.007584))
-    (found,) = changes.beside_published(measured)
-    assert found.eager == pytest.approx(2.0)
-    assert found.compiled == pytest.approx(1.0)
-    assert found.published_speed_up == pytest.approx(9.325 / 7.584)
-
-
-def test_the_published_table_has_nothing_beside_itself() -> None:
-    assert changes.beside_published(build_published()) == ()
 
 
 def test_the_same_runs_give_the_same_changes() -> None:

@@ -1,0 +1,112 @@
+"""The commands about runs that are on disk already.
+
+Each prints, and returns an exit code or raises a DeskError, like those of `cli`, which registers
+them. Nothing but the two prints to standard output.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator import options
+from orchestrator.errors import UsageError
+from orchestrator.exits import complain
+
+if TYPE_CHECKING:
+    from orchestrator.changes import Changes
+    from orchestrator.comparison import Comparison
+    from orchestrator.rundir import RunFolder
+
+REGRESSED = 4
+
+
+def compare(
+    before: options.RunA,
+    after: options.RunB,
+    output: options.Output = Path("reports"),
+    as_json: options.Json = False,
+    fail_on_regression: options.FailOnRegression = None,
+) -> int:
+    """Compare two runs: what changed significantly, and by how much.
+
+    Writes [bold]compare.html[/bold] into the folder of the runs.
+    """
+    from orchestrator import change_page, change_summary, pipeline
+    from orchestrator.rundir import ensure_folder
+
+    folders = [_measured_run(output, name) for name in (before, after)]
+    if folders[0].path == folders[1].path:
+        raise UsageError(f"{before} and {after} are the same run", "Name two different ones.")
+    earlier, later = (pipeline.read(folder) for folder in folders)
+    require_limit(fail_on_regression, earlier)
+    page = ensure_folder(output) / pipeline.COMPARE_PAGE
+    rendered = pipeline.render_changes(earlier, later, page)
+    assert rendered.changes is not None
+    if as_json:
+        content = change_page.to_json(rendered.changes) | {"page": str(rendered.page)}
+        print(change_page.dumps(content))
+    else:
+        print(change_summary.to_text(rendered.changes, rendered.page, width()))
+    return gate(rendered.changes, fail_on_regression)
+
+
+def require_limit(percent: float | None, against: Comparison | None) -> None:
+    """Raises: UsageError: a limit that is no number, or nothing measured to hold a run against."""
+    if percent is None:
+        return
+    if not math.isfinite(percent) or percent < 0:
+        raise UsageError(
+            f"--fail-on-regression {percent:g} is not possible",
+            "Give percent, 0 or more; the practical threshold of a change holds as well.",
+        )
+    if against is None or against.is_published:
+        name = "none" if against is None else "published"
+        why = "there is nothing to regress from" if against is None else "its means have no spread"
+        raise UsageError(
+            f"--fail-on-regression needs a measured baseline; with --baseline {name} {why}",
+            "Name a run:  --baseline RUN",
+        )
+
+
+def gate(changes: Changes | None, percent: float | None) -> int:
+    """0, or REGRESSED with a sentence on standard error.
+
+    Raises: UsageError: nothing could be judged, and passing would look like success.
+    """
+    from orchestrator import change_summary
+    from orchestrator.changes import regressions
+
+    if percent is None or changes is None:
+        return 0
+    if not changes.compared:
+        raise UsageError(
+            f"--fail-on-regression has nothing to judge: no case has times both in "
+            f"{changes.before.run.run_id} and in {changes.after.run.run_id}",
+            "The page lists what each of them has.",
+        )
+    found = regressions(changes, percent)
+    if not found:
+        return 0
+    complain(change_summary.regressed(found, percent, f"run {changes.before.run.run_id}"))
+    return REGRESSED
+
+
+def width() -> int | None:
+    """Columns of the terminal, if standard output is one."""
+    return os.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _measured_run(output: Path, name: str) -> RunFolder:
+    from orchestrator.comparison import PUBLISHED_RUN
+    from orchestrator.rundir import RunFolder
+
+    if name == PUBLISHED_RUN:
+        raise UsageError(
+            "published means have no spread, so nothing can be said about their changes",
+            "To see them beside a run:  python orchestrate.py report RUN --baseline published",
+        )
+    return RunFolder.find(output, name)
