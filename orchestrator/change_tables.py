@@ -82,7 +82,10 @@ class ChangeView:
 def view(changes: Changes) -> ChangeView:
     """Arrange two measured runs for a page: what moved first, largest change first."""
     scale, ticks = _axis(changes.compared)
-    lines = [(match, _line(match, scale)) for match in sorted(changes.compared, key=_order)]
+    told_apart = _told_apart(changes)
+    lines = [
+        (match, _line(match, scale, told_apart)) for match in sorted(changes.compared, key=_order)
+    ]
     before, after = changes.before, changes.after
     return ChangeView(
         before=before.run.run_id,
@@ -155,7 +158,18 @@ def _order(match: Match) -> tuple[bool, float]:
     return not match.compiled.is_significant, -max(ratio, 1 / ratio)
 
 
-def _line(match: Match, scale: Scale) -> ChangeLine:
+def _told_apart(changes: Changes) -> frozenset[str]:
+    """By what cases differ; what is the same in all of them goes without saying."""
+    rows = [match.after for match in changes.compared]
+    values: dict[str, set[str]] = {
+        "gpu": {row.gpu for row in rows},
+        "mode": {row.case.mode for row in rows},
+        "precision": {row.case.precision for row in rows},
+    }
+    return frozenset(name for name, found in values.items() if len(found) > 1)
+
+
+def _line(match: Match, scale: Scale, told_apart: frozenset[str]) -> ChangeLine:
     assert match.compiled is not None
     assert match.eager is not None
     assert match.speed_up is not None
@@ -166,7 +180,9 @@ def _line(match: Match, scale: Scale) -> ChangeLine:
         _speed_up_cell(match),
     )
     dot = _dot(match.compiled, scale)
-    return ChangeLine(case_name(after), wording.device(after.gpu), cells, dot, cells[0].tone)
+    name = case_name(after, mode="mode" in told_apart, precision="precision" in told_apart)
+    processor = wording.device(after.gpu) if "gpu" in told_apart else ""
+    return ChangeLine(name, processor, cells, dot, cells[0].tone)
 
 
 def _means(before: Row, after: Row, variant: str) -> str:

@@ -16,6 +16,13 @@ from orchestrator.statistics import Estimate
 TIME: Final[dict[Direction, str]] = {
     "higher": "slower", "lower": "faster", "same": "same", "unclear": "unclear",
 }  # fmt: skip
+MOVED: Final = ("slower", "faster")
+_IN: Final = {
+    "slower": "slower in {}",
+    "faster": "faster in {}",
+    "same": "the same in {}",
+    "unclear": "unclear in {}",
+}
 CAUTION: Final = (
     "Intervals cover the noise within each run. What another day, temperature or reboot adds is in "
     "neither of them: before acting on a change, measure both again."
@@ -39,7 +46,7 @@ def said(changes: Changes) -> Said:
             "Nothing to compare: no case has times in both runs",
             f"{wording.many(len(changes.matches), 'case')} in common, none measured twice.",
         )
-    parts = (_counted(changes), _largest(changes), _with_eager(changes))
+    parts = (_the_rest(changes), _largest(changes), _with_eager(changes))
     return Said(_headline(changes), " ".join(part for part in parts if part))
 
 
@@ -96,25 +103,26 @@ def processors(changes: Changes) -> tuple[str, str]:
 def _headline(changes: Changes) -> str:
     counts = _counts(changes)
     cases = wording.many(len(changes.compared), "case")
-    moved = [
-        f"{wording.count(counts[word])} {word}" for word in ("slower", "faster") if counts[word]
-    ]
+    moved = [_IN[word].format(wording.count(counts[word])) for word in MOVED if counts[word]]
     if not moved:
         return f"No significant change of the compiled time in {cases}"
-    return f"Compiled time: {' and '.join(moved)}, of {cases}"
+    return f"Compiled code is {wording.listed(moved)} of {cases}"
 
 
-def _counted(changes: Changes) -> str:
+def _the_rest(changes: Changes) -> str:
+    """The cases that did not change, and those that could not be compared."""
     counts = _counts(changes)
-    parts = [f"{wording.count(n)} {word}" for word, n in counts.items() if n]
-    cases = wording.many(len(changes.compared), "case")
-    text = f"Of {cases} with times in both runs, the compiled time is {wording.listed(parts)}."
+    parts = [
+        _IN[word].format(wording.count(number))
+        for word, number in counts.items()
+        if number and word not in MOVED
+    ]
     changed = len(changes.outcome_changed)
-    if not changed:
-        return text
-    return (
-        f"{text} {wording.many(changed, 'further case')} failed or went missing in one of the runs."
-    )
+    if changed:
+        cases = wording.many(changed, "further case")
+        parts.append(f"{cases} failed or went missing in one of the runs")
+    text = wording.listed(parts)
+    return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
 def _counts(changes: Changes) -> dict[str, int]:
@@ -143,7 +151,7 @@ def _with_eager(changes: Changes) -> str:
     both = [m for m in moved if m.eager and _direction(m.eager) == _direction(m.compiled)]
     if not both:
         return ""
-    of = f"{len(both)} of these" if len(moved) > 1 else "this case"
+    of = f"{len(both)} of the {len(moved)} cases that changed" if len(moved) > 1 else "this case"
     return (
         f"In {of}, eager code moved the same way: look at the machine, its clocks and its driver "
         "before the compiler."

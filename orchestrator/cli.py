@@ -140,6 +140,7 @@ def models(as_json: options.Json = False) -> int:
 
 
 app.command()(speaking(cli_runs.compare))
+app.command()(speaking(cli_runs.index))
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +221,7 @@ def _conclude(rendered: Rendered, ending: Ending, *, interrupted: bool = False) 
     """Print the summary, the page's path and, last, the answer; judge what was asked for."""
     from orchestrator import pipeline, summary
 
+    cli_runs.refresh_index(ending.output, rendered.page)
     if ending.as_json:
         print(summary.to_json(rendered.comparison, rendered.page))
     else:

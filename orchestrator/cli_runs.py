@@ -6,6 +6,7 @@ them. Nothing but the two prints to standard output.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator import options
-from orchestrator.errors import UsageError
+from orchestrator.errors import DeskError, UsageError
 from orchestrator.exits import complain
 
 if TYPE_CHECKING:
@@ -52,6 +53,42 @@ def compare(
     else:
         print(change_summary.to_text(rendered.changes, rendered.page, width()))
     return gate(rendered.changes, fail_on_regression)
+
+
+def index(output: options.Output = Path("reports"), as_json: options.Json = False) -> int:
+    """List all runs on one page, with trends: index.html, ready to be published.
+
+    It is made again after every run, too.
+    """
+    from orchestrator import index_page
+    from orchestrator.wording import many, one_line
+
+    found = index_page.rebuild(output)
+    for left in found.left_out:
+        complain(one_line(f"left out: {left.folder} {left.why}"))
+    if as_json:
+        content = {
+            "page": str(found.page),
+            "runs": [run.folder for run in found.runs],
+            "left_out": {left.folder: left.why for left in found.left_out},
+        }
+        print(json.dumps(content, indent=2))
+    else:
+        print(f"{many(len(found.runs), 'run')}\nPage: {found.page}")
+    return 0
+
+
+def refresh_index(output: Path, page: Path) -> None:
+    """List a run that was just written; a folder that it is not in stays as it is. An index that
+    cannot be written costs the run nothing but a sentence."""
+    from orchestrator import index_page
+
+    if page.parent.parent != output.resolve():
+        return
+    try:
+        index_page.rebuild(output)
+    except DeskError as error:
+        complain(error.sentence, error.advice)
 
 
 def require_limit(percent: float | None, against: Comparison | None) -> None:

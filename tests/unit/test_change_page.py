@@ -107,7 +107,7 @@ def test_the_same_runs_give_the_same_bytes(name: str) -> None:
 
 def test_a_slow_down_is_counted_named_and_has_its_interval() -> None:
     found = page("one slower")
-    assert found.text_of("h1") == ["Compiled time: 1 slower, of 4 cases"]
+    assert found.text_of("h1") == ["Compiled code is slower in 1 of 4 cases"]
     assert "+20 % slower" in text(found).replace("\N{NO-BREAK SPACE}", " ")
     assert "3 cases without a significant change" in text(found)
     assert "2.14.0" in text(found)
@@ -182,7 +182,7 @@ def test_a_run_shows_what_changed_against_its_baseline_run() -> None:
     found = Page(report.render(after, baseline.against_run(between(several(1.0), after))))
     ids = [attrs["id"] for tag, attrs, _ in found.tags if tag == "section" and "id" in attrs]
     assert ids.index("results") < ids.index("changes") < ids.index("environment")
-    assert "Compiled time: 1 slower, of 4 cases" in text(found)
+    assert "Compiled code is slower in 1 of 4 cases" in text(found)
 
 
 def test_against_published_means_there_are_ratios_and_no_verdict() -> None:
