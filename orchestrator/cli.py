@@ -141,6 +141,7 @@ def models(as_json: options.Json = False) -> int:
 
 app.command()(speaking(cli_runs.compare))
 app.command()(speaking(cli_runs.index))
+app.command()(speaking(cli_runs.export))
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,38 @@ def index(output: options.Output = Path("reports"), as_json: options.Json = Fals
     return 0
 
 
+def export(
+    run: options.Run,
+    wanted: options.Format,
+    to: options.To = None,
+    output: options.Output = Path("reports"),
+) -> int:
+    """Write a run's results as CSV, JSON or Markdown, or its charts as SVG or PNG files.
+
+    RUN may also be [bold]published[/bold].
+    """
+    from orchestrator import exports, figures, pipeline
+    from orchestrator.rundir import write_whole
+
+    compared, folder = pipeline.find_comparison(output, run)
+    if wanted in (options.FormatName.SVG, options.FormatName.PNG):
+        png = wanted is options.FormatName.PNG
+        for path in figures.save(figures.figures(compared), to or folder / "charts", png=png):
+            print(path)
+        return 0
+    writers = {
+        options.FormatName.CSV: exports.to_csv,
+        options.FormatName.JSON: exports.to_json,
+        options.FormatName.MD: exports.to_markdown,
+    }
+    text = writers[wanted](compared)
+    if to is None:
+        print(text, end="")
+    else:
+        print(write_whole(to, text))
+    return 0
+
+
 def refresh_index(output: Path, page: Path) -> None:
     """List a run that was just written; a folder that it is not in stays as it is. An index that
     cannot be written costs the run nothing but a sentence."""

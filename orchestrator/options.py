@@ -38,6 +38,14 @@ class SizeName(StrEnum):
     TINY = "tiny"
 
 
+class FormatName(StrEnum):
+    CSV = "csv"
+    JSON = "json"
+    MD = "md"
+    SVG = "svg"
+    PNG = "png"
+
+
 Hosts: TypeAlias = Annotated[
     str,
     typer.Option(
@@ -182,4 +190,22 @@ RunA: TypeAlias = Annotated[
 ]
 RunB: TypeAlias = Annotated[
     str, typer.Argument(metavar="B", help="The later run: a run folder or its name.")
+]
+Format: TypeAlias = Annotated[
+    FormatName,
+    typer.Option(
+        "--format",
+        help="csv, json: every number. md: the layout of the published page. svg, png: a file per "
+        "chart; png needs the optional package vl-convert-python.",
+        rich_help_panel=_OUTPUT,
+    ),
+]
+To: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PATH",
+        help="A file for csv, json and md, a folder for svg and png. "
+        r"\[default: standard output; the folder charts of the run]",
+        rich_help_panel=_OUTPUT,
+    ),
 ]

@@ -69,6 +69,14 @@ def read(folder: RunFolder) -> Comparison:
     return comparison.build(info, plan, folder.outcomes())
 
 
+def find_comparison(output: Path, name: str) -> tuple[Comparison, Path]:
+    """A run or the published table, and its folder. Raises: UsageError."""
+    if name == comparison.PUBLISHED_RUN:
+        return comparison.build_published(), output / name
+    folder = RunFolder.find(output, name)
+    return read(folder), folder.path
+
+
 def read_baseline(output: Path, name: str, of: RunFolder | None = None) -> Comparison | None:
     """The baseline of a run: another run, `published` or `none`. Raises: UsageError."""
     if name == NO_BASELINE:

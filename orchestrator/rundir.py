@@ -186,10 +186,10 @@ def ensure_folder(path: Path) -> Path:
     return path
 
 
-def write_whole(path: Path, text: str) -> Path:
-    """Write a file, whole or not at all. Raises: RunError."""
+def write_whole(path: Path, content: str | bytes) -> Path:
+    """Write a file, whole or not at all; text as UTF-8. Raises: RunError."""
     try:
-        _write_atomically(path, text)
+        _write_atomically(path, content.encode() if isinstance(content, str) else content)
     except OSError as error:
         raise RunError(
             f"cannot write {path}: {error.strerror}", "Make room and try again."
@@ -214,12 +214,12 @@ def _fresh_folder(output: Path, stem: str) -> Path:
     raise AssertionError("unreachable: counting has no end")
 
 
-def _write_atomically(path: Path, text: str) -> None:
-    """Through a temporary file beside it: a reader sees the old or the new text, never half."""
+def _write_atomically(path: Path, content: bytes) -> None:
+    """Through a temporary file beside it: a reader sees the old or the new content, never half."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
