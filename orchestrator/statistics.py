@@ -71,7 +71,7 @@ def summarise(blocks: Blocks) -> Summary:
     p5_s, median_s, p95_s = np.percentile(samples, [5, 50, 95])
     sizes = np.asarray([len(block) for block in blocks], dtype=np.float64)
     return Summary(
-        mean=_ratio_of_sums(block_sums(blocks), sizes),
+        mean=_ratio_of_sums(_sums(blocks), sizes),
         median_s=float(median_s),
         p5_s=float(p5_s),
         p95_s=float(p95_s),
@@ -90,7 +90,7 @@ def speed_up(eager: Blocks, compiled: Blocks) -> Estimate:
     """
     if [len(block) for block in eager] != [len(block) for block in compiled]:
         raise ValueError("eager and compiled blocks do not pair up")
-    return _ratio_of_sums(block_sums(eager), block_sums(compiled))
+    return _ratio_of_sums(_sums(eager), _sums(compiled))
 
 
 def time_saved(ratio: Estimate) -> Estimate:
@@ -147,8 +147,7 @@ def geometric_mean(ratios: Sequence[float]) -> float | None:
     return math.exp(math.fsum(map(math.log, ratios)) / len(ratios))
 
 
-def block_sums(blocks: Blocks) -> Floats:
-    """The total of each block; shape (blocks,)."""
+def _sums(blocks: Blocks) -> Floats:
     return np.asarray([math.fsum(block) for block in blocks], dtype=np.float64)
 
 
@@ -158,23 +157,23 @@ def _ratio_of_sums(numerators: Floats, denominators: Floats) -> Estimate:
     count = numerators.size
     if count < MIN_BLOCKS:
         return Estimate(value, None, None)
-    draws = draws_of(count)
+    draws = _draws(count)
     resampled = (draws @ numerators) / (draws @ denominators)
     left_out = (numerators.sum() - numerators) / (denominators.sum() - denominators)
-    low, high = bca_interval(value, resampled, left_out)
+    low, high = _bca_interval(value, resampled, left_out)
     return Estimate(value, low, high)
 
 
 @functools.lru_cache(maxsize=8)
-def draws_of(count: int, seed: int = SEED) -> Floats:
+def _draws(count: int) -> Floats:
     """How often each of `count` blocks is drawn in each resample; shape (RESAMPLES, count)."""
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(SEED)
     return generator.multinomial(count, np.full(count, 1 / count), size=RESAMPLES).astype(
         np.float64
     )
 
 
-def bca_interval(value: float, resampled: Floats, left_out: Floats) -> tuple[float, float]:
+def _bca_interval(value: float, resampled: Floats, left_out: Floats) -> tuple[float, float]:
     """Bias-corrected and accelerated bounds from resampled and leave-one-out estimates."""
     deviations = left_out.mean() - left_out
     spread = float((deviations**2).sum())

@@ -18,10 +18,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def drawn(found: Comparison) -> dict[str, ElementTree.Element]:
-    return {
-        figure.name: ElementTree.fromstring(figure.svg)
-        for figure in figures.figures(found)
-    }
+    return {figure.name: ElementTree.fromstring(figure.svg) for figure in figures.figures(found)}
 
 
 def bars(svg: ElementTree.Element) -> list[dict[str, str]]:
