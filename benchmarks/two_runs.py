@@ -70,7 +70,7 @@ def _bootstrap(
 
 
 def _two_clock_rates(generator: np.random.Generator) -> Floats:
-    return 3.0 * (generator.uniform(size=BLOCKS) < 0.2) - 0.6
+    return np.where(generator.uniform(size=BLOCKS) < 0.2, 2.4, -0.6)
 
 
 def _correlated(generator: np.random.Generator) -> Floats:

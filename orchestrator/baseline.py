@@ -54,10 +54,9 @@ def against_published(comparison: Comparison) -> Baseline:
     return Baseline(
         None,
         lines,
-        f"The baseline is the table published in 2023; {wording.many(len(lines), 'case')} of this "
-        "run stand in it. It gives means without spread, from another machine and older releases: "
-        "the ratios below (this run ÷ published; below 1, less time) are plain numbers and no "
-        "verdict.",
+        f"That table has {wording.many(len(lines), 'case')} of this run, in float32. It gives "
+        "means without spread, from another machine and older releases: the ratios below "
+        "(this run ÷ published; below 1, less time) are plain numbers and no verdict.",
     )
 
 
@@ -70,7 +69,7 @@ def _lines(rows: Iterable[Row]) -> Iterable[BesideLine]:
             continue
         speed_ups = (found.eager_s / found.compiled_s, row.speed_up.value)
         yield BesideLine(
-            name=f"{case_name(row)} on {wording.device(row.gpu)}",
+            name=f"{case_name(row, precision=False)} on {wording.device(row.gpu)}",
             compiled=_beside(found.compiled_s, row.compiled.mean.value),
             eager=_beside(found.eager_s, row.eager.mean.value),
             speed_up=" → ".join(map(wording.speed_up, speed_ups)),

@@ -6,20 +6,21 @@ The page has no script at all, and the same care for what hosts sent as the page
 from __future__ import annotations
 
 import json
+from typing import Final
 
 from orchestrator import change_tables, change_words, wording
 from orchestrator.changes import Changes, Judged, Match
 from orchestrator.comparison import Row
-from orchestrator.report import content_security_policy, environment, source
+from orchestrator.pages import content_security_policy, environment, source
 from orchestrator.statistics import PRACTICAL_THRESHOLD
 
 # History of the JSON of a comparison.
 #   1  first version
-VERSION = 1
+VERSION: Final = 1
 
 
 def render(changes: Changes) -> str:
-    """The page, complete: no request leaves it. Raises: as `report.render`."""
+    """The page, complete: no request leaves it. Raises: jinja2.TemplateNotFound."""
     style = source("report.css", "changes.css")
     return (
         environment()

@@ -111,17 +111,16 @@ def _headline(changes: Changes) -> str:
 
 def _the_rest(changes: Changes) -> str:
     """The cases that did not change, and those that could not be compared."""
-    counts = _counts(changes)
     parts = [
         _IN[word].format(wording.count(number))
-        for word, number in counts.items()
+        for word, number in _counts(changes).items()
         if number and word not in MOVED
     ]
-    changed = len(changes.outcome_changed)
-    if changed:
-        cases = wording.many(changed, "further case")
-        parts.append(f"{cases} failed or went missing in one of the runs")
     text = wording.listed(parts)
+    lost = len(changes.outcome_changed)
+    if lost:
+        cases = wording.many(lost, "further case")
+        text = "; ".join(filter(None, (text, f"{cases} failed or went missing in one of the runs")))
     return f"{text[0].upper()}{text[1:]}." if text else ""
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +20,6 @@ from orchestrator.exits import INTERRUPTED, complain, guard, speaking
 
 if TYPE_CHECKING:
     from harness.plan import Plan
-    from orchestrator.comparison import Comparison
     from orchestrator.hosts import Host
     from orchestrator.pipeline import Rendered
     from orchestrator.progress import Style
@@ -82,11 +80,11 @@ def run(
     if resume is not None:
         _refuse_a_second_plan(context)
         folder = RunFolder.find(output, resume)
-        against = _against(output, baseline, fail_on_regression, folder)
-        ending = Ending(output, against, fail_on_regression, as_json)
+        against = cli_runs.against(output, baseline, fail_on_regression, folder)
+        ending = cli_runs.Ending(output, against, fail_on_regression, as_json)
         return _resume(folder, progress, ending, dry_run=dry_run)
-    against = _against(output, baseline, fail_on_regression)
-    ending = Ending(output, against, fail_on_regression, as_json)
+    against = cli_runs.against(output, baseline, fail_on_regression)
+    ending = cli_runs.Ending(output, against, fail_on_regression, as_json)
     plan = planning.make(
         planning.Choices(
             models=models,
@@ -122,8 +120,8 @@ def report(
     from orchestrator.rundir import RunFolder
 
     folder = None if run == PUBLISHED_RUN else RunFolder.find(output, run)
-    against = _against(output, baseline, fail_on_regression, folder)
-    ending = Ending(output, against, fail_on_regression, as_json)
+    against = cli_runs.against(output, baseline, fail_on_regression, folder)
+    ending = cli_runs.Ending(output, against, fail_on_regression, as_json)
     if folder is None:
         return _conclude(pipeline.render_published(output), ending)
     return _conclude(pipeline.render(folder, against), ending)
@@ -144,21 +142,11 @@ app.command()(speaking(cli_runs.index))
 app.command()(speaking(cli_runs.export))
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a command ends: where runs are, what the page holds them against, what is printed."""
-
-    output: Path
-    against: Comparison | None
-    limit_percent: float | None
-    as_json: bool
-
-
 def _run(
     hosts: Sequence[Host],
     plan: Plan,
     progress: options.ProgressStyle,
-    ending: Ending,
+    ending: cli_runs.Ending,
     *,
     dry_run: bool,
 ) -> int:
@@ -173,7 +161,7 @@ def _run(
 
 
 def _resume(
-    folder: RunFolder, progress: options.ProgressStyle, ending: Ending, *, dry_run: bool
+    folder: RunFolder, progress: options.ProgressStyle, ending: cli_runs.Ending, *, dry_run: bool
 ) -> int:
     from orchestrator import pipeline, planning, summary
 
@@ -193,7 +181,7 @@ def _measure(
     hosts: Sequence[Host],
     plan: Plan,
     progress: options.ProgressStyle,
-    ending: Ending,
+    ending: cli_runs.Ending,
 ) -> int:
     """Measure, then render whatever there is: after Ctrl-C, too."""
     from orchestrator import pipeline, summary
@@ -218,7 +206,7 @@ def _measure(
     return code
 
 
-def _conclude(rendered: Rendered, ending: Ending, *, interrupted: bool = False) -> int:
+def _conclude(rendered: Rendered, ending: cli_runs.Ending, *, interrupted: bool = False) -> int:
     """Print the summary, the page's path and, last, the answer; judge what was asked for."""
     from orchestrator import pipeline, summary
 
@@ -231,17 +219,6 @@ def _conclude(rendered: Rendered, ending: Ending, *, interrupted: bool = False) 
         return 0
     code = pipeline.exit_code(rendered.comparison)
     return cli_runs.gate(rendered.changes, ending.limit_percent) or code
-
-
-def _against(
-    output: Path, baseline: str, limit_percent: float | None, of: RunFolder | None = None
-) -> Comparison | None:
-    """The baseline, read before anything is measured. Raises: UsageError."""
-    from orchestrator import pipeline
-
-    against = pipeline.read_baseline(output, baseline, of)
-    cli_runs.require_limit(limit_percent, against)
-    return against
 
 
 def _hosts(names: Sequence[str]) -> tuple[Host, ...]:

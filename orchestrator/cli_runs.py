@@ -10,8 +10,9 @@ import json
 import math
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from orchestrator import options
 from orchestrator.errors import DeskError, UsageError
@@ -22,7 +23,28 @@ if TYPE_CHECKING:
     from orchestrator.comparison import Comparison
     from orchestrator.rundir import RunFolder
 
-REGRESSED = 4
+REGRESSED: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a command ends: where runs are, what the page holds them against, what is printed."""
+
+    output: Path
+    against: Comparison | None
+    limit_percent: float | None
+    as_json: bool
+
+
+def against(
+    output: Path, baseline: str, limit_percent: float | None, of: RunFolder | None = None
+) -> Comparison | None:
+    """The baseline of a run, read before anything is measured. Raises: UsageError."""
+    from orchestrator import pipeline
+
+    found = pipeline.read_baseline(output, baseline, of)
+    require_limit(limit_percent, found)
+    return found
 
 
 def compare(

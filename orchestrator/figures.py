@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,8 @@ from orchestrator import wording
 from orchestrator.charts import Bar, Chart
 from orchestrator.comparison import Comparison
 from orchestrator.errors import UsageError
-from orchestrator.report import TEMPLATES, environment
+from orchestrator.pages import TEMPLATES, environment
+from orchestrator.rundir import ensure_folder, write_whole
 from orchestrator.sections import ChartGroup, chart_groups
 
 WIDTH_PX: Final = 760
@@ -72,6 +73,13 @@ def to_png(svg: str) -> bytes:
             f"Install it:  {INSTALL_PNG}   or take --format svg",
         ) from error
     return bytes(vl_convert.svg_to_png(svg, scale=PNG_SCALE))
+
+
+def save(found: Iterable[Figure], folder: Path, *, png: bool) -> tuple[Path, ...]:
+    """Write figures into a folder. Raises: UsageError; RunError."""
+    drawn = [(figure.name, to_png(figure.svg) if png else figure.svg) for figure in found]
+    place, ending = ensure_folder(folder), "png" if png else "svg"
+    return tuple(write_whole(place / f"{name}.{ending}", content) for name, content in drawn)
 
 
 def _of_group(group: ChartGroup, comparison: Comparison) -> Iterator[tuple[str, str]]:
@@ -164,14 +172,3 @@ def _unique(name: str, taken: set[str]) -> str:
         candidate, number = f"{name}-{number}", number + 1
     taken.add(candidate)
     return candidate
-
-
-def save(found: tuple[Figure, ...], folder: Path, *, png: bool) -> tuple[Path, ...]:
-    """Write figures into a folder. Raises: UsageError; RunError."""
-    from orchestrator.rundir import ensure_folder, write_whole
-
-    drawn = [(figure.name, to_png(figure.svg) if png else figure.svg) for figure in found]
-    ending = "png" if png else "svg"
-    return tuple(
-        write_whole(ensure_folder(folder) / f"{name}.{ending}", content) for name, content in drawn
-    )

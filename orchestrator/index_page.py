@@ -5,6 +5,7 @@ It has no script, and its links are relative: the folder can be published as it 
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from urllib.parse import quote
 from orchestrator import charts, results, trends, wording
 from orchestrator.charts import Segment
 from orchestrator.errors import RunError
-from orchestrator.report import content_security_policy, environment, source
+from orchestrator.pages import content_security_policy, environment, source
 from orchestrator.results import LeftOut, RunOnDisk
 from orchestrator.rundir import ensure_folder, write_whole
 
@@ -55,12 +56,15 @@ def rebuild(output: Path) -> Index:
             f"{page} was not made by this program, so it stays as it is",
             "Move it away, or choose another folder with --output.",
         )
-    runs, left_out = results.find(output)
+    try:
+        runs, left_out = results.find(output)
+    except OSError as error:
+        raise RunError(f"cannot look into {output}: {error.strerror}") from error
     return Index(write_whole(page, render(runs, left_out)).resolve(), runs, left_out)
 
 
 def render(runs: tuple[RunOnDisk, ...], left_out: tuple[LeftOut, ...]) -> str:
-    """The page, complete: no request leaves it. Raises: as `report.render`."""
+    """The page, complete: no request leaves it. Raises: jinja2.TemplateNotFound."""
     style = source("report.css", "changes.css")
     entries = [_entry(run) for run in runs]
     return (
@@ -105,8 +109,8 @@ def _entry(run: RunOnDisk) -> Entry:
     segments = charts.segments(found.counts)
     return Entry(
         name=run.folder,
-        # Quoted: a folder may be called "javascript:…"; relative: the page may be published.
-        link=f"./{quote(run.folder)}/report.html" if run.has_page else "",
+        # Quoted, as bytes: a folder may be called "javascript:…", or in no encoding at all.
+        link=f"./{quote(os.fsencode(run.folder))}/report.html" if run.has_page else "",
         when=found.run.created[:16].replace("T", " "),
         details=_details(run),
         headline=found.run.answer,

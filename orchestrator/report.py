@@ -1,31 +1,20 @@
 """A comparison -> one self-contained HTML page.
 
-Everything that a host sent is hostile. It reaches the page only through autoescaped templates or
-as inert JSON, after `wording.redacted` has removed control characters, bidirectional overrides,
-tokens and home directories. The page's Content Security Policy allows its own style and script by
-their hashes and nothing else, and the same comparison gives the same bytes.
+Everything that a host sent is hostile. It reaches the page only through the templates of `pages`
+or as inert JSON, and the same comparison gives the same bytes.
 """
 
 from __future__ import annotations
 
-import base64
-import functools
-import hashlib
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Final
-
-import jinja2
-from markupsafe import Markup
 
 from harness.vocabulary import SCHEMA_VERSION
 from orchestrator import exports, heatmap, sections, tables, wording
 from orchestrator.answer import answer, describe, host_name
 from orchestrator.baseline import Baseline
 from orchestrator.comparison import Comparison, Row
+from orchestrator.pages import content_security_policy, environment, source
 from orchestrator.statistics import PRACTICAL_THRESHOLD
-
-TEMPLATES: Final = Path(__file__).resolve().parent.parent / "templates"
 
 
 def render(comparison: Comparison, baseline: Baseline | None = None) -> str:
@@ -109,59 +98,3 @@ def _batch_sizes(rows: Iterable[Row]) -> list[int]:
 def _torch_versions(comparison: Comparison) -> list[str]:
     known = (host.environment.torch for host in comparison.hosts if host.environment is not None)
     return list(dict.fromkeys(known))
-
-
-@functools.cache
-def environment() -> jinja2.Environment:
-    """Where every page is made: whatever is written is cleaned and escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,  # always: select_autoescape would pass over names that end in .j2
-        undefined=jinja2.StrictUndefined,
-        finalize=_finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
-    environment.filters |= {
-        "count": wording.count,
-        "many": wording.many,
-        "listed": wording.listed,
-        "symbol": wording.SYMBOLS.__getitem__,
-        "reason": wording.reason,
-        "meaning": wording.meaning,
-    }
-    return environment
-
-
-def _finalize(value: object) -> object:
-    """Clean every string that a template writes, except what a template itself has made."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return wording.redacted(value)
-    return value
-
-
-@functools.cache
-def source(*names: str) -> Markup:
-    """Some of our own files, one after the other, to be written into a page as they are."""
-    texts = [(TEMPLATES / name).read_text(encoding="utf-8") for name in names]
-    return Markup("".join(texts))  # noqa: S704 - no foreign text
-
-
-def content_security_policy(style: str, script: str | None = None) -> str:
-    """Allow a page its own style and script, by their hashes, and nothing else."""
-    return "; ".join(
-        (
-            "default-src 'none'",
-            f"style-src {_hash(style)}",
-            f"script-src {_hash(script)}" if script else "script-src 'none'",
-            "img-src data:",
-            "base-uri 'none'",
-            "form-action 'none'",
-        )
-    )
-
-
-def _hash(source: str) -> str:
-    digest = hashlib.sha256(source.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,13 @@ def test_hostile_names_stay_text_and_lead_nowhere_else(tmp_path: Path) -> None:
         assert not set(':"<>#?') & set(link)
     for forbidden in ("\u202e", "\x1b", "\x00"):
         assert forbidden not in html
+
+
+def test_a_folder_whose_name_is_in_no_encoding_can_be_listed(tmp_path: Path) -> None:
+    folder = put(tmp_path, os.fsdecode(b"b\xffd"), json.dumps(content()))
+    (folder / "report.html").write_text("")
+    html = index_page.rebuild(tmp_path).page.read_text(encoding="utf-8")
+    assert "./b%FFd/report.html" in html
 
 
 def test_a_foreign_index_is_not_overwritten(tmp_path: Path) -> None:

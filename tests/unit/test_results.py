@@ -45,6 +45,7 @@ def test_what_is_read_is_what_was_exported(tmp_path: Path) -> None:
     assert run.results.counts == {"faster": 1, "failed": 1}
     assert run.results.rows[0].speed_up == pytest.approx(1.25)
     assert run.results.hosts[0].torch == "2.13.0"
+    assert (run.results.run.size, run.results.run.backend) == ("full", "inductor")
     assert not run.has_page
     assert run.results.run.rehearsal == ""
 
