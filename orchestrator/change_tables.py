@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from harness.plan import Plan
@@ -16,7 +16,7 @@ from orchestrator.comparison import HostSummary, Row
 from orchestrator.tables import EnvironmentLine, environment_lines
 from orchestrator.wording import NOTHING
 
-# A change drawn beyond this would press all others to the middle: it ends in an arrow instead.
+# A change beyond this would press all others to the middle: its dot stands at the end of the line.
 _FARTHEST: Final = 1.0
 
 
@@ -52,7 +52,7 @@ class ChangeLine:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The facts about one pair of hosts: those that differ, and how many do not."""
+    """The facts about one pair of hosts, and what their plans asked for: what differs, what not."""
 
     name: str
     differing: tuple[EnvironmentLine, ...]
@@ -121,7 +121,11 @@ def surroundings(changes: Changes) -> tuple[Surroundings, ...]:
 def _surroundings(
     hosts: tuple[HostSummary, HostSummary], plans: tuple[Plan | None, Plan | None]
 ) -> Surroundings:
-    lines = (*environment_lines(hosts), *_plan_lines(plans))
+    # Between two runs a fact that only one of them recorded differs as well.
+    lines = [
+        replace(line, differs=len(set(line.values)) > 1)
+        for line in (*environment_lines(hosts), *_plan_lines(plans))
+    ]
     return Surroundings(
         change_words.pair_name(*hosts),
         tuple(line for line in lines if line.differs),
@@ -132,7 +136,7 @@ def _surroundings(
 def _plan_lines(plans: tuple[Plan | None, Plan | None]) -> Iterable[EnvironmentLine]:
     for name, read in _ASKED_FOR.items():
         values = tuple(NOTHING if plan is None else str(read(plan)) for plan in plans)
-        yield EnvironmentLine(name, values, len(set(values)) > 1)
+        yield EnvironmentLine(name, values, differs=False)
 
 
 _ASKED_FOR: Final[dict[str, Callable[[Plan], object]]] = {

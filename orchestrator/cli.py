@@ -119,6 +119,8 @@ def report(
     from orchestrator.comparison import PUBLISHED_RUN
     from orchestrator.rundir import RunFolder
 
+    if run == PUBLISHED_RUN:
+        cli_runs.refuse_baseline_of_published(baseline, fail_on_regression)
     folder = None if run == PUBLISHED_RUN else RunFolder.find(output, run)
     against = cli_runs.against(output, baseline, fail_on_regression, folder)
     ending = cli_runs.Ending(output, against, fail_on_regression, as_json)

@@ -163,6 +163,18 @@ def require_limit(percent: float | None, against: Comparison | None) -> None:
         )
 
 
+def refuse_baseline_of_published(baseline: str, percent: float | None) -> None:
+    """Raises: UsageError: the published table would be held against something."""
+    from orchestrator.comparison import PUBLISHED_RUN
+    from orchestrator.pipeline import NO_BASELINE
+
+    if percent is not None or baseline not in (PUBLISHED_RUN, NO_BASELINE):
+        raise UsageError(
+            "published means have no spread, so they are held against no baseline",
+            "Leave out --baseline and --fail-on-regression.",
+        )
+
+
 def gate(changes: Changes | None, percent: float | None) -> int:
     """0, or REGRESSED with a sentence on standard error.
 

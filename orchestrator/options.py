@@ -181,7 +181,7 @@ FailOnRegression: TypeAlias = Annotated[
     typer.Option(
         metavar="PERCENT",
         help="Exit with 4 if a compiled time is significantly higher than in the baseline run by "
-        "more than this.",
+        "more than this; differences below 2 % never are.",
         rich_help_panel=_OUTPUT,
     ),
 ]

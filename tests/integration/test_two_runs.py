@@ -95,6 +95,8 @@ def test_failed_cases_end_with_one_and_a_regression_beside_them_with_four(tmp_pa
         ),
         (["compare", "monday", "friday", "--fail-on-regression", "-1"], "-1 is not possible"),
         (["compare", "monday", "friday", "--fail-on-regression", "nan"], "nan is not possible"),
+        (["report", "published", "--baseline", "monday"], "held against no baseline"),
+        (["report", "published", "--fail-on-regression", "5"], "held against no baseline"),
         (["--quick", "--fail-on-regression", "5"], "needs a measured baseline"),
         (["--quick", "--baseline", "sunday"], 'unknown run "sunday"'),
     ],

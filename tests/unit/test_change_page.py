@@ -15,7 +15,7 @@ from orchestrator import baseline, change_page, change_summary, report
 from orchestrator.change_tables import view
 from orchestrator.changes import Changes, between
 from orchestrator.comparison import Comparison
-from tests.factories import case, comparison, environment, failure, measurement, outcome
+from tests.factories import case, comparison, environment, failure, measurement, outcome, plan
 from tests.unit.test_report import HOSTILE, Page
 
 
@@ -119,6 +119,16 @@ def test_where_nothing_changed_the_page_says_so_and_shows_all_cases() -> None:
         in page("nothing changed").text_of("h1")[0]
     )
     assert "No recorded fact differs." in text(page("nothing changed"))
+
+
+def test_what_differs_around_the_runs_includes_their_plans_and_what_one_did_not_record() -> None:
+    records = outcome("a", measurement(), of=environment(triton=None))
+    before = comparison(records, of=plan(weights="random"))
+    after = comparison(outcome("a", measurement()), of=plan(weights="pretrained"))
+    (pair,) = view(between(before, after)).surroundings
+    found = {line.name: line.values for line in pair.differing}
+    assert found == {"Triton": ("–", "3.7.1"), "Weights": ("random", "pretrained")}
+    assert "Harness revision" in {line.name for line in pair.equal}
 
 
 def test_eager_that_moved_as_well_points_away_from_the_compiler() -> None:
