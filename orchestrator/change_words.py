@@ -150,9 +150,11 @@ def _with_eager(changes: Changes) -> str:
     both = [m for m in moved if m.eager and _direction(m.eager) == _direction(m.compiled)]
     if not both:
         return ""
-    of = f"{len(both)} of the {len(moved)} cases that changed" if len(moved) > 1 else "this case"
+    which = f"{len(both)} of the {len(moved)} cases that changed"
+    if len(both) == len(moved):
+        which = "this case" if len(moved) == 1 else f"all {len(moved)} cases that changed"
     return (
-        f"In {of}, eager code moved the same way: look at the machine, its clocks and its driver "
+        f"In {which}, eager code moved the same way: look at the machine, its clocks and its driver "
         "before the compiler."
     )
 
