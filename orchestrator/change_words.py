@@ -154,8 +154,8 @@ def _with_eager(changes: Changes) -> str:
     if len(both) == len(moved):
         which = "this case" if len(moved) == 1 else f"all {len(moved)} cases that changed"
     return (
-        f"In {which}, eager code moved the same way: look at the machine, its clocks and its driver "
-        "before the compiler."
+        f"In {which}, eager code moved the same way: look at the machine, its clocks and its "
+        "driver before the compiler."
     )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
-from orchestrator import cli_runs, options
+from orchestrator import cli_runs, options, options_runs
 from orchestrator.errors import UsageError
 from orchestrator.exits import INTERRUPTED, complain, guard, speaking
 
@@ -65,8 +65,8 @@ def run(
     output: options.Output = Path("reports"),
     progress: options.Progress = options.ProgressStyle.AUTO,
     as_json: options.Json = False,
-    baseline: options.Baseline = "published",
-    fail_on_regression: options.FailOnRegression = None,
+    baseline: options_runs.Baseline = "published",
+    fail_on_regression: options_runs.FailOnRegression = None,
     backend: options.Backend = options.BackendName.INDUCTOR,
     size: options.Size = options.SizeName.FULL,
 ) -> int | None:
@@ -108,8 +108,8 @@ def report(
     run: options.Run,
     output: options.Output = Path("reports"),
     as_json: options.Json = False,
-    baseline: options.Baseline = "published",
-    fail_on_regression: options.FailOnRegression = None,
+    baseline: options_runs.Baseline = "published",
+    fail_on_regression: options_runs.FailOnRegression = None,
 ) -> int:
     """Render a run again from its records; needs neither torch nor Docker.
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from orchestrator import options
+from orchestrator import options, options_runs
 from orchestrator.errors import DeskError, UsageError
 from orchestrator.exits import complain
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from orchestrator.rundir import RunFolder
 
 REGRESSED: Final = 4
+COMPARE_PAGE: Final = "compare.html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,41 +41,39 @@ def against(
     output: Path, baseline: str, limit_percent: float | None, of: RunFolder | None = None
 ) -> Comparison | None:
     """The baseline of a run, read before anything is measured. Raises: UsageError."""
-    from orchestrator import pipeline
+    from orchestrator import runs
 
-    found = pipeline.read_baseline(output, baseline, of)
+    found = runs.baseline(output, baseline, of)
     require_limit(limit_percent, found)
     return found
 
 
 def compare(
-    before: options.RunA,
-    after: options.RunB,
+    before: options_runs.RunA,
+    after: options_runs.RunB,
     output: options.Output = Path("reports"),
     as_json: options.Json = False,
-    fail_on_regression: options.FailOnRegression = None,
+    fail_on_regression: options_runs.FailOnRegression = None,
 ) -> int:
     """Compare two runs: what changed significantly, and by how much.
 
     Writes [bold]compare.html[/bold] into the folder of the runs.
     """
-    from orchestrator import change_page, change_summary, pipeline
-    from orchestrator.rundir import ensure_folder
+    from orchestrator import change_page, change_summary, changes, runs
+    from orchestrator.rundir import ensure_folder, write_whole
 
     folders = [_measured_run(output, name) for name in (before, after)]
     if folders[0].path == folders[1].path:
         raise UsageError(f"{before} and {after} are the same run", "Name two different ones.")
-    earlier, later = (pipeline.read(folder) for folder in folders)
+    earlier, later = (runs.read(folder) for folder in folders)
     require_limit(fail_on_regression, earlier)
-    page = ensure_folder(output) / pipeline.COMPARE_PAGE
-    rendered = pipeline.render_changes(earlier, later, page)
-    assert rendered.changes is not None
+    found = changes.between(earlier, later)
+    page = write_whole(ensure_folder(output) / COMPARE_PAGE, change_page.render(found)).resolve()
     if as_json:
-        content = change_page.to_json(rendered.changes) | {"page": str(rendered.page)}
-        print(change_page.dumps(content))
+        print(change_page.dumps(change_page.to_json(found) | {"page": str(page)}))
     else:
-        print(change_summary.to_text(rendered.changes, rendered.page, width()))
-    return gate(rendered.changes, fail_on_regression)
+        print(change_summary.to_text(found, page, width()))
+    return gate(found, fail_on_regression)
 
 
 def index(output: options.Output = Path("reports"), as_json: options.Json = False) -> int:
@@ -102,27 +101,27 @@ def index(output: options.Output = Path("reports"), as_json: options.Json = Fals
 
 def export(
     run: options.Run,
-    wanted: options.Format,
-    to: options.To = None,
+    wanted: options_runs.Format,
+    to: options_runs.To = None,
     output: options.Output = Path("reports"),
 ) -> int:
     """Write a run's results as CSV, JSON or Markdown, or its charts as SVG or PNG files.
 
     RUN may also be [bold]published[/bold].
     """
-    from orchestrator import exports, figures, pipeline
+    from orchestrator import exports, figures, runs
     from orchestrator.rundir import write_whole
 
-    compared, folder = pipeline.find_comparison(output, run)
-    if wanted in (options.FormatName.SVG, options.FormatName.PNG):
-        png = wanted is options.FormatName.PNG
+    compared, folder = runs.find(output, run)
+    if wanted in (options_runs.FormatName.SVG, options_runs.FormatName.PNG):
+        png = wanted is options_runs.FormatName.PNG
         for path in figures.save(figures.figures(compared), to or folder / "charts", png=png):
             print(path)
         return 0
     writers = {
-        options.FormatName.CSV: exports.to_csv,
-        options.FormatName.JSON: exports.to_json,
-        options.FormatName.MD: exports.to_markdown,
+        options_runs.FormatName.CSV: exports.to_csv,
+        options_runs.FormatName.JSON: exports.to_json,
+        options_runs.FormatName.MD: exports.to_markdown,
     }
     text = writers[wanted](compared)
     if to is None:
@@ -166,7 +165,7 @@ def require_limit(percent: float | None, against: Comparison | None) -> None:
 def refuse_baseline_of_published(baseline: str, percent: float | None) -> None:
     """Raises: UsageError: the published table would be held against something."""
     from orchestrator.comparison import PUBLISHED_RUN
-    from orchestrator.pipeline import NO_BASELINE
+    from orchestrator.runs import NO_BASELINE
 
     if percent is not None or baseline not in (PUBLISHED_RUN, NO_BASELINE):
         raise UsageError(

@@ -10,27 +10,16 @@ from pathlib import Path
 from typing import Final
 
 from harness.plan import Plan
-from orchestrator import (
-    baseline,
-    change_page,
-    changes,
-    comparison,
-    exports,
-    fleet,
-    planning,
-    report,
-)
+from orchestrator import baseline, changes, comparison, exports, fleet, planning, report, runs
 from orchestrator.baseline import Baseline
 from orchestrator.changes import Changes
-from orchestrator.comparison import Comparison, RunInfo
-from orchestrator.errors import NoHostError, UsageError
+from orchestrator.comparison import Comparison
+from orchestrator.errors import NoHostError
 from orchestrator.fleet import Observer
 from orchestrator.hosts import Host
-from orchestrator.rundir import RunFolder, ensure_folder, write_whole
+from orchestrator.rundir import RunFolder, ensure_folder
 
 PAGE: Final = "report.html"
-COMPARE_PAGE: Final = "compare.html"
-NO_BASELINE: Final = "none"
 # A failure that is a finding about the GPU; the run itself went as it should.
 FINDINGS: Final = frozenset({"oom", "unsupported"})
 
@@ -62,33 +51,6 @@ def measure(folder: RunFolder, hosts: Sequence[Host], observer: Observer) -> Non
     fleet.run({host: rest for host, rest in plans.items() if rest.cases()}, folder, observer)
 
 
-def read(folder: RunFolder) -> Comparison:
-    """What the records of a run say. Raises: RunError."""
-    meta, plan = folder.meta(), folder.plan()
-    info = RunInfo(meta.run_id, meta.created, meta.command, plan)
-    return comparison.build(info, plan, folder.outcomes())
-
-
-def find_comparison(output: Path, name: str) -> tuple[Comparison, Path]:
-    """A run or the published table, and its folder. Raises: UsageError."""
-    if name == comparison.PUBLISHED_RUN:
-        return comparison.build_published(), output / name
-    folder = RunFolder.find(output, name)
-    return read(folder), folder.path
-
-
-def read_baseline(output: Path, name: str, of: RunFolder | None = None) -> Comparison | None:
-    """The baseline of a run: another run, `published` or `none`. Raises: UsageError."""
-    if name == NO_BASELINE:
-        return None
-    if name == comparison.PUBLISHED_RUN:
-        return comparison.build_published()
-    folder = RunFolder.find(output, name)
-    if of is not None and of.path == folder.path:
-        raise UsageError(f"{name} would be its own baseline", "Name another run:  --baseline RUN")
-    return read(folder)
-
-
 def render(folder: RunFolder, against: Comparison | None = None) -> Rendered:
     """Write page and exports of a run from its records; the page holds it against a baseline.
 
@@ -96,7 +58,7 @@ def render(folder: RunFolder, against: Comparison | None = None) -> Rendered:
         against: an earlier run, or the published table, or nothing.
     Raises: RunError.
     """
-    compared = read(folder)
+    compared = runs.read(folder)
     if against is None:
         return _write(compared, folder)
     if against.is_published:
@@ -111,13 +73,6 @@ def render_published(output: Path) -> Rendered:
     return _write(
         comparison.build_published(), RunFolder(ensure_folder(output / comparison.PUBLISHED_RUN))
     )
-
-
-def render_changes(before: Comparison, after: Comparison, page: Path) -> Rendered:
-    """Write the page about two runs. Raises: RunError."""
-    changed = changes.between(before, after)
-    write_whole(page, change_page.render(changed))
-    return Rendered(after, page.resolve(), changed)
 
 
 def require_usable(hosts: Sequence[Host], plan: Plan) -> None:
