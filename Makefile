@@ -11,7 +11,7 @@ LOCK := --quiet --universal --upgrade --generate-hashes --python-version 3.11 --
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-demo: $(VENV)/.measures  ## measure three full-size models on this machine: minutes
+demo: $(VENV)/.measures  ## measure four full-size models on this machine: minutes
 	$(BIN)/python orchestrate.py --hosts local --quick $(SETTINGS)
 
 test: $(VENV)/.develops  ## run the tests
@@ -33,8 +33,6 @@ lock: $(VENV)/.develops  ## renew the locked versions
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml -o requirements/desk.txt
 	$(BIN)/uv pip compile $(LOCK) -c requirements/desk.txt requirements/harness.in -o requirements/harness.txt
 	$(BIN)/uv pip compile $(LOCK) -c requirements/harness.txt pyproject.toml --extra dev --extra png -o requirements/dev.txt
-
-
 
 clean:  ## remove what this Makefile made; reports stay
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -21,6 +21,9 @@ def main() -> None:
             raise
         print(INSTALL.format(module=error.name, python=sys.executable), file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
     run()
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from harness.channel import Channel, claim_stdout
+from harness.complaints import complaint
 from harness.plan import Picture, Plan, read_plan
 from harness.records import json_schema
 
@@ -81,11 +82,7 @@ def _read(source: str) -> Plan:
     try:
         return read_plan(text)
     except ValueError as error:
-        _refuse(f"the plan {source} cannot be used: {_one_line(error)}")
-
-
-def _one_line(error: ValueError) -> str:
-    return "; ".join(line.strip() for line in str(error).splitlines()[:6] if line.strip())
+        _refuse(f"the plan {source} cannot be used: {complaint(error)}")
 
 
 def _refuse(sentence: str) -> NoReturn:

@@ -80,7 +80,7 @@ def obtain(picture: Picture, cache_folder: Path, *, limits: Limits | None = None
     Raises: PictureError.
     """
     if picture.content_base64 is not None:
-        return _decoded(_from_base64(picture.content_base64), "picture of the plan")
+        return _decoded(_from_base64(picture.content_base64), picture.url or "picture of the plan")
     try:
         return _downloaded(picture.url, cache_folder, limits or Limits())
     except PictureError:

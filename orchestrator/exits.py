@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import io
 import os
+import signal
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable
-from typing import Final, ParamSpec
+from typing import Final, NoReturn, ParamSpec
 
 import typer
 
@@ -18,6 +20,7 @@ P = ParamSpec("P")
 
 INTERRUPTED: Final = 130
 CRASHED: Final = 1
+_KEPT: Final = "Records measured so far are kept."
 
 
 def speaking(command: Callable[P, int | None]) -> Callable[P, None]:
@@ -48,10 +51,20 @@ def complain(sentence: str, advice: str = "") -> None:
 
 def guard(app: Callable[[], object]) -> None:
     """Run the command line; a defect of this program becomes a sentence and a file, too."""
+    _make_streams_writable()
+    signal.signal(signal.SIGTERM, _interrupt)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, _interrupt)  # the terminal is gone; nohup ignores that
     try:
         app()
+        sys.stdout.flush()
     except BrokenPipeError:  # the reader of our standard output has left, as `head` does
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+        _give_up_stdout()
+        sys.exit(CRASHED)
+    except OSError as error:
+        _give_up_stdout()
+        where = f" {error.filename}" if error.filename else ""
+        complain(f"the system refused{where}: {error.strerror or error}", _KEPT)
         sys.exit(CRASHED)
     except Exception as error:  # noqa: BLE001  no traceback reaches a user; the file has it
         with tempfile.NamedTemporaryFile(
@@ -60,6 +73,26 @@ def guard(app: Callable[[], object]) -> None:
             traceback.print_exc(file=file)
         complain(
             f"an unexpected error, a defect of this program: {type(error).__name__}: {error}",
-            f"Its details are in {file.name}; records measured so far are kept.",
+            f"Its details are in {file.name}. {_KEPT}",
         )
         sys.exit(CRASHED)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    """Being asked to end is as good as Ctrl-C: what was measured is kept, nothing goes on."""
+    raise KeyboardInterrupt
+
+
+def _make_streams_writable() -> None:
+    """A stream that was closed swallows what is written; a character it lacks becomes another."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _give_up_stdout() -> None:
+    """Else Python tries to write the rest at its end, and fails once more."""
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123

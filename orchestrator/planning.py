@@ -28,9 +28,9 @@ COCO_URL: Final = "http://images.cocodataset.org/val2017/000000039769.jpg"
 MAX_PICTURE_BYTES: Final = 10 << 20
 MAX_CASES: Final = 100_000
 MAX_ITERATIONS: Final = 1_000_000
-
-
 QUICK_ITERATIONS: Final = 30
+# How files of the formats begin that the harness decodes; a RIFF may be something else than WebP.
+_PICTURES: Final = (b"BM", b"GIF8", b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"RIFF")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def make(choices: Choices) -> Plan:
         ),
         protocol=_protocol(choices.iterations, quick=quick),
         weights=weights,
-        picture=_picture(choices.image or COCO_URL, weights),
+        picture=_picture(COCO_URL if choices.image is None else choices.image, weights),
         backend=choices.backend,
         size=choices.size,
     )
@@ -121,6 +121,8 @@ def _model(name: str, weights: Weights) -> str:
     known = catalogue.find(name)
     if known is not None:
         return known.name
+    if not name.isprintable():  # records are text; a file name need not be
+        raise UsageError(f"the model {name!r} has characters that no text has", "Rename it.")
     if weights == "random" and ("/" in name or Path(name).is_dir()):
         raise UsageError(
             f'"{name}" is not one of the twelve models, and random weights exist for those only',
@@ -158,7 +160,7 @@ def _batch_sizes(texts: Sequence[str]) -> tuple[int, ...]:
             raise UsageError(
                 f'batch size "{text}" is not possible', "Give whole numbers from 1, as in 1,4,16."
             )
-    return tuple(int(text) for text in _distinct("batch size", texts))
+    return tuple(map(int, _distinct("batch size", [str(int(text)) for text in texts])))
 
 
 def _distinct(kind: str, names: Sequence[str]) -> tuple[str, ...]:
@@ -174,20 +176,29 @@ def _picture(image: str, weights: Weights) -> Picture:
     if image.startswith(("http://", "https://")):
         # With random weights any picture serves, so none needs to be had.
         return Picture(url=image, fallback=weights == "random")
-    return Picture(url=Path(image).name, content_base64=_content(Path(image)))
+    name = Path(image).name.encode(errors="replace").decode()
+    return Picture(url=name, content_base64=_content(Path(image)))
 
 
 def _content(path: Path) -> str:
     """A local file travels inside the plan, so that every host sees the same picture."""
     try:
+        if not path.is_file() and path.exists():  # a device or a pipe may never end
+            raise UsageError(f"the picture {path} is no file", "--image takes a file or a URL.")
         if path.stat().st_size > MAX_PICTURE_BYTES:
             raise UsageError(
                 f"the picture {path} is larger than {MAX_PICTURE_BYTES >> 20} MB",
                 "Scale it down: models see a few hundred pixels.",
             )
-        return base64.b64encode(path.read_bytes()).decode()
+        content = path.read_bytes()
     except OSError as error:
         raise UsageError(
             f"cannot read the picture {path}: {error.strerror}",
             "--image takes a file or an http(s) URL.",
         ) from error
+    if not content.startswith(_PICTURES):
+        raise UsageError(
+            f"the picture {path} is none in a common format",
+            "--image takes BMP, GIF, JPEG, PNG, TIFF and WebP.",
+        )
+    return base64.b64encode(content).decode()

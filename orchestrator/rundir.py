@@ -12,6 +12,7 @@ A resumed run adds an attempt; no file of an earlier one is touched.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import itertools
 import json
@@ -23,6 +24,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final, Self
 
+from harness.complaints import complaint
 from harness.plan import Plan, read_plan
 from harness.vocabulary import NewerSchemaError
 from orchestrator.errors import RunError, StorageError, UnknownNameError
@@ -89,11 +91,12 @@ class RunFolder:
     @classmethod
     def find(cls, output: Path, name: str) -> Self:
         """Open an existing run by path or by name. Raises: UnknownNameError; RunError."""
-        for path in (Path(name), output / name):
-            if (path / "run.json").is_file():
-                return cls(path.resolve())
-        if Path(name).exists():
-            raise RunError(f"{name} is no run folder: it has no run.json")
+        with contextlib.suppress(OSError, ValueError):  # a name that no file can have
+            for path in (Path(name), output / name):
+                if (path / "run.json").is_file():
+                    return cls(path.resolve())
+            if Path(name).exists():
+                raise RunError(f"{name} is no run folder: it has no run.json")
         known = sorted(path.parent.name for path in output.glob("*/run.json"))
         raise UnknownNameError("run", name, known, f"Runs are looked for in {output.resolve()}.")
 
@@ -234,4 +237,6 @@ def _why(error: Exception) -> str:
         return error.strerror or str(error)
     if isinstance(error, KeyError):
         return f"it lacks {error}"
-    return str(error).splitlines()[0]
+    if isinstance(error, ValueError):
+        return complaint(error)
+    return "it does not hold what a run's should"

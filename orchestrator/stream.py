@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from harness.complaints import complaint
 from harness.records import Record, read_record
 from harness.vocabulary import NewerSchemaError
 
@@ -85,10 +86,4 @@ class Reader:
         except NewerSchemaError:
             raise
         except ValueError as error:
-            return Unreadable(self._number, _first_complaint(error))
-
-
-def _first_complaint(error: ValueError) -> str:
-    """The first two lines of pydantic's account: where, and what is wrong there."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return ": ".join(lines[1:3] if len(lines) > 2 else lines[:1])[:300]
+            return Unreadable(self._number, complaint(error))

@@ -208,3 +208,46 @@ def test_a_reader_who_leaves_early_causes_no_traceback() -> None:
     )  # fmt: skip
     assert "Traceback" not in done.stderr
     assert "Exception" not in done.stderr
+
+
+def shell(command: str) -> Said:
+    """Run a line of the shell, for what only redirections can do."""
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} orchestrate.py {command}"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
+def test_a_closed_output_is_no_error_and_a_full_one_is_a_sentence() -> None:
+    assert shell("models >&-") == Said(0, "", "")
+    full = shell("models > /dev/full")
+    assert full.code == 1
+    assert full.err.splitlines() == [
+        "the system refused: No space left on device", "Records measured so far are kept.",
+    ]  # fmt: skip
+
+
+def test_a_terminal_without_our_characters_gets_others() -> None:
+    said = outside("orchestrate.py", "models", PYTHONIOENCODING="ascii")
+    assert said.code == 0
+    assert "vit-base" in said.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["report", "a" * 300], "unknown run"),
+        (["--image", "/dev/zero"], "is no file"),
+        (["--image", ""], "is no file"),
+        (["--image", "README.md"], "is none in a common format"),
+        (["--batch-sizes", "1,01"], 'batch size "1" is given twice'),
+        (["--models", "a/\x00"], "has characters that no text has"),
+    ],
+)
+def test_an_odd_name_is_refused_before_anything_is_read(
+    arguments: list[str], sentence: str
+) -> None:
+    said = say(*arguments)
+    assert said.code == 2
+    assert sentence in said.err

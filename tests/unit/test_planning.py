@@ -97,9 +97,9 @@ def test_more_cases_than_anybody_can_measure_are_refused_before_they_are_made() 
 
 
 def test_a_picture_file_travels_inside_the_plan(tmp_path: Path) -> None:
-    (tmp_path / "cat.png").write_bytes(b"not really")
+    (tmp_path / "cat.png").write_bytes(b"\x89PNG, nearly")
     plan = planning.make(Choices(image=str(tmp_path / "cat.png")))
-    assert plan.picture.content_base64 == "bm90IHJlYWxseQ=="
+    assert plan.picture.content_base64 == "iVBORywgbmVhcmx5"
     assert plan.picture.url == "cat.png"
 
 
