@@ -32,7 +32,7 @@ schema: $(VENV)/.develops  ## write the JSON Schema of the records again
 lock: $(VENV)/.develops  ## renew the locked versions
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml -o requirements/desk.txt
 	$(BIN)/uv pip compile $(LOCK) -c requirements/desk.txt requirements/harness.in -o requirements/harness.txt
-	$(BIN)/uv pip compile $(LOCK) -c requirements/harness.txt pyproject.toml --extra dev -o requirements/dev.txt
+	$(BIN)/uv pip compile $(LOCK) -c requirements/harness.txt pyproject.toml --extra dev --extra png -o requirements/dev.txt
 
 clean:  ## remove what this Makefile made; reports stay
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

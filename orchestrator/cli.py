@@ -1,5 +1,5 @@
 """The command line: parses, calls one room after the other, prints what they say. Nothing else
-prints to standard output.
+but `cli_runs`, which has the commands about runs on disk, prints to standard output.
 
 Imports inside functions keep `--help` fast: most of what a run needs is not needed to describe it.
 """
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
-from orchestrator import options
+from orchestrator import cli_runs, options, options_runs
 from orchestrator.errors import UsageError
 from orchestrator.exits import INTERRUPTED, complain, guard, speaking
 
@@ -65,6 +65,8 @@ def run(
     output: options.Output = Path("reports"),
     progress: options.Progress = options.ProgressStyle.AUTO,
     as_json: options.Json = False,
+    baseline: options_runs.Baseline = "published",
+    fail_on_regression: options_runs.FailOnRegression = None,
     backend: options.Backend = options.BackendName.INDUCTOR,
     size: options.Size = options.SizeName.FULL,
 ) -> int | None:
@@ -73,10 +75,16 @@ def run(
         _refuse_options_before_a_command(context)
         return None
     from orchestrator import planning
+    from orchestrator.rundir import RunFolder
 
     if resume is not None:
         _refuse_a_second_plan(context)
-        return _resume(resume, output, progress, as_json=as_json, dry_run=dry_run)
+        folder = RunFolder.find(output, resume)
+        against = cli_runs.against(output, baseline, fail_on_regression, folder)
+        ending = cli_runs.Ending(output, against, fail_on_regression, as_json)
+        return _resume(folder, progress, ending, dry_run=dry_run)
+    against = cli_runs.against(output, baseline, fail_on_regression)
+    ending = cli_runs.Ending(output, against, fail_on_regression, as_json)
     plan = planning.make(
         planning.Choices(
             models=models,
@@ -91,7 +99,7 @@ def run(
             quick=quick,
         )
     )
-    return _run(_hosts(_names(hosts)), plan, output, progress, as_json=as_json, dry_run=dry_run)
+    return _run(_hosts(_names(hosts)), plan, progress, ending, dry_run=dry_run)
 
 
 @app.command()
@@ -100,6 +108,8 @@ def report(
     run: options.Run,
     output: options.Output = Path("reports"),
     as_json: options.Json = False,
+    baseline: options_runs.Baseline = "published",
+    fail_on_regression: options_runs.FailOnRegression = None,
 ) -> int:
     """Render a run again from its records; needs neither torch nor Docker.
 
@@ -110,10 +120,13 @@ def report(
     from orchestrator.rundir import RunFolder
 
     if run == PUBLISHED_RUN:
-        rendered = pipeline.render_published(output)
-    else:
-        rendered = pipeline.render(RunFolder.find(output, run))
-    return _conclude(rendered, as_json=as_json)
+        cli_runs.refuse_baseline_of_published(baseline, fail_on_regression)
+    folder = None if run == PUBLISHED_RUN else RunFolder.find(output, run)
+    against = cli_runs.against(output, baseline, fail_on_regression, folder)
+    ending = cli_runs.Ending(output, against, fail_on_regression, as_json)
+    if folder is None:
+        return _conclude(pipeline.render_published(output), ending)
+    return _conclude(pipeline.render(folder, against), ending)
 
 
 @app.command()
@@ -122,45 +135,47 @@ def models(as_json: options.Json = False) -> int:
     """List the twelve models of the published table."""
     from orchestrator import summary
 
-    print(summary.catalogue_json() if as_json else summary.catalogue_table(_width()))
+    print(summary.catalogue_json() if as_json else summary.catalogue_table(cli_runs.width()))
     return 0
+
+
+app.command()(speaking(cli_runs.compare))
+app.command()(speaking(cli_runs.index))
+app.command()(speaking(cli_runs.export))
 
 
 def _run(
     hosts: Sequence[Host],
     plan: Plan,
-    output: Path,
     progress: options.ProgressStyle,
+    ending: cli_runs.Ending,
     *,
-    as_json: bool,
     dry_run: bool,
 ) -> int:
     from orchestrator import pipeline, summary
 
     if dry_run:
-        print(summary.plan_json(plan) if as_json else summary.plan_text(plan, hosts))
+        print(summary.plan_json(plan) if ending.as_json else summary.plan_text(plan, hosts))
         return 0
     pipeline.require_usable(hosts, plan)
-    folder = pipeline.new_run(output, plan, hosts, sys.argv[1:])
-    return _measure(folder, hosts, plan, progress, as_json=as_json)
+    folder = pipeline.new_run(ending.output, plan, hosts, sys.argv[1:])
+    return _measure(folder, hosts, plan, progress, ending)
 
 
 def _resume(
-    name: str, output: Path, progress: options.ProgressStyle, *, as_json: bool, dry_run: bool
+    folder: RunFolder, progress: options.ProgressStyle, ending: cli_runs.Ending, *, dry_run: bool
 ) -> int:
     from orchestrator import pipeline, planning, summary
-    from orchestrator.rundir import RunFolder
 
-    folder = RunFolder.find(output, name)
     hosts = _hosts(folder.meta().hosts)
     plan = folder.plan()
     rest = [planning.for_resume(plan, outcome) for outcome in folder.outcomes()]
     longest = max(rest, key=lambda one: len(one.cases()))
     if dry_run:
-        print(summary.plan_json(longest) if as_json else summary.plan_text(longest, hosts))
+        print(summary.plan_json(longest) if ending.as_json else summary.plan_text(longest, hosts))
         return 0
     pipeline.require_usable(hosts, plan)
-    return _measure(folder, hosts, longest, progress, as_json=as_json)
+    return _measure(folder, hosts, longest, progress, ending)
 
 
 def _measure(
@@ -168,8 +183,7 @@ def _measure(
     hosts: Sequence[Host],
     plan: Plan,
     progress: options.ProgressStyle,
-    *,
-    as_json: bool,
+    ending: cli_runs.Ending,
 ) -> int:
     """Measure, then render whatever there is: after Ctrl-C, too."""
     from orchestrator import pipeline, summary
@@ -184,7 +198,7 @@ def _measure(
             pipeline.measure(folder, hosts, observer)
         except InterruptedRunError:
             interrupted = True
-    code = _conclude(pipeline.render(folder), as_json=as_json, interrupted=interrupted)
+    code = _conclude(pipeline.render(folder, ending.against), ending, interrupted=interrupted)
     if interrupted:
         complain(
             "interrupted; everything measured so far is kept and nothing goes on running",
@@ -194,15 +208,19 @@ def _measure(
     return code
 
 
-def _conclude(rendered: Rendered, *, as_json: bool, interrupted: bool = False) -> int:
-    """Print the summary, the page's path and, last, the answer."""
+def _conclude(rendered: Rendered, ending: cli_runs.Ending, *, interrupted: bool = False) -> int:
+    """Print the summary, the page's path and, last, the answer; judge what was asked for."""
     from orchestrator import pipeline, summary
 
-    if as_json:
+    cli_runs.refresh_index(ending.output, rendered.page)
+    if ending.as_json:
         print(summary.to_json(rendered.comparison, rendered.page))
     else:
-        print(summary.to_text(rendered.comparison, rendered.page, _width()))
-    return 0 if interrupted else pipeline.exit_code(rendered.comparison)
+        print(summary.to_text(rendered.comparison, rendered.page, cli_runs.width()))
+    if interrupted:
+        return 0
+    code = pipeline.exit_code(rendered.comparison)
+    return cli_runs.gate(rendered.changes, ending.limit_percent) or code
 
 
 def _hosts(names: Sequence[str]) -> tuple[Host, ...]:
@@ -225,11 +243,6 @@ def _style(choice: options.ProgressStyle) -> Style:
         ci=bool(os.environ.get("CI")),
         dumb=os.environ.get("TERM") == "dumb",
     )
-
-
-def _width() -> int | None:
-    """Columns of the terminal, if standard output is one."""
-    return os.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _given(context: typer.Context) -> list[str]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import datetime
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from harness.plan import Plan
-from orchestrator import comparison, exports, fleet, planning, report
-from orchestrator.comparison import Comparison, RunInfo
+from orchestrator import baseline, changes, comparison, exports, fleet, planning, report, runs
+from orchestrator.baseline import Baseline
+from orchestrator.changes import Changes
+from orchestrator.comparison import Comparison
 from orchestrator.errors import NoHostError
 from orchestrator.fleet import Observer
 from orchestrator.hosts import Host
@@ -28,6 +30,7 @@ class Rendered:
 
     comparison: Comparison
     page: Path
+    changes: Changes | None = None
 
 
 def new_run(output: Path, plan: Plan, hosts: Sequence[Host], arguments: Sequence[str]) -> RunFolder:
@@ -48,11 +51,21 @@ def measure(folder: RunFolder, hosts: Sequence[Host], observer: Observer) -> Non
     fleet.run({host: rest for host, rest in plans.items() if rest.cases()}, folder, observer)
 
 
-def render(folder: RunFolder) -> Rendered:
-    """Write page and exports of a run from its records. Raises: RunError."""
-    meta, plan = folder.meta(), folder.plan()
-    info = RunInfo(meta.run_id, meta.created, meta.command, plan)
-    return _write(comparison.build(info, plan, folder.outcomes()), folder)
+def render(folder: RunFolder, against: Comparison | None = None) -> Rendered:
+    """Write page and exports of a run from its records; the page holds it against a baseline.
+
+    Args:
+        against: an earlier run, or the published table, or nothing.
+    Raises: RunError.
+    """
+    compared = runs.read(folder)
+    if against is None:
+        return _write(compared, folder)
+    if against.is_published:
+        return _write(compared, folder, baseline.against_published(compared))
+    changed = changes.between(against, compared)
+    rendered = _write(compared, folder, baseline.against_run(changed))
+    return replace(rendered, changes=changed)
 
 
 def render_published(output: Path) -> Rendered:
@@ -82,12 +95,12 @@ def exit_code(compared: Comparison) -> int:
     return int(any(row.problem and row.problem.reason not in FINDINGS for row in unmeasured))
 
 
-def _write(compared: Comparison, folder: RunFolder) -> Rendered:
+def _write(compared: Comparison, folder: RunFolder, held: Baseline | None = None) -> Rendered:
     writers: dict[str, Callable[[Comparison], str]] = {
         "results.csv": exports.to_csv,
         "results.json": exports.to_json,
         "results.md": exports.to_markdown,
-        PAGE: report.render,
+        PAGE: lambda compared: report.render(compared, held),
     }
     for name, write in writers.items():
         folder.write(name, write(compared))

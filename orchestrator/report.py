@@ -1,43 +1,33 @@
 """A comparison -> one self-contained HTML page.
 
-Everything that a host sent is hostile. It reaches the page only through autoescaped templates or
-as inert JSON, after `wording.redacted` has removed control characters, bidirectional overrides,
-tokens and home directories. The page's Content Security Policy allows its own style and script by
-their hashes and nothing else, and the same comparison gives the same bytes.
+Everything that a host sent is hostile. It reaches the page only through the templates of `pages`
+or as inert JSON, and the same comparison gives the same bytes.
 """
 
 from __future__ import annotations
 
-import base64
-import functools
-import hashlib
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Final
-
-import jinja2
-from markupsafe import Markup
 
 from harness.vocabulary import SCHEMA_VERSION
 from orchestrator import exports, heatmap, sections, tables, wording
 from orchestrator.answer import answer, describe, host_name
+from orchestrator.baseline import Baseline
 from orchestrator.comparison import Comparison, Row
+from orchestrator.pages import content_security_policy, environment, source
 from orchestrator.statistics import PRACTICAL_THRESHOLD
 
-TEMPLATES: Final = Path(__file__).resolve().parent.parent / "templates"
 
-
-def render(comparison: Comparison) -> str:
+def render(comparison: Comparison, baseline: Baseline | None = None) -> str:
     """The page, complete: no request leaves it, and it can be read without JavaScript.
 
     Raises: jinja2.TemplateNotFound: the folder `templates` is not beside this package.
     """
-    style, script = _source("report.css"), _source("report.js")
+    style, script = source("report.css", "changes.css"), source("report.js")
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
-            csp=_content_security_policy(style, script),
+            csp=content_security_policy(style, script),
             style=style,
             script=script,
             comparison=comparison,
@@ -63,6 +53,7 @@ def render(comparison: Comparison) -> str:
             ],
             torch_versions=_torch_versions(comparison),
             data=_data(comparison),
+            baseline=baseline,
         )
     )
 
@@ -107,56 +98,3 @@ def _batch_sizes(rows: Iterable[Row]) -> list[int]:
 def _torch_versions(comparison: Comparison) -> list[str]:
     known = (host.environment.torch for host in comparison.hosts if host.environment is not None)
     return list(dict.fromkeys(known))
-
-
-@functools.cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,  # always: select_autoescape would pass over names that end in .j2
-        undefined=jinja2.StrictUndefined,
-        finalize=_finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
-    environment.filters |= {
-        "count": wording.count,
-        "many": wording.many,
-        "listed": wording.listed,
-        "symbol": wording.SYMBOLS.__getitem__,
-        "reason": wording.reason,
-        "meaning": wording.meaning,
-    }
-    return environment
-
-
-def _finalize(value: object) -> object:
-    """Clean every string that a template writes, except what a template itself has made."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return wording.redacted(value)
-    return value
-
-
-@functools.cache
-def _source(name: str) -> Markup:
-    """One of our own files, to be written into the page as it is."""
-    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))  # noqa: S704 - no foreign text
-
-
-def _content_security_policy(style: str, script: str) -> str:
-    return "; ".join(
-        (
-            "default-src 'none'",
-            f"style-src {_hash(style)}",
-            f"script-src {_hash(script)}",
-            "img-src data:",
-            "base-uri 'none'",
-            "form-action 'none'",
-        )
-    )
-
-
-def _hash(source: str) -> str:
-    digest = hashlib.sha256(source.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"

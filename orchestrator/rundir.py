@@ -145,14 +145,7 @@ class RunFolder:
 
     def write(self, name: str, text: str) -> Path:
         """Write a file of the run, whole or not at all. Raises: StorageError."""
-        path = self.path / name
-        try:
-            _write_atomically(path, text)
-        except OSError as error:
-            raise RunError(
-                f"cannot write {path}: {error.strerror}", "Make room and try again."
-            ) from error
-        return path
+        return write_whole(self.path / name, text)
 
     def _write_meta(self, meta: RunMeta) -> None:
         self.write("run.json", json.dumps(asdict(meta), indent=2) + "\n")
@@ -196,6 +189,17 @@ def ensure_folder(path: Path) -> Path:
     return path
 
 
+def write_whole(path: Path, content: str | bytes) -> Path:
+    """Write a file, whole or not at all; text as UTF-8. Raises: RunError."""
+    try:
+        _write_atomically(path, content.encode() if isinstance(content, str) else content)
+    except OSError as error:
+        raise RunError(
+            f"cannot write {path}: {error.strerror}", "Make room and try again."
+        ) from error
+    return path
+
+
 def _fresh_folder(output: Path, stem: str) -> Path:
     """A new folder of this name, or of this name and the first free number."""
     for number in itertools.count(1):
@@ -213,12 +217,12 @@ def _fresh_folder(output: Path, stem: str) -> Path:
     raise AssertionError("unreachable: counting has no end")
 
 
-def _write_atomically(path: Path, text: str) -> None:
-    """Through a temporary file beside it: a reader sees the old or the new text, never half."""
+def _write_atomically(path: Path, content: bytes) -> None:
+    """Through a temporary file beside it: a reader sees the old or the new content, never half."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)

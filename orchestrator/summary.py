@@ -121,7 +121,7 @@ def forewarning(plan: Plan) -> list[str]:
 
 def catalogue_table(width: int | None) -> str:
     """The twelve models for people."""
-    return _fitting(_catalogue_table, range(4, -1, -1), width)
+    return fitting(_catalogue_table, range(4, -1, -1), width)
 
 
 def catalogue_json() -> str:
@@ -132,7 +132,7 @@ def catalogue_json() -> str:
 
 
 def _catalogue_table(shown: int) -> Table:
-    table = _table("Name", "Hub id")
+    table = new_table("Name", "Hub id")
     for heading, justify in _CATALOGUE_VALUES[:shown]:
         table.add_column(heading, justify=justify)
     for model in catalogue.CATALOGUE:
@@ -148,7 +148,7 @@ def _catalogue_table(shown: int) -> Table:
 
 def _results(rows: Sequence[Row], width: int | None) -> str:
     """A line per case, its verdict last."""
-    return _fitting(lambda shown: _result_table(rows, shown), _FEWER_VALUES, width)
+    return fitting(lambda shown: _result_table(rows, shown), _FEWER_VALUES, width)
 
 
 def _result_table(rows: Sequence[Row], shown: int) -> Table:
@@ -162,7 +162,7 @@ def _result_table(rows: Sequence[Row], shown: int) -> Table:
         )
         if len(values) > 1
     ]
-    table = _table(*(name.capitalize() for name in several if name == "host"), "Model", "Case")
+    table = new_table(*(name.capitalize() for name in several if name == "host"), "Model", "Case")
     for heading in _VALUES[:shown]:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("")
@@ -199,7 +199,8 @@ def _values(row: Row) -> list[str]:
     ]
 
 
-def _table(*headings: str) -> Table:
+def new_table(*headings: str) -> Table:
+    """An empty table in the look of all of them."""
     from rich import box
     from rich.table import Table
 
@@ -209,7 +210,7 @@ def _table(*headings: str) -> Table:
     return table
 
 
-def _fitting(make: Callable[[int], Table], columns: Iterable[int], width: int | None) -> str:
+def fitting(make: Callable[[int], Table], columns: Iterable[int], width: int | None) -> str:
     """The first table that is no wider than `width`, else the last; nothing is cut or broken,
     because a name in pieces can neither be read nor copied."""
     text = ""

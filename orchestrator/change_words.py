@@ -1,0 +1,175 @@
+"""What changed between two runs, in words as careful as the data (pure)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+from orchestrator import wording
+from orchestrator.answer import case_name, host_name
+from orchestrator.changes import Changes, Direction, Judged, Match
+from orchestrator.comparison import HostSummary, Row
+from orchestrator.statistics import Estimate
+
+# A time that is higher is slower; a speed-up that is higher is just that.
+TIME: Final[dict[Direction, str]] = {
+    "higher": "slower", "lower": "faster", "same": "same", "unclear": "unclear",
+}  # fmt: skip
+MOVED: Final = ("slower", "faster")
+_IN: Final = {
+    "slower": "slower in {}",
+    "faster": "faster in {}",
+    "same": "the same in {}",
+    "unclear": "unclear in {}",
+}
+CAUTION: Final = (
+    "Intervals cover the noise within each run. What another day, temperature or reboot adds is in "
+    "neither of them: before acting on a change, measure both again."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A headline without a full stop, and one to three sentences."""
+
+    headline: str
+    sentence: str
+
+
+def said(changes: Changes) -> Said:
+    """The answer of a comparison: how many compiled times changed, and which way."""
+    if not changes.matches:
+        return Said("Nothing to compare: the two runs have no case in common", _nothing(changes))
+    if not changes.compared:
+        return Said(
+            "Nothing to compare: no case has times in both runs",
+            f"{wording.many(len(changes.matches), 'case')} in common, none measured twice.",
+        )
+    parts = (_the_rest(changes), _largest(changes), _with_eager(changes))
+    return Said(_headline(changes), " ".join(part for part in parts if part))
+
+
+def percent_change(ratio: float) -> str:
+    """A ratio as a change: 1.12 is "+12 %", 1 is "±0 %"."""
+    text = wording.percent(ratio - 1)
+    return text if text[0] in f"+{wording.MINUS}" else f"±{text}"
+
+
+def interval(estimate: Estimate) -> str:
+    """The interval of a change: "+10 % to +14 %"; empty where there is none."""
+    return wording.interval(estimate, percent_change)
+
+
+def with_interval(estimate: Estimate) -> str:
+    """A change with its interval in brackets."""
+    found = interval(estimate)
+    return f"{percent_change(estimate.value)}{f' ({found})' if found else ''}"
+
+
+def verdict(judged: Judged) -> str:
+    """What became of a time, with its symbol."""
+    word = TIME[judged.direction]
+    return f"{wording.SYMBOLS[word]} {word}"
+
+
+def outcome(row: Row) -> str:
+    """What became of a case: measured, or why not."""
+    if row.problem is None:
+        return "measured"
+    return "not measured" if row.verdict == "missing" else wording.reason(row.problem.reason)
+
+
+def where(match: Match) -> str:
+    """A matched case in words, with its processor."""
+    return f"{case_name(match.after)} on {wording.device(match.after.gpu)}"
+
+
+def pair_name(before: HostSummary, after: HostSummary) -> str:
+    """Two matched hosts: their processor, and their names where those differ."""
+    names = dict.fromkeys(wording.one_line(host.host) for host in (before, after))
+    return f"{wording.device(after.gpu)} ({' → '.join(names)})"
+
+
+def processors(changes: Changes) -> tuple[str, str]:
+    """What each run measured on."""
+    before, after = (
+        wording.listed([host_name(host, run.hosts) for host in run.hosts]) or "nothing"
+        for run in (changes.before, changes.after)
+    )
+    return before, after
+
+
+def _headline(changes: Changes) -> str:
+    counts = _counts(changes)
+    cases = wording.many(len(changes.compared), "case")
+    moved = [_IN[word].format(wording.count(counts[word])) for word in MOVED if counts[word]]
+    if not moved:
+        return f"No significant change of the compiled time in {cases}"
+    return f"Compiled code is {wording.listed(moved)} of {cases}"
+
+
+def _the_rest(changes: Changes) -> str:
+    """The cases that did not change, and those that could not be compared."""
+    parts = [
+        _IN[word].format(wording.count(number))
+        for word, number in _counts(changes).items()
+        if number and word not in MOVED
+    ]
+    text = wording.listed(parts)
+    lost = len(changes.outcome_changed)
+    if lost:
+        cases = wording.many(lost, "further case")
+        text = "; ".join(filter(None, (text, f"{cases} failed or went missing in one of the runs")))
+    return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def _counts(changes: Changes) -> dict[str, int]:
+    found = Counter(changes.compiled_counts)
+    order: tuple[Direction, ...] = ("higher", "lower", "same", "unclear")
+    return {TIME[direction]: found[direction] for direction in order}
+
+
+def _largest(changes: Changes) -> str:
+    significant = [m for m in changes.compared if m.compiled and m.compiled.is_significant]
+    if not significant:
+        return ""
+    match = max(significant, key=_size)
+    assert match.compiled is not None
+    return f"Largest: {where(match)}, {with_interval(match.compiled.ratio)}."
+
+
+def _size(match: Match) -> float:
+    assert match.compiled is not None
+    return max(match.compiled.ratio.value, 1 / match.compiled.ratio.value)
+
+
+def _with_eager(changes: Changes) -> str:
+    """Eager code is not compiled: where it moved as well, the compiler is not the first suspect."""
+    moved = [m for m in changes.compared if m.compiled and m.compiled.is_significant]
+    both = [m for m in moved if m.eager and _direction(m.eager) == _direction(m.compiled)]
+    if not both:
+        return ""
+    which = f"{len(both)} of the {len(moved)} cases that changed"
+    if len(both) == len(moved):
+        which = "this case" if len(moved) == 1 else f"all {len(moved)} cases that changed"
+    return (
+        f"In {which}, eager code moved the same way: look at the machine, its clocks and its "
+        "driver before the compiler."
+    )
+
+
+def _direction(judged: Judged | None) -> Direction | None:
+    return None if judged is None else judged.direction
+
+
+def _nothing(changes: Changes) -> str:
+    before, after = processors(changes)
+    plans = [run.run.plan for run in (changes.before, changes.after)]
+    kinds = {(plan.size, plan.backend) for plan in plans if plan is not None}
+    if len(kinds) > 1:
+        return "One of them is a rehearsal: shrunken models or another backend match no full run."
+    return (
+        f"The earlier run measured on {before}, the later one on {after}. Cases are matched on "
+        "processor, model, mode, precision and batch size."
+    )

@@ -1,0 +1,40 @@
+"""Runs on disk, read as comparisons of eager with compiled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from orchestrator import comparison
+from orchestrator.comparison import Comparison, RunInfo
+from orchestrator.errors import UsageError
+from orchestrator.rundir import RunFolder
+
+NO_BASELINE: Final = "none"
+
+
+def read(folder: RunFolder) -> Comparison:
+    """What the records of a run say. Raises: RunError."""
+    meta, plan = folder.meta(), folder.plan()
+    info = RunInfo(meta.run_id, meta.created, meta.command, plan)
+    return comparison.build(info, plan, folder.outcomes())
+
+
+def find(output: Path, name: str) -> tuple[Comparison, Path]:
+    """A run or the published table, and its folder. Raises: UsageError."""
+    if name == comparison.PUBLISHED_RUN:
+        return comparison.build_published(), output / name
+    folder = RunFolder.find(output, name)
+    return read(folder), folder.path
+
+
+def baseline(output: Path, name: str, of: RunFolder | None = None) -> Comparison | None:
+    """The baseline of a run: another run, `published` or `none`. Raises: UsageError."""
+    if name == NO_BASELINE:
+        return None
+    if name == comparison.PUBLISHED_RUN:
+        return comparison.build_published()
+    folder = RunFolder.find(output, name)
+    if of is not None and of.path == folder.path:
+        raise UsageError(f"{name} would be its own baseline", "Name another run:  --baseline RUN")
+    return read(folder)
