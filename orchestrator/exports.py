@@ -27,8 +27,9 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 ABOUT: Final = (
     "One row per case and host. Fields ending in _s are seconds per call, _bytes bytes, "
-    "_images_per_s images per second; speed_up is eager mean divided by compiled mean; time_saved "
-    "is a share of eager time, 0.25 for 25 %; _low and _high bound a 95 % interval. "
+    "_images_per_s images per second, _usd_per_million_images US dollars by the host's hourly "
+    "price (null where none was given); speed_up is eager mean divided by compiled mean; "
+    "time_saved is a share of eager time, 0.25 for 25 %; _low and _high bound a 95 % interval. "
     "break_even_inferences is null where compiling is never paid back (pays_back is false) or "
     "where there was nothing to compare (pays_back is null)."
 )
@@ -97,6 +98,7 @@ def _host(host: HostSummary) -> dict[str, Scalar]:
         "median_break_even_inferences": host.median_break_even,
         "torch": None if environment is None else wording.plain(environment.torch),
         "driver": None if environment is None else environment.device.driver,
+        "price_per_hour_usd": host.price_per_hour,
     }
 
 
@@ -211,6 +213,11 @@ def _of_published(name: str) -> Reader:
     return lambda row: None if row.published is None else getattr(row.published, name)
 
 
+def _cost(row: Row, variant: int) -> float | None:
+    costs = row.cost_per_million_images
+    return None if costs is None else costs[variant]
+
+
 Reader: TypeAlias = Callable[[Row], Scalar]
 
 COLUMNS: Final[dict[str, Reader]] = {
@@ -250,4 +257,6 @@ COLUMNS: Final[dict[str, Reader]] = {
     "failure_stage": _of_problem("stage"),
     "failure_message": _of_problem("message"),
     "note": lambda row: row.note,
+    "eager_usd_per_million_images": lambda row: _cost(row, 0),
+    "compiled_usd_per_million_images": lambda row: _cost(row, 1),
 }

@@ -51,7 +51,7 @@ def measure(folder: RunFolder, hosts: Sequence[Host], observer: Observer) -> Non
 def render(folder: RunFolder) -> Rendered:
     """Write page and exports of a run from its records. Raises: RunError."""
     meta, plan = folder.meta(), folder.plan()
-    info = RunInfo(meta.run_id, meta.created, meta.command, plan)
+    info = RunInfo(meta.run_id, meta.created, meta.command, plan, meta.prices_per_hour)
     return _write(comparison.build(info, plan, folder.outcomes()), folder)
 
 
