@@ -1,7 +1,8 @@
 """A comparison -> the maps of models by hosts and batch sizes (pure).
 
 Every host has a table of its own, so that a narrow page shows one below the other and nothing
-scrolls sideways; the lines of all hosts of a map are the same models in the same order.
+scrolls sideways. Where the tables of a map stand side by side they share the names of the models,
+and their lines are the same models in the same order.
 """
 
 from __future__ import annotations
@@ -84,20 +85,22 @@ def _heat_map(
         host.host: sorted({row.case.batch_size for _, row in found if row.host == host.host})
         for host in hosts
     }
+    joined = sum(map(len, sizes.values())) <= MAX_JOINED
     maps = tuple(
         HostMap(
             host.host,
             host_name(host, hosts),
             part,
             tuple(
-                (model, label, tuple(cells.get((model, host.host, size)) for size in part))
+                (model, label, line)
                 for model, label in models
+                if any(line := tuple(cells.get((model, host.host, size)) for size in part))
+                or joined
             ),
         )
         for host in hosts
         for part in _parts(sizes[host.host])
     )
-    joined = sum(len(each.sizes) for each in maps) <= MAX_JOINED
     return HeatMap(*setting, *places(setting), joined, maps)
 
 

@@ -165,7 +165,7 @@ def _facts(host: HostSummary) -> Iterable[tuple[str, str]]:
         yield "By mode" if modes else "By type", _by_setting(host, modes=modes, types=precisions)
     for title, row in (("Best", host.best), ("Worst", host.worst)):
         if row is not None and len(host.compared) > 1:
-            yield title, f"{with_interval(row)} {case_name(row, mode=modes, precision=precisions)}"
+            yield title, f"{with_interval(row)} {_name(row, modes=modes, precisions=precisions)}"
     if host.median_break_even is not None:
         yield "Pays back", f"after {wording.many(host.median_break_even, 'inference')} (median)"
     if host.price_per_hour is not None:
@@ -193,8 +193,14 @@ def _cheapest(rows: Iterable[Row], *, modes: bool, precisions: bool) -> Iterable
     ]
     if costs:
         (eager, compiled), row = min(costs, key=lambda found: found[0][1])
-        name = case_name(row, mode=modes, precision=precisions)
+        name = _name(row, modes=modes, precisions=precisions)
         yield "Cheapest", f"{wording.costs(eager, compiled)}, {name}"
+
+
+def _name(row: Row, *, modes: bool, precisions: bool) -> str:
+    """The case in words that a narrow card does not tear apart."""
+    name = case_name(row, mode=modes, precision=precisions)
+    return name.replace("batch ", "batch\N{NO-BREAK SPACE}")
 
 
 def _panels(found: Sequence[Indexed]) -> tuple[Panel, ...]:

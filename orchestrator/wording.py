@@ -121,13 +121,13 @@ def interval(estimate: Estimate, write: Callable[[float], str]) -> str:
 
 
 def dollars(value: float) -> str:
-    """US dollars, three significant digits: 1.23 USD."""
-    return f"{significant(value)}{_SPACE}USD"
+    """US dollars and cents, below ten cents three significant digits: 1.23 USD, 0.0123 USD."""
+    return f"{_amount(value)}{_SPACE}USD"
 
 
 def costs(eager: float, compiled: float) -> str:
     """USD per million images, eager and compiled."""
-    return f"{significant(eager)} → {dollars(compiled)} per million images"
+    return f"{_amount(eager)} → {dollars(compiled)} per million images"
 
 
 def data_size(size_bytes: int) -> str:
@@ -185,6 +185,10 @@ def mark(name: str) -> str:
 def meaning(name: str) -> str:
     """What a reason means, as half a sentence."""
     return _REASONS[name][1] if name in _REASONS else "a reason that this version does not know"
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.2f}" if value >= 0.0995 else significant(value)
 
 
 def _harmless(character: str) -> bool:

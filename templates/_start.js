@@ -28,5 +28,6 @@ if (data.rows.length) {
   });
   addEventListener("hashchange", recall);
   recall();
+  if (location.hash.includes("=")) $("#filters").scrollIntoView();
 }
 document.documentElement.dataset.ready = "yes";

@@ -71,15 +71,22 @@ function apply() {
     cell.hidden = !fits("batch_size", String(field(cell.dataset.i, "batch_size")));
     cell.classList.toggle("dim", !matches[cell.dataset.i]);
   }
+  for (const heat of all(".heat:not([hidden])")) {
+    const columns = all("thead th:not([hidden])", heat).length;
+    heat.className = `heat n${columns}`;
+  }
   for (const line of all(".plot [data-i]")) line.classList.toggle("dim", !matches[line.dataset.i]);
   for (const trouble of all(".trouble")) {
     trouble.hidden = !trouble.dataset.cases.split(" ").some((i) => matches[i]);
   }
+  const first = all(".group").find((group) => group.checkVisibility());
+  if (first && state.host) first.open = true;
   showLines(matches);
   say([...matches.keys()].filter((i) => matches[i]));
 }
 
 // --- the sentences that answer for the selection --------------------------------------------------
+const VERDICTS = ["faster", "slower", "same", "unclear", "failed", "missing", "published"];
 const LISTED = 6; // more cases than this are summed up instead of told one by one
 
 function say(found) {
@@ -108,7 +115,8 @@ function summed(found) {
   const ratios = found.map((i) => field(i, "speed_up")).filter((ratio) => ratio !== null);
   const faster = found.filter((i) => field(i, "verdict") === "faster");
   const paid = faster.map((i) => field(i, "break_even_inferences")).filter((n) => n !== null);
-  const parts = [[...counts].map(([verdict, number]) => `${number} ${verdict}`).join(", ")];
+  const told = VERDICTS.filter((verdict) => counts.has(verdict));
+  const parts = [told.map((verdict) => `${counts.get(verdict)} ${verdict}`).join(", ")];
   if (ratios.length) {
     const mean = Math.exp(ratios.reduce((sum, ratio) => sum + Math.log(ratio), 0) / ratios.length);
     parts.push(`geometric mean of the ratios ${mean.toFixed(2)}×`);
