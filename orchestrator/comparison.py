@@ -19,6 +19,7 @@ from orchestrator import published, statistics
 from orchestrator.outcomes import Ending, HostOutcome
 from orchestrator.published import PublishedRow
 from orchestrator.statistics import BreakEven, Estimate, Summary
+from orchestrator.wording import redacted
 
 Verdict: TypeAlias = Literal[
     "faster", "slower", "same", "unclear", "failed", "missing", "published"
@@ -196,9 +197,12 @@ def gpu_of(outcome: HostOutcome) -> str:
 
 
 def label_of(model: str) -> str:
-    """How a model is shown: the published label, else the last part of its name."""
+    """How a model is shown: the published label, else the last part of its name.
+
+    Redacted here already: a part of a secret would not be known as one any more.
+    """
     known = catalogue.find(model)
-    return known.label if known else model.rstrip("/").rsplit("/", 1)[-1]
+    return known.label if known else redacted(model).rstrip("/").rsplit("/", 1)[-1]
 
 
 def _row(outcome: HostOutcome, case: Case) -> Row:

@@ -70,12 +70,12 @@ def header(comparison: Comparison) -> dict[str, object]:
         "version": EXPORT_VERSION,
         "about": ABOUT,
         "run": {
-            "run_id": wording.plain(run.run_id),
-            "created": wording.plain(run.created),
+            "run_id": wording.redacted(run.run_id),
+            "created": wording.redacted(run.created),
             "command": wording.redacted(run.command),
             "plan_id": None if run.plan is None else run.plan.plan_id,
-            "answer": found.headline,
-            "answer_in_detail": found.sentence,
+            "answer": wording.redacted(found.headline),
+            "answer_in_detail": wording.redacted(found.sentence),
         },
         "hosts": [_host(host) for host in comparison.hosts],
     }
@@ -90,16 +90,20 @@ def values_of(row: Row) -> list[Scalar]:
 def _host(host: HostSummary) -> dict[str, Scalar]:
     environment = host.environment
     return {
-        "host": wording.plain(host.host),
-        "gpu": wording.plain(host.gpu),
+        "host": wording.redacted(host.host),
+        "gpu": wording.redacted(host.gpu),
         "ending": host.ending,
         "judgement": judge(host).words,
         "geometric_mean_speed_up": host.geometric_mean,
         "median_break_even_inferences": host.median_break_even,
-        "torch": None if environment is None else wording.plain(environment.torch),
-        "driver": None if environment is None else environment.device.driver,
+        "torch": None if environment is None else wording.redacted(environment.torch),
+        "driver": _redacted(None if environment is None else environment.device.driver),
         "price_per_hour_usd": host.price_per_hour,
     }
+
+
+def _redacted(text: str | None) -> str | None:
+    return None if text is None else wording.redacted(text)
 
 
 def _csv_cell(value: Scalar) -> Scalar:
@@ -158,7 +162,7 @@ def _time(row: Row, summary: Summary | None) -> str:
 
 def _escaped(text: str) -> str:
     """One line of Markdown in which nothing is markup: no cell, tag, link or emphasis."""
-    line = wording.one_line(text)
+    line = wording.one_line(wording.redacted(text))
     for character in "\\|<>[]`*_":
         line = line.replace(character, f"\\{character}")
     return line

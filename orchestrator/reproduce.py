@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from harness.plan import Case, Plan
-from orchestrator import planning
+from orchestrator import planning, wording
 
 
 def command(host: str, cases: Sequence[Case], plan: Plan | None) -> str:
@@ -31,7 +31,14 @@ def command(host: str, cases: Sequence[Case], plan: Plan | None) -> str:
         words.append("--quick")
     for option, values in options.items():
         words += [option, ",".join(dict.fromkeys(values))]
-    return shlex.join(words)
+    return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    """A word for a shell, redacted before quotes could hide a secret; `~` stays for the shell."""
+    word = wording.redacted(word)
+    home, rest = ("~/", word[2:]) if word.startswith("~/") else ("", word)
+    return home + shlex.quote(rest)
 
 
 def _where_it_differs(plan: Plan) -> dict[str, list[str]]:

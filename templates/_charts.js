@@ -13,7 +13,7 @@ function plot(chart, label) {
 }
 
 function plotLine([index, y, label, verdict, remark, bars], zero) {
-  const line = svg("svg", { y, "data-i": index }, svg("text", { class: "name" }, label));
+  const line = svg("svg", { y, "data-i": index }, svg("text", {}, label));
   for (const [tone, x, width, low, high, marker, text, textX] of bars) {
     const bar = svg("g", { class: tone }, svg("rect", { x: `${x}%`, width: `${width}%` }));
     if (low !== null) bar.append(svg("line", { x1: `${low}%`, x2: `${high}%` }));

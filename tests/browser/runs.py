@@ -19,6 +19,10 @@ MODES = ("default", "reduce-overhead")
 MODES4: tuple[Mode, ...] = get_args(Mode)
 SIZES = (1, 4)
 SPEED_UPS = (1.5, 0.8, 1.2, 1.0, 1.3)
+TEXT_FACTS = (
+    "torch", "torch_cuda", "triton", "transformers", "numpy", "python", "platform", "cpu",
+    "cxx_compiler", "float32_matmul_precision",
+)  # fmt: skip
 # What a page of a host would do if any of it were taken for markup, script, style or address.
 XSS = (
     "<script>alert(1)</script>",
@@ -98,13 +102,7 @@ def nothing() -> Comparison:
 
 def hostile(text: str) -> Comparison:
     """The text in every field that a host or a user can fill."""
-    facts = {
-        name: text
-        for name in (
-            "torch", "torch_cuda", "triton", "transformers", "numpy", "python", "platform", "cpu",
-            "cxx_compiler", "float32_matmul_precision",
-        )
-    }  # fmt: skip
+    facts = dict.fromkeys(TEXT_FACTS, text)
     measured = measurement(case(text, 1))
     evidence = measured.compile_evidence.model_copy(
         update={"graph_breaks": 1, "graph_break_reasons": (text,)}

