@@ -72,7 +72,8 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], _Replacement], ...]] = tuple(
 )
 # One look tells that a text has nothing to take out, as nearly all have.
 _SUSPECT: Final = re.compile(
-    r"(?i)_|-|eyJ|AKIA|ASIA|AIza|bearer|basic|token|passw|secret|key|[/@]|\\|:[0-9a-f:]|(?:\.\d+){3}"
+    r"(?i)(?:hf|gh[oprsu]|pat|npm|pypi|xox[abprs]|sk)[_-]|eyJ|AKIA|ASIA|AIza|bearer|basic|token"
+    r"|passw|secret|key|://|@|/(?:home|users|root)/|users\\|:[0-9a-f:]|(?:\.\d+){3}"
 )
 
 

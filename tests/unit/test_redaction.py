@@ -4,12 +4,13 @@ import json
 
 import pytest
 
+from orchestrator import sections, tables
 from orchestrator.comparison import Comparison
 from orchestrator.exports import to_csv, to_json, to_markdown
-from orchestrator.page_data import unpacked
+from orchestrator.page_data import block, unpacked
 from orchestrator.report import render
 from orchestrator.wording import redacted
-from tests.browser.runs import hostile
+from tests.browser.runs import hostile, mixed
 
 # What must not be published, in a sentence as a library would write it, and what of it must go.
 PLANTED = (
@@ -72,6 +73,13 @@ def everything(run: Comparison) -> str:
     packed = html.split('id="data">')[1].split("</script>")[0]
     data = json.dumps(unpacked(packed)[0], ensure_ascii=False)
     return "\n".join((html, data, to_csv(run), to_json(run), to_markdown(run)))
+
+
+def test_packed_data_is_not_mistaken_for_a_token() -> None:
+    run = mixed()
+    packed = render(run).split('id="data">')[1].split("</script>")[0]
+    wanted = block(run, tables.results(run), sections.chart_groups(run))
+    assert packed == wanted
 
 
 @pytest.mark.parametrize(("text", "secret"), PLANTED)
