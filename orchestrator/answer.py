@@ -128,6 +128,8 @@ def describe(row: Row) -> str:
     ]
     if row.verdict == "faster" and row.break_even is not None:
         parts.append(_pays_back(row.break_even.inferences or 0))
+    if row.cost_per_million_images is not None:
+        parts.append(wording.costs(*row.cost_per_million_images))
     return f"{name}: {'; '.join(parts)}"
 
 

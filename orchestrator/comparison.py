@@ -6,8 +6,8 @@ One `Row` per host and case. Nothing here formats or draws; units are seconds, b
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Final, Literal, TypeAlias
 
@@ -19,6 +19,7 @@ from orchestrator import published, statistics
 from orchestrator.outcomes import Ending, HostOutcome
 from orchestrator.published import PublishedRow
 from orchestrator.statistics import BreakEven, Estimate, Summary
+from orchestrator.wording import redacted
 
 Verdict: TypeAlias = Literal[
     "faster", "slower", "same", "unclear", "failed", "missing", "published"
@@ -44,6 +45,7 @@ class Row:
     `eager` and `compiled` are summaries of the samples; for a published row only their means are
     known and `mean_only` is true. `compile_s` is the first compiled call, from empty caches.
     `published` is the published row for the same GPU, model, mode and batch size, if any.
+    `price_per_hour` is what the host costs in USD, if that is known.
     """
 
     host: str
@@ -63,6 +65,7 @@ class Row:
     problem: Problem | None = None
     published: PublishedRow | None = None
     note: str = ""
+    price_per_hour: float | None = None
 
     @property
     def throughput(self) -> tuple[float, float] | None:
@@ -72,10 +75,23 @@ class Row:
         images = self.case.batch_size
         return images / self.eager.mean.value, images / self.compiled.mean.value
 
+    @property
+    def cost_per_million_images(self) -> tuple[float, float] | None:
+        """USD, eager and compiled, while the host does nothing else; None without a price."""
+        if self.price_per_hour is None or self.throughput is None:
+            return None
+        price_per_s = self.price_per_hour / 3600
+        eager, compiled = self.throughput
+        return price_per_s / eager * 1e6, price_per_s / compiled * 1e6
+
 
 @dataclass(frozen=True, slots=True)
 class HostSummary:
-    """One host, condensed for its card. Best and worst are by speed-up."""
+    """One host, condensed for its card. Best and worst are by speed-up.
+
+    `environment` is the latest of its `environments`: a resumed run may have several.
+    `price_per_hour` is in USD.
+    """
 
     host: str
     gpu: str
@@ -85,6 +101,8 @@ class HostSummary:
     remarks: tuple[str, ...] = ()
     harness_revision: str | None = None
     picture: str | None = None
+    environments: int = 1
+    price_per_hour: float | None = None
 
     @property
     def counts(self) -> dict[Verdict, int]:
@@ -115,12 +133,14 @@ class HostSummary:
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """Where the numbers come from. `plan` is None for the published table."""
+    """Where the numbers come from. `plan` is None for the published table; `prices_per_hour` are
+    in USD by host name."""
 
     run_id: str
     created: str
     command: str
     plan: Plan | None
+    prices_per_hour: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +169,10 @@ def build(run: RunInfo, plan: Plan, outcomes: Sequence[HostOutcome]) -> Comparis
     rows: list[Row] = []
     hosts: list[HostSummary] = []
     for outcome in outcomes:
-        of_host = [_row(outcome, case) for case in plan.all_cases()]
+        price = run.prices_per_hour.get(outcome.host)
+        of_host = [replace(_row(outcome, case), price_per_hour=price) for case in plan.all_cases()]
         rows += of_host
-        hosts.append(_summary_of_host(outcome, of_host))
+        hosts.append(replace(_summary_of_host(outcome, of_host), price_per_hour=price))
     return Comparison(run, tuple(hosts), tuple(rows))
 
 
@@ -176,9 +197,12 @@ def gpu_of(outcome: HostOutcome) -> str:
 
 
 def label_of(model: str) -> str:
-    """How a model is shown: the published label, else the last part of its name."""
+    """How a model is shown: the published label, else the last part of its name.
+
+    Redacted here already: a part of a secret would not be known as one any more.
+    """
     known = catalogue.find(model)
-    return known.label if known else model.rstrip("/").rsplit("/", 1)[-1]
+    return known.label if known else redacted(model).rstrip("/").rsplit("/", 1)[-1]
 
 
 def _row(outcome: HostOutcome, case: Case) -> Row:
@@ -250,6 +274,7 @@ def _summary_of_host(outcome: HostOutcome, rows: Sequence[Row]) -> HostSummary:
         remarks=outcome.remarks,
         harness_revision=outcome.harness_revision,
         picture=outcome.picture,
+        environments=len(outcome.environments),
     )
 
 

@@ -27,8 +27,9 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 ABOUT: Final = (
     "One row per case and host. Fields ending in _s are seconds per call, _bytes bytes, "
-    "_images_per_s images per second; speed_up is eager mean divided by compiled mean; time_saved "
-    "is a share of eager time, 0.25 for 25 %; _low and _high bound a 95 % interval. "
+    "_images_per_s images per second, _usd_per_million_images US dollars by the host's hourly "
+    "price (null where none was given); speed_up is eager mean divided by compiled mean; "
+    "time_saved is a share of eager time, 0.25 for 25 %; _low and _high bound a 95 % interval. "
     "break_even_inferences is null where compiling is never paid back (pays_back is false) or "
     "where there was nothing to compare (pays_back is null)."
 )
@@ -69,15 +70,15 @@ def header(comparison: Comparison) -> dict[str, object]:
         "version": EXPORT_VERSION,
         "about": ABOUT,
         "run": {
-            "run_id": wording.plain(run.run_id),
-            "created": wording.plain(run.created),
+            "run_id": wording.redacted(run.run_id),
+            "created": wording.redacted(run.created),
             "command": wording.redacted(run.command),
             "plan_id": None if run.plan is None else run.plan.plan_id,
             "weights": None if run.plan is None else run.plan.weights,
             "size": None if run.plan is None else run.plan.size,
             "backend": None if run.plan is None else run.plan.backend,
-            "answer": found.headline,
-            "answer_in_detail": found.sentence,
+            "answer": wording.redacted(found.headline),
+            "answer_in_detail": wording.redacted(found.sentence),
         },
         "hosts": [_host(host) for host in comparison.hosts],
     }
@@ -92,15 +93,20 @@ def values_of(row: Row) -> list[Scalar]:
 def _host(host: HostSummary) -> dict[str, Scalar]:
     environment = host.environment
     return {
-        "host": wording.plain(host.host),
-        "gpu": wording.plain(host.gpu),
+        "host": wording.redacted(host.host),
+        "gpu": wording.redacted(host.gpu),
         "ending": host.ending,
         "judgement": judge(host).words,
         "geometric_mean_speed_up": host.geometric_mean,
         "median_break_even_inferences": host.median_break_even,
-        "torch": None if environment is None else wording.plain(environment.torch),
-        "driver": None if environment is None else environment.device.driver,
+        "torch": None if environment is None else wording.redacted(environment.torch),
+        "driver": _redacted(None if environment is None else environment.device.driver),
+        "price_per_hour_usd": host.price_per_hour,
     }
+
+
+def _redacted(text: str | None) -> str | None:
+    return None if text is None else wording.redacted(text)
 
 
 def _csv_cell(value: Scalar) -> Scalar:
@@ -159,7 +165,7 @@ def _time(row: Row, summary: Summary | None) -> str:
 
 def _escaped(text: str) -> str:
     """One line of Markdown in which nothing is markup: no cell, tag, link or emphasis."""
-    line = wording.one_line(text)
+    line = wording.one_line(wording.redacted(text))
     for character in "\\|<>[]`*_":
         line = line.replace(character, f"\\{character}")
     return line
@@ -214,6 +220,11 @@ def _of_published(name: str) -> Reader:
     return lambda row: None if row.published is None else getattr(row.published, name)
 
 
+def _cost(row: Row, variant: int) -> float | None:
+    costs = row.cost_per_million_images
+    return None if costs is None else costs[variant]
+
+
 Reader: TypeAlias = Callable[[Row], Scalar]
 
 COLUMNS: Final[dict[str, Reader]] = {
@@ -253,4 +264,6 @@ COLUMNS: Final[dict[str, Reader]] = {
     "failure_stage": _of_problem("stage"),
     "failure_message": _of_problem("message"),
     "note": lambda row: row.note,
+    "eager_usd_per_million_images": lambda row: _cost(row, 0),
+    "compiled_usd_per_million_images": lambda row: _cost(row, 1),
 }

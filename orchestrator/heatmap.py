@@ -1,18 +1,27 @@
-"""A comparison -> the maps of models by hosts and batch sizes (pure)."""
+"""A comparison -> the maps of models by hosts and batch sizes (pure).
+
+Every host has a table of its own, so that a narrow page shows one below the other and nothing
+scrolls sideways. Where the tables of a map stand side by side they share the names of the models,
+and their lines are the same models in the same order.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from orchestrator import wording
 from orchestrator.answer import case_name, host_name, with_interval
 from orchestrator.comparison import Comparison, HostSummary, Row
-from orchestrator.sections import Indexed, Setting, of_setting, settings, troubles
+from orchestrator.sections import Indexed, Setting, of_setting, places, settings, troubles
 
 # The steps of the colours, in shares of time saved; the legend in the template names them.
 _STEPS: Final = (0.10, 0.20, 0.35)
+# As many columns as a page of 320 pixels holds beside the names of the models.
+MAX_COLUMNS: Final = 6
+# Up to here, on a wide page, the tables stand side by side and share the names of the models.
+MAX_JOINED: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +37,26 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class HeatMap:
-    """Models by hosts and batch sizes, for one mode and precision; None where nothing is planned.
+class HostMap:
+    """One host: a line per model with a cell per batch size; None where nothing is planned."""
 
-    `columns` has one (host, batch size) per cell of a line; `hosts` the name and number of columns.
-    """
+    host: str
+    name: str
+    sizes: tuple[int, ...]
+    lines: tuple[tuple[str, str, tuple[Cell | None, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeatMap:
+    """All hosts in one mode and precision. `mode_place` and `precision_place` count in the
+    contract's vocabulary; `joined` maps share the names of the models where the page is wide."""
 
     mode: str
     precision: str
-    hosts: tuple[tuple[str, str, int], ...]
-    columns: tuple[tuple[str, int, bool], ...]
-    lines: tuple[tuple[str, str, tuple[Cell | None, ...]], ...]
+    mode_place: int
+    precision_place: int
+    joined: bool
+    hosts: tuple[HostMap, ...]
 
 
 def heat_maps(comparison: Comparison) -> tuple[HeatMap, ...]:
@@ -62,22 +80,38 @@ def _heat_map(
         (row.case.model, row.host, row.case.batch_size): _cell(index, row, anchors)
         for index, row in found
     }
-    models = dict.fromkeys((row.case.model, row.label) for _, row in found)
-    columns, groups = [], []
-    for host in hosts:
-        sizes = sorted({row.case.batch_size for _, row in found if row.host == host.host})
-        columns += [(host.host, size, size == sizes[0]) for size in sizes]
-        groups += [(host.host, host_name(host, hosts), len(sizes))] if sizes else []
-    lines = tuple(
-        (model, label, tuple(cells.get((model, host, size)) for host, size, _ in columns))
-        for model, label in models
+    models = tuple(dict.fromkeys((row.case.model, row.label) for _, row in found))
+    sizes = {
+        host.host: sorted({row.case.batch_size for _, row in found if row.host == host.host})
+        for host in hosts
+    }
+    joined = sum(map(len, sizes.values())) <= MAX_JOINED
+    maps = tuple(
+        HostMap(
+            host.host,
+            host_name(host, hosts),
+            part,
+            tuple(
+                (model, label, line)
+                for model, label in models
+                if any(line := tuple(cells.get((model, host.host, size)) for size in part))
+                or joined
+            ),
+        )
+        for host in hosts
+        for part in _parts(sizes[host.host])
     )
-    return HeatMap(*setting, tuple(groups), tuple(columns), lines)
+    return HeatMap(*setting, *places(setting), joined, maps)
+
+
+def _parts(sizes: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    for start in range(0, len(sizes), MAX_COLUMNS):
+        yield tuple(sizes[start : start + MAX_COLUMNS])
 
 
 def _cell(index: int, row: Row, anchors: Mapping[int, str]) -> Cell:
     symbol = wording.SYMBOLS[row.verdict]
-    name = case_name(row)
+    name = case_name(row, mode=False, precision=False)
     if row.problem is not None:
         text = wording.mark(row.problem.reason)
         title = f"{name}: {wording.meaning(row.problem.reason)}"

@@ -68,7 +68,7 @@ def make(choices: Choices) -> Plan:
         batch_sizes=_batch_sizes(
             _split(choices.batch_sizes, ("1",) if quick else ("1", "4", "16"))
         ),
-        protocol=_protocol(choices.iterations, quick=quick),
+        protocol=protocol(choices.iterations, quick=quick),
         weights=weights,
         picture=_picture(COCO_URL if choices.image is None else choices.image, weights),
         backend=choices.backend,
@@ -96,7 +96,8 @@ def _split(text: str | None, default: tuple[str, ...] = ()) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _protocol(iterations: int | None, *, quick: bool) -> Protocol:
+def protocol(iterations: int | None, *, quick: bool) -> Protocol:
+    """How cases are measured, for that many inferences per variant. Raises: UsageError."""
     if iterations is not None and not 1 <= iterations <= MAX_ITERATIONS:
         raise UsageError(
             f"--iterations {iterations} is not possible",

@@ -1,20 +1,28 @@
 """A comparison -> one self-contained HTML page.
 
 Everything that a host sent is hostile. It reaches the page only through the templates of `pages`
-or as inert JSON, and the same comparison gives the same bytes.
+or in one inert block, redacted, and the same comparison gives the same bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import Final
+
+from markupsafe import Markup
 
 from harness.vocabulary import SCHEMA_VERSION
-from orchestrator import exports, heatmap, sections, tables, wording
-from orchestrator.answer import answer, describe, host_name
+from orchestrator import caveats, choices, heatmap, page_data, sections, tables
+from orchestrator.answer import answer, host_name
 from orchestrator.baseline import Baseline
-from orchestrator.comparison import Comparison, Row
+from orchestrator.charts import published_means
+from orchestrator.comparison import Comparison
 from orchestrator.pages import content_security_policy, environment, source
 from orchestrator.statistics import PRACTICAL_THRESHOLD
+
+# In this order: each file uses what stands in those before it, and the last one starts the page.
+SCRIPTS: Final = ("report.js", "_table.js", "_charts.js", "_case.js", "_start.js")
+# Beyond this many cases the tool tips of bars and cells would be a quarter of the page.
+MAX_TITLED_CASES: Final = 200
 
 
 def render(comparison: Comparison, baseline: Baseline | None = None) -> str:
@@ -22,77 +30,74 @@ def render(comparison: Comparison, baseline: Baseline | None = None) -> str:
 
     Raises: jinja2.TemplateNotFound: the folder `templates` is not beside this package.
     """
-    style, script = source("report.css", "changes.css"), source("report.js")
-    return (
-        environment()
-        .get_template("report.html.j2")
-        .render(
-            csp=content_security_policy(style, script),
-            style=style,
-            script=script,
-            comparison=comparison,
-            run=comparison.run,
-            plan=comparison.run.plan,
-            schema_version=SCHEMA_VERSION,
-            threshold=f"{PRACTICAL_THRESHOLD:.0%}".replace("%", "\N{NO-BREAK SPACE}%"),
-            answer=answer(comparison),
-            cards=sections.cards(comparison),
-            filters=_filters(comparison),
-            heat_maps=heatmap.heat_maps(comparison),
-            chart_groups=sections.chart_groups(comparison),
-            case_columns=tables.CASE_COLUMNS,
-            value_columns=tables.VALUE_COLUMNS,
-            results=tables.result_lines(comparison),
-            troubles=sections.troubles(comparison),
-            environment=tables.environment_lines(comparison.hosts),
-            host_names=[host_name(host, comparison.hosts) for host in comparison.hosts],
-            remarks=[
-                (host_name(host, comparison.hosts), host.remarks)
-                for host in comparison.hosts
-                if host.remarks
-            ],
-            torch_versions=_torch_versions(comparison),
-            data=_data(comparison),
-            baseline=baseline,
-        )
+    style, script = source("report.css", "changes.css"), source(*SCRIPTS)
+    page = environment().get_template("report.html.j2")
+    return page.render(
+        csp=content_security_policy(style, script),
+        style=style,
+        script=script,
+        baseline=baseline,
+        **_facts(comparison),
+        **_sections(comparison),
     )
 
 
-def _data(comparison: Comparison) -> dict[str, object]:
-    """What the script reads: the JSON export with its rows as lists, and a sentence per row."""
+def _facts(comparison: Comparison) -> dict[str, object]:
+    """What several sections of the page use."""
+    cases = len(comparison.rows)
     return {
-        "header": exports.header(comparison),
-        "columns": list(exports.COLUMNS),
-        "rows": [exports.values_of(row) for row in comparison.rows],
-        "sentences": [wording.redacted(describe(row)) for row in comparison.rows],
+        "comparison": comparison,
+        "run": comparison.run,
+        "plan": comparison.run.plan,
+        "published": comparison.is_published,
+        "has_published": any(published_means(row) is not None for row in comparison.rows),
+        "large": page_data.is_large(comparison),
+        "titles": cases <= MAX_TITLED_CASES,
+        "page_lines": page_data.PAGE_LINES,
+        "schema_version": SCHEMA_VERSION,
+        "threshold": f"{PRACTICAL_THRESHOLD:.0%}".replace("%", "\N{NO-BREAK SPACE}%"),
+        "host_names": [host_name(host, comparison.hosts) for host in comparison.hosts],
+        "torch_versions": _torch_versions(comparison),
+        "row_places": _row_places(comparison),
     }
 
 
-def _filters(comparison: Comparison) -> list[tuple[str, str, list[tuple[str, str]]]]:
-    """Title, exported column and options (value and words) of each filter with a choice."""
-    names = {host.host: host_name(host, comparison.hosts) for host in comparison.hosts}
-    rows = comparison.rows
-    found = [
-        ("GPU", "host", _options((row.host, names.get(row.host, row.host)) for row in rows)),
-        ("Model", "model", _options((row.case.model, row.label) for row in rows)),
-        ("Batch", "batch_size", _options(_twice(str(size)) for size in _batch_sizes(rows))),
-        ("Mode", "mode", _options(_twice(row.case.mode) for row in rows)),
-        ("Precision", "precision", _options(_twice(row.case.precision) for row in rows)),
-        ("Verdict", "verdict", _options(_twice(row.verdict) for row in rows)),
-    ]
-    return [each for each in found if len(each[2]) > 1]
+def _sections(comparison: Comparison) -> dict[str, object]:
+    """What each section of the page shows, from top to bottom."""
+    troubles = sections.troubles(comparison)
+    groups = sections.chart_groups(comparison)
+    results = tables.results(comparison)
+    return {
+        "answer": answer(comparison),
+        "caveats": caveats.between_hosts(comparison.hosts),
+        "cards": sections.cards(comparison),
+        "switches": choices.switches(comparison.rows),
+        "filters": choices.filters(comparison),
+        "heat_maps": heatmap.heat_maps(comparison),
+        "chart_groups": groups,
+        "model_column": tables.MODEL,
+        "results": results,
+        "failed": [trouble for trouble in troubles if trouble.verdict == "failed"],
+        "missing": [trouble for trouble in troubles if trouble.verdict == "missing"],
+        "environment": tables.environment_lines(comparison.hosts),
+        "remarks": [
+            (host_name(host, comparison.hosts), host.remarks)
+            for host in comparison.hosts
+            if host.remarks
+        ],
+        # Base 64 of what is redacted already: chance can make it look like a token.
+        "data": Markup(page_data.block(comparison, results, groups)),  # noqa: S704
+    }
 
 
-def _options(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    return list(dict(pairs).items())
-
-
-def _twice(value: str) -> tuple[str, str]:
-    return value, value
-
-
-def _batch_sizes(rows: Iterable[Row]) -> list[int]:
-    return sorted({row.case.batch_size for row in rows})
+def _row_places(comparison: Comparison) -> list[list[tuple[str, int]]]:
+    """Per row its places on those switches that there are: [("m", 0), ("p", 2)]."""
+    keys = [key[0] for _, key, _ in choices.switches(comparison.rows)]
+    found = []
+    for row in comparison.rows:
+        mode, precision = sections.places((row.case.mode, row.case.precision))
+        found.append([pair for pair in (("m", mode), ("p", precision)) if pair[0] in keys])
+    return found
 
 
 def _torch_versions(comparison: Comparison) -> list[str]:

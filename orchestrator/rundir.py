@@ -16,11 +16,12 @@ import contextlib
 import datetime
 import itertools
 import json
+import math
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, Final, Self
 
@@ -37,13 +38,15 @@ _CHUNK_BYTES: Final = 1 << 20
 @dataclass(frozen=True, slots=True)
 class RunMeta:
     """What is known of a run besides its plan. `interrupted` names record files that the user
-    stopped, so that a case open at their end is missing and not a crash."""
+    stopped, so that a case open at their end is missing and not a crash. `prices_per_hour` are in
+    USD by host name; a host without a price is not in it, and older runs have none at all."""
 
     run_id: str
     created: str
     command: str
     hosts: tuple[str, ...]
     interrupted: tuple[str, ...] = ()
+    prices_per_hour: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +78,18 @@ class RunFolder:
 
     @classmethod
     def create(
-        cls, output: Path, plan: Plan, hosts: Sequence[str], command: str, now: datetime.datetime
+        cls,
+        output: Path,
+        plan: Plan,
+        hosts: Sequence[str],
+        command: str,
+        now: datetime.datetime,
+        prices_per_hour: Mapping[str, float] | None = None,
     ) -> Self:
-        """Make a new folder under `output`. Raises: RunError: it cannot be written."""
+        """Make a new folder under `output`; prices are in USD by host name.
+
+        Raises: RunError: it cannot be written.
+        """
         stem = f"{now:%Y-%m-%d-%H%M}-{'-'.join(hosts)}"[:80]
         path = _fresh_folder(ensure_folder(output), stem)
         for name in ("records", "logs"):
@@ -85,7 +97,10 @@ class RunFolder:
         folder = cls(path)
         folder.write("plan.json", plan.model_dump_json(indent=2) + "\n")
         created = now.isoformat(timespec="seconds")
-        folder._write_meta(RunMeta(path.name, created, command, tuple(hosts)))
+        prices = dict(prices_per_hour or {})
+        folder._write_meta(
+            RunMeta(path.name, created, command, tuple(hosts), prices_per_hour=prices)
+        )
         return folder
 
     @classmethod
@@ -110,8 +125,9 @@ class RunFolder:
                 command=str(fields["command"]),
                 hosts=tuple(str(host) for host in fields["hosts"]),
                 interrupted=tuple(str(name) for name in fields["interrupted"]),
+                prices_per_hour=_prices(fields.get("prices_per_hour", {})),
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunError(f"cannot read {self.path / 'run.json'}: {_why(error)}") from error
 
     def plan(self) -> Plan:
@@ -230,6 +246,15 @@ def _write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _prices(fields: Mapping[str, object]) -> dict[str, float]:
+    """USD per hour by host. Raises: ValueError: not a price."""
+    prices = {str(host): float(str(price)) for host, price in fields.items()}
+    for host, price in prices.items():
+        if not (math.isfinite(price) and price > 0):
+            raise ValueError(f"the price per hour of {host} is {price}, and must be above 0")
+    return prices
 
 
 def _why(error: Exception) -> str:

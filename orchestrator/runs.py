@@ -16,7 +16,7 @@ NO_BASELINE: Final = "none"
 def read(folder: RunFolder) -> Comparison:
     """What the records of a run say. Raises: RunError."""
     meta, plan = folder.meta(), folder.plan()
-    info = RunInfo(meta.run_id, meta.created, meta.command, plan)
+    info = RunInfo(meta.run_id, meta.created, meta.command, plan, meta.prices_per_hour)
     return comparison.build(info, plan, folder.outcomes())
 
 

@@ -6,17 +6,17 @@ a table line mean the same one.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from harness.plan import Case, Plan
-from orchestrator import charts, wording
+from harness.vocabulary import MODES, PRECISIONS
+from orchestrator import caveats, charts, wording
 from orchestrator.answer import Judgement, case_name, host_name, judge, with_interval
 from orchestrator.charts import Chart, Segment
 from orchestrator.comparison import Comparison, HostSummary, Problem, Row, Verdict
-from orchestrator.statistics import MIN_BLOCKS, geometric_mean
+from orchestrator.reproduce import command
+from orchestrator.statistics import geometric_mean
 
 Setting: TypeAlias = tuple[str, str]  # mode and precision
 Indexed: TypeAlias = tuple[int, Row]
@@ -48,12 +48,14 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class ChartGroup:
-    """The charts of one host, mode and precision."""
+    """The charts of one host, mode and precision; places count in the contract's vocabulary."""
 
     host: str
     name: str
     mode: str
     precision: str
+    mode_place: int
+    precision_place: int
     panels: tuple[Panel, ...]
 
 
@@ -86,7 +88,7 @@ def chart_groups(comparison: Comparison) -> tuple[ChartGroup, ...]:
                 for index, row in of_setting(comparison.rows, setting)
                 if row.host == host.host
             ]
-            groups.append(ChartGroup(host.host, name, *setting, _panels(found)))
+            groups.append(ChartGroup(host.host, name, *setting, *places(setting), _panels(found)))
     return tuple(groups)
 
 
@@ -105,7 +107,7 @@ def troubles(comparison: Comparison) -> tuple[Trouble, ...]:
             verdict,
             problem,
             tuple(cases),
-            _again(host, [row.case for _, row in cases], comparison.run.plan),
+            command(host, [row.case for _, row in cases], comparison.run.plan),
         )
         for place, ((host, verdict, problem), cases) in enumerate(found.items())
     )
@@ -116,6 +118,14 @@ def settings(rows: Iterable[Row]) -> tuple[Setting, ...]:
     return tuple(dict.fromkeys((row.case.mode, row.case.precision) for row in rows))
 
 
+def places(setting: Setting) -> tuple[int, int]:
+    """Where a mode and a precision stand in the contract's vocabulary: the page's short names."""
+    mode, precision = setting
+    modes: Sequence[str] = MODES
+    precisions: Sequence[str] = PRECISIONS
+    return modes.index(mode), precisions.index(precision)
+
+
 def of_setting(rows: Sequence[Row], setting: Setting) -> list[Indexed]:
     """The rows of one mode and precision, with their places."""
     return [
@@ -123,54 +133,6 @@ def of_setting(rows: Sequence[Row], setting: Setting) -> list[Indexed]:
         for index, row in enumerate(rows)
         if (row.case.mode, row.case.precision) == setting
     ]
-
-
-def caveats(host: HostSummary, plan: Plan | None) -> tuple[str, ...]:
-    """What a reader must know before trusting a host's numbers, a sentence each."""
-    found = [] if plan is None else _caveats_of_plan(plan)
-    missing = host.counts.get("missing", 0)
-    if host.ending != "finished":
-        ended = "was interrupted" if host.ending == "interrupted" else "was lost before its end"
-        found.append(f"This host {ended}; {wording.many(missing, 'case')} not measured.")
-    if host.environment is not None and host.environment.device.type == "cpu":
-        found.append("Measured on a CPU: this says nothing about any GPU.")
-    measured = [row.measurement for row in host.rows if row.measurement is not None]
-    conditions = (
-        (sum(not (m.eager.stable and m.compiled.stable) for m in measured), "had not settled"),
-        (sum(m.compile_evidence.graph_breaks > 0 for m in measured), "compiled with graph breaks"),
-        (sum(len(m.blocks) < 2 * MIN_BLOCKS for m in measured), "had too few blocks to judge"),
-    )
-    found += [f"{wording.many(n, 'case')} {words}." for n, words in conditions if n]
-    return tuple(found)
-
-
-def _again(host: str, cases: Sequence[Case], plan: Plan | None) -> str:
-    """The command that measures these cases again; empty for the published table."""
-    if plan is None:
-        return ""
-    options: dict[str, list[str]] = {
-        "--hosts": [host],
-        "--models": [case.model for case in cases],
-        "--modes": [case.mode for case in cases],
-        "--precisions": [case.precision for case in cases],
-        "--batch-sizes": [str(case.batch_size) for case in cases],
-        "--weights": [plan.weights],
-    }
-    words = ["python", "orchestrate.py"]
-    for option, values in options.items():
-        words += [option, ",".join(dict.fromkeys(values))]
-    return shlex.join(words)
-
-
-def _caveats_of_plan(plan: Plan) -> list[str]:
-    found = []
-    if plan.size == "tiny":
-        found.append("Shrunken models: a rehearsal, not a result.")
-    if plan.backend != "inductor":
-        found.append(f"Backend {plan.backend} generates no code: a rehearsal, not a result.")
-    if plan.weights == "random":
-        found.append("Random weights: same architecture, same arithmetic.")
-    return found
 
 
 def _card(host: HostSummary, comparison: Comparison) -> Card:
@@ -186,7 +148,7 @@ def _card(host: HostSummary, comparison: Comparison) -> Card:
         counts=tuple((segment.verdict, segment.count) for segment in order),
         segments=order,
         facts=tuple(_facts(host)),
-        caveats=caveats(host, comparison.run.plan),
+        caveats=caveats.of_host(host, comparison.run.plan),
     )
 
 
@@ -200,24 +162,45 @@ def _facts(host: HostSummary) -> Iterable[tuple[str, str]]:
     modes = len({row.case.mode for row in host.rows}) > 1
     precisions = len({row.case.precision for row in host.rows}) > 1
     if modes or precisions:
-        for mode, precision in settings(host.rows):
-            ratios = [
-                row.speed_up.value
-                for row in host.compared
-                if (row.case.mode, row.case.precision) == (mode, precision) and row.speed_up
-            ]
-            mean = geometric_mean(ratios)
-            yield (
-                f"{mode}, {precision}",
-                wording.NOTHING if mean is None else wording.speed_up(mean),
-            )
+        yield "By mode" if modes else "By type", _by_setting(host, modes=modes, types=precisions)
     for title, row in (("Best", host.best), ("Worst", host.worst)):
         if row is not None and len(host.compared) > 1:
-            name = case_name(row, mode=modes, precision=precisions)
-            yield title, f"{name}: {with_interval(row)}"
+            yield title, f"{with_interval(row)} {_name(row, modes=modes, precisions=precisions)}"
     if host.median_break_even is not None:
-        inferences = wording.many(host.median_break_even, "inference")
-        yield "Pays for itself after", f"{inferences} (median)"
+        yield "Pays back", f"after {wording.many(host.median_break_even, 'inference')} (median)"
+    if host.price_per_hour is not None:
+        yield "Price", f"{wording.dollars(host.price_per_hour)} per hour"
+        yield from _cheapest(host.rows, modes=modes, precisions=precisions)
+
+
+def _by_setting(host: HostSummary, *, modes: bool, types: bool) -> str:
+    """The geometric mean of each mode and precision: "default 1.24×, reduce-overhead 1.31×"."""
+    found = []
+    for setting in settings(host.rows):
+        pairs = of_setting(host.compared, setting)
+        mean = geometric_mean([row.speed_up.value for _, row in pairs if row.speed_up])
+        words = " ".join(word for word, told in zip(setting, (modes, types), strict=True) if told)
+        found.append(f"{words} {wording.NOTHING if mean is None else wording.speed_up(mean)}")
+    return ", ".join(found)
+
+
+def _cheapest(rows: Iterable[Row], *, modes: bool, precisions: bool) -> Iterable[tuple[str, str]]:
+    """The case in which a million images cost least when compiled."""
+    costs = [
+        (row.cost_per_million_images, row)
+        for row in rows
+        if row.cost_per_million_images is not None
+    ]
+    if costs:
+        (eager, compiled), row = min(costs, key=lambda found: found[0][1])
+        name = _name(row, modes=modes, precisions=precisions)
+        yield "Cheapest", f"{wording.costs(eager, compiled)}, {name}"
+
+
+def _name(row: Row, *, modes: bool, precisions: bool) -> str:
+    """The case in words that a narrow card does not tear apart."""
+    name = case_name(row, mode=modes, precision=precisions)
+    return name.replace("batch ", "batch\N{NO-BREAK SPACE}")
 
 
 def _panels(found: Sequence[Indexed]) -> tuple[Panel, ...]:

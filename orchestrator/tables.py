@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,12 +34,23 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class ResultLine:
-    """A line of the results; `fields` has one entry per column after the verdict."""
+    """A line of the results: the case in words, then a field per value column."""
 
     index: int
     row: Row
-    host: str
+    case: tuple[str, ...]
+    verdict: Field
     fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """The table of all results. Columns that would be empty or the same in every line are left
+    out, except for model, batch and verdict."""
+
+    case_columns: tuple[Column, ...]
+    value_columns: tuple[Column, ...]
+    lines: tuple[ResultLine, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +62,14 @@ class EnvironmentLine:
     differs: bool
 
 
-CASE_COLUMNS: Final = (
-    Column("Model", "label"),
+_CASE: Final = (
     Column("Host", "host"),
     Column("Mode", "mode"),
     Column("Precision", "precision"),
     Column("Batch", "batch_size"),
-    Column("Verdict", "verdict"),
 )
+VERDICT: Final = Column("Verdict", "verdict")
+MODEL: Final = Column("Model", "label")
 VALUE_COLUMNS: Final = (
     Column("Speed-up", "speed_up", "eager ÷ compiled"),
     Column("Time saved", "time_saved", "share of eager time"),
@@ -69,6 +80,7 @@ VALUE_COLUMNS: Final = (
     Column("p5 to p95, compiled", "compiled_p95_s"),
     Column("Compile time", "compile_s", "first call, empty caches"),
     Column("Break-even", "break_even_inferences", "inferences"),
+    Column("Cost per million images", "compiled_usd_per_million_images", "USD, eager → compiled"),
     Column("Images per second", "compiled_images_per_s", "eager → compiled"),
     Column("Peak memory", "compiled_peak_memory_bytes", "eager → compiled"),
     Column("Published in 2023", "published_compiled_s", "eager → compiled"),
@@ -77,12 +89,36 @@ VALUE_COLUMNS: Final = (
 )
 
 
-def result_lines(comparison: Comparison) -> tuple[ResultLine, ...]:
+def results(comparison: Comparison) -> Results:
     """One line per case and host, in the order of the run."""
+    rows = comparison.rows
     names = {host.host: host_name(host, comparison.hosts) for host in comparison.hosts}
-    return tuple(
-        ResultLine(index, row, names.get(row.host, row.host), _fields(row))
-        for index, row in enumerate(comparison.rows)
+    cases = [_case(row, names) for row in rows]
+    fields = [_fields(row) for row in rows]
+    shown = [
+        place
+        for place, column in enumerate(_CASE)
+        if column.key == "batch_size" or len({case[place] for case in cases}) > 1
+    ]
+    filled = [
+        place
+        for place in range(len(VALUE_COLUMNS))
+        if any(line[place].text not in {"", NOTHING} for line in fields)
+    ]
+    lines = tuple(
+        ResultLine(
+            index,
+            row,
+            tuple(cases[index][place] for place in shown),
+            _verdict(row),
+            tuple(fields[index][place] for place in filled),
+        )
+        for index, row in enumerate(rows)
+    )
+    return Results(
+        tuple(_CASE[place] for place in shown),
+        tuple(VALUE_COLUMNS[place] for place in filled),
+        lines,
     )
 
 
@@ -100,6 +136,18 @@ def environment_lines(hosts: Sequence[HostSummary]) -> tuple[EnvironmentLine, ..
     return tuple(sorted(known, key=lambda line: not line.differs))
 
 
+def _case(row: Row, names: Mapping[str, str]) -> tuple[str, ...]:
+    """The case in words, in the order of _CASE."""
+    case = row.case
+    return names.get(row.host, row.host), case.mode, case.precision, str(case.batch_size)
+
+
+def _verdict(row: Row) -> Field:
+    notes = [wording.reason(row.problem.reason)] if row.verdict == "failed" and row.problem else []
+    notes += [row.note] if row.note else []
+    return Field(f"{wording.SYMBOLS[row.verdict]} {row.verdict}", "; ".join(notes))
+
+
 def _fields(row: Row) -> tuple[Field, ...]:
     if row.eager is None or row.compiled is None or row.speed_up is None or row.time_saved is None:
         # A case without times may still have published ones.
@@ -115,6 +163,7 @@ def _fields(row: Row) -> tuple[Field, ...]:
         *_spread(row, row.eager, row.compiled),
         Field(NOTHING if row.compile_s is None else wording.seconds(row.compile_s)),
         Field(break_even(row)),
+        Field(_cost(row)),
         Field(_throughput(row)),
         *_evidence(row),
     )
@@ -139,6 +188,11 @@ def _spread(row: Row, eager: Summary, compiled: Summary) -> tuple[Field, ...]:
 def _throughput(row: Row) -> str:
     assert row.throughput is not None
     return _change(*row.throughput, "/s")
+
+
+def _cost(row: Row) -> str:
+    costs = row.cost_per_million_images
+    return NOTHING if costs is None else " → ".join(map(wording.significant, costs))
 
 
 def _evidence(row: Row) -> tuple[Field, ...]:

@@ -1,0 +1,94 @@
+"""What a reader must know before trusting numbers: of one host, and of hosts side by side (pure).
+
+A caveat is a plain sentence. It never repeats a verdict, and it stands only where it applies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from harness.plan import Plan
+from harness.records import Environment
+from orchestrator import wording
+from orchestrator.comparison import HostSummary
+from orchestrator.statistics import MIN_BLOCKS
+
+# Whatever differs in one of these may be the reason why two GPUs differ.
+_SOFTWARE: Final[dict[str, Callable[[Environment], object]]] = {
+    "torch": lambda e: e.torch,
+    "CUDA of torch": lambda e: e.torch_cuda,
+    "Triton": lambda e: e.triton,
+    "Transformers": lambda e: e.transformers,
+    "float32 matrix products": lambda e: e.float32_matmul_precision,
+    "TF32 in cuDNN": lambda e: e.cudnn_allow_tf32,
+    "container": lambda e: "inside" if e.in_container else "outside",
+}
+
+
+def between_hosts(hosts: Sequence[HostSummary]) -> tuple[str, ...]:
+    """In what the hosts of a run differ besides their hardware, a sentence each."""
+    found = []
+    known = [host.environment for host in hosts if host.environment is not None]
+    for name, read in _SOFTWARE.items():
+        values = _distinct([read(environment) for environment in known])
+        if len(values) > 1:
+            found.append(f"{name} ({wording.listed(values)})")
+    revisions = _distinct([host.harness_revision for host in hosts if host.harness_revision])
+    if len(revisions) > 1:
+        found.append(f"harness revision ({wording.listed(revisions)})")
+    pictures = _distinct([host.picture for host in hosts if host.picture])
+    if len(pictures) > 1:
+        found.append(f"input picture ({wording.listed(pictures)})")
+    if not found:
+        return ()
+    differences = wording.listed(found)
+    return (
+        f"The hosts differ in {differences}: a difference between them may come from that and not "
+        "from the GPU.",
+    )
+
+
+def of_host(host: HostSummary, plan: Plan | None) -> tuple[str, ...]:
+    """What limits the numbers of one host, a sentence each."""
+    found = [] if plan is None else _of_plan(plan)
+    missing = host.counts.get("missing", 0)
+    if host.ending != "finished":
+        ended = "was interrupted" if host.ending == "interrupted" else "was lost before its end"
+        found.append(f"This host {ended}; {wording.many(missing, 'case')} not measured.")
+    if host.environments > 1:
+        found.append(
+            f"Measured in {host.environments} sittings, environments differing; the last is shown."
+        )
+    if host.environment is not None and host.environment.device.type == "cpu":
+        found.append("Measured on a CPU: this says nothing about any GPU.")
+    return (*found, *_of_cases(host))
+
+
+def _of_cases(host: HostSummary) -> list[str]:
+    measured = [row.measurement for row in host.rows if row.measurement is not None]
+    conditions = (
+        (
+            sum(not (m.eager.stable and m.compiled.stable) for m in measured),
+            "had not settled when the warm-up reached its limit",
+        ),
+        (sum(m.compile_evidence.graph_breaks > 0 for m in measured), "compiled with graph breaks"),
+        (sum(m.compile_evidence.cuda_graph_skips > 0 for m in measured), "skipped CUDA graphs"),
+        (sum(len(m.blocks) < 2 * MIN_BLOCKS for m in measured), "had too few blocks to judge"),
+    )
+    return [f"{wording.many(number, 'case')} {words}." for number, words in conditions if number]
+
+
+def _of_plan(plan: Plan) -> list[str]:
+    found = []
+    if plan.size == "tiny":
+        found.append("Shrunken models: a rehearsal, not a result.")
+    if plan.backend != "inductor":
+        found.append(f"Backend {plan.backend} generates no code: a rehearsal, not a result.")
+    if plan.weights == "random":
+        found.append("Random weights: same architecture, same arithmetic.")
+    return found
+
+
+def _distinct(values: Sequence[object]) -> list[str]:
+    return list(dict.fromkeys(wording.one_line(str(value)) for value in values))

@@ -1,0 +1,87 @@
+"""What a row's record says besides its times: the evidence beside a number (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from harness.records import Measurement
+from orchestrator import wording
+from orchestrator.comparison import Row
+from orchestrator.wording import NOTHING
+
+# No record says yet how long the host took to enqueue a call, or how long the device was busy.
+NOT_MEASURED: Final = (
+    "Not measured. The records hold neither the host's time to enqueue a call nor the device's "
+    "busy time, so this page cannot say whether the case is launch-bound or GPU-bound."
+)
+
+
+def of_row(row: Row) -> tuple[str, ...]:
+    """One text per name in NAMES; a dash where a row has no measurement or it does not say."""
+    found = row.measurement
+    return tuple(NOTHING if found is None else read(found) or NOTHING for read in _READ.values())
+
+
+def _warm_up(found: Measurement) -> str:
+    calls = [len(variant.samples_s) + 1 for variant in (found.eager, found.compiled)]
+    unsettled = [
+        name
+        for name, variant in (("eager", found.eager), ("compiled", found.compiled))
+        if not variant.stable
+    ]
+    words = "settled" if not unsettled else f"{wording.listed(unsettled)} had not settled"
+    return f"{wording.count(calls[0])} eager and {wording.count(calls[1])} compiled calls; {words}"
+
+
+def _compiler(found: Measurement) -> str:
+    evidence = found.compile_evidence
+    parts = [
+        f"backend {evidence.backend}",
+        wording.many(evidence.graphs, "graph"),
+        wording.many(evidence.frames_compiled, "frame") + " compiled",
+    ]
+    if evidence.kernels is not None:
+        parts.append(wording.many(evidence.kernels, "kernel"))
+    parts.append(f"{wording.count(evidence.recompiles_while_timing)} recompiled while timing")
+    if evidence.cuda_graph_skips:
+        parts.append(f"CUDA graphs skipped {wording.many(evidence.cuda_graph_skips, 'time')}")
+    return ", ".join(parts)
+
+
+def _agreement(found: Measurement) -> str:
+    agreement = found.agreement
+    return (
+        f"relative error {agreement.relative_error:.1e} against {agreement.reference}, at most "
+        f"{agreement.tolerance:.0e} allowed; worst of {wording.many(agreement.tensors, 'tensor')}: "
+        f"{wording.one_line(agreement.worst_tensor)}"
+    )
+
+
+def _model(found: Measurement) -> str:
+    facts = found.facts
+    parts = [facts.architecture, f"{wording.count(facts.parameters)} parameters", facts.dtype]
+    parts += [f"attention {facts.attention}"] if facts.attention else []
+    parts += [f"revision {facts.revision}"] if facts.revision else []
+    return ", ".join(parts)
+
+
+def _inputs(found: Measurement) -> str:
+    shapes = found.facts.inputs.items()
+    return ", ".join(f"{name} {' × '.join(map(str, shape))}" for name, shape in shapes)
+
+
+_READ: Final[dict[str, Callable[[Measurement], str]]] = {
+    "Compiler": _compiler,
+    "Graph breaks": lambda m: "; ".join(m.compile_evidence.graph_break_reasons),
+    "Agreement": _agreement,
+    "Warm-up": _warm_up,
+    "First calls": lambda m: (
+        f"{wording.seconds(m.eager.first_call_s)} eager, "
+        f"{wording.seconds(m.compiled.first_call_s)} compiled"
+    ),
+    "Model": _model,
+    "Inputs": _inputs,
+    "Harness overhead": lambda m: f"{wording.milliseconds(m.overhead_s)} per call",
+}
+NAMES: Final = tuple(_READ)

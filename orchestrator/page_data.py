@@ -1,0 +1,140 @@
+"""What the page's script reads: one inert block of data (pure).
+
+Two lines of base 64: JSON, and the bytes of all samples, each compressed. It cannot end its own
+element, a browser unpacks it without a library, and a page of 432 cases with all of its samples
+stays below a megabyte. Texts are worded here and not in the script, which only puts them in their
+places.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Sequence
+from typing import Final
+
+from orchestrator import evidence, exports, samples, tables, wording
+from orchestrator.answer import case_name, describe
+from orchestrator.charts import Chart
+from orchestrator.comparison import Comparison
+from orchestrator.reproduce import command
+from orchestrator.sections import ChartGroup
+from orchestrator.tables import Results
+
+# Beyond this many cases the table is paged and charts are drawn when somebody opens them:
+# 10,000 plain lines take a browser seconds.
+MAX_PLAIN_CASES: Final = 1_500
+# Lines that are on the page anyway, and lines of a page of the table.
+PAGE_LINES: Final = 200
+
+
+def is_large(comparison: Comparison) -> bool:
+    """Whether the page draws its charts and most of its table only on demand."""
+    return len(comparison.rows) > MAX_PLAIN_CASES
+
+
+def block(comparison: Comparison, results: Results, groups: Sequence[ChartGroup]) -> str:
+    """The data of a page; `unpacked` reads it.
+
+    It holds the JSON export with its rows as lists and eight digits a number, and per row a title,
+    a sentence, a command, the evidence and the samples; of a large page also its table and its
+    charts.
+    """
+    rows = comparison.rows
+    packed = samples.pack(rows)
+    content: dict[str, object] = {
+        "header": exports.header(comparison),
+        "columns": list(exports.COLUMNS),
+        "rows": [[_rounded(value) for value in exports.values_of(row)] for row in rows],
+        "titles": [f"{case_name(row)} on {wording.device(row.gpu)}" for row in rows],
+        "sentences": [describe(row) for row in rows],
+        "commands": [command(row.host, [row.case], comparison.run.plan) for row in rows],
+        "evidence": {"names": evidence.NAMES, "rows": [evidence.of_row(row) for row in rows]},
+        "why": "" if comparison.is_published else evidence.NOT_MEASURED,
+        "environments": _environments(comparison),
+        "samples": {
+            "means_only": packed.means_only,
+            "layouts": packed.layouts,
+            "cases": packed.cases,
+        },
+    }
+    if is_large(comparison):
+        content |= {"lines": _lines(results), "charts": [_group(group) for group in groups]}
+    text = json.dumps(_cleaned(content), allow_nan=False, separators=(",", ":"))
+    return f"{_deflated(text.encode())}\n{_deflated(packed.steps)}"
+
+
+def unpacked(text: str) -> tuple[dict[str, object], bytes]:
+    """The JSON and the samples that `block` packed."""
+    content, steps = (zlib.decompress(base64.b64decode(line)) for line in text.splitlines())
+    return json.loads(content), steps
+
+
+def _deflated(content: bytes) -> str:
+    return base64.b64encode(zlib.compress(content)).decode()
+
+
+def _rounded(value: exports.Scalar) -> exports.Scalar:
+    """Eight digits are a tenth of a nanosecond in 10 ms; seventeen are a tenth of the page."""
+    return float(f"{value:.8g}") if isinstance(value, float) else value
+
+
+def _environments(comparison: Comparison) -> dict[str, list[tuple[str, str]]]:
+    lines = tables.environment_lines(comparison.hosts)
+    return {
+        host.host: [
+            (line.name, line.values[place])
+            for line in lines
+            if line.values[place] != wording.NOTHING
+        ]
+        for place, host in enumerate(comparison.hosts)
+    }
+
+
+def _lines(results: Results) -> list[object]:
+    return [
+        [
+            line.row.label,
+            line.case,
+            line.row.verdict,
+            [(field.text, field.small) for field in (line.verdict, *line.fields)],
+        ]
+        for line in results.lines
+    ]
+
+
+def _group(group: ChartGroup) -> list[object]:
+    return [
+        [panel.batch_size, _chart(panel.durations), _chart(panel.savings)] for panel in group.panels
+    ]
+
+
+def _chart(chart: Chart) -> dict[str, object]:
+    return {
+        "height": chart.height,
+        "zero": chart.zero,
+        "ticks": [(tick.x, tick.text, tick.minor) for tick in chart.ticks],
+        "lines": [
+            (
+                line.index, line.y, line.label, line.verdict, line.remark,
+                [
+                    (bar.tone, bar.x, bar.width, bar.low, bar.high, bar.marker,
+                     bar.text, bar.text_x)
+                    for bar in line.bars
+                ],
+            )
+            for line in chart.lines
+        ],
+    }  # fmt: skip
+
+
+def _cleaned(value: object) -> object:
+    """The same content with every string, keys included, free of what must not be published."""
+    if isinstance(value, str):
+        return wording.redacted(value)
+    if isinstance(value, dict):
+        return {_cleaned(key): _cleaned(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(item) for item in value]
+    return value

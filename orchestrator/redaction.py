@@ -1,0 +1,87 @@
+"""Takes out of a text what must not be published with a report (pure).
+
+Access tokens, credentials and user names in URLs, home directories, and addresses: private ones
+wherever they stand, public ones where they are somebody's machine and not a version number. It
+errs on the side of taking too much: "10.3.9.90" may have been the version of a library.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+_Replacement: TypeAlias = str | Callable[[re.Match[str]], str]
+
+ADDRESS: Final = "(address)"
+
+# Carrier-grade NAT, RFC 6598: what overlay networks such as Tailscale hand out.
+_SHARED: Final = ipaddress.ip_network("100.64.0.0/10")
+_SHORTEST: Final = 6  # characters of the shortest secret, "/root/" among them
+
+
+def _private_address(match: re.Match[str]) -> str:
+    """The match without its address, if it is one that only its owner's network knows."""
+    text = match[0]
+    try:
+        address = ipaddress.ip_address(text.split("%")[0])
+    except ValueError:
+        return text
+    if address.is_loopback or address.is_unspecified:
+        return text
+    shared = address.version == 4 and address in _SHARED
+    return ADDRESS if address.is_private or address.is_link_local or shared else text
+
+
+_PATTERNS: Final[tuple[tuple[re.Pattern[str], _Replacement], ...]] = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        # Tokens that name their issuer: Hugging Face, GitHub, GitLab, npm, PyPI and Slack; OpenAI;
+        # AWS and Google; JSON web tokens.
+        (
+            r"\b(hf|gh[oprsu]|github_pat|glpat|npm|pypi|xox[abprs])([_-])[A-Za-z0-9_-]{10,}",
+            r"\1\2…",
+        ),
+        (r"\bsk-[A-Za-z0-9_-]{16,}", "sk-…"),
+        (r"\b(AKIA|ASIA|AIza)[A-Za-z0-9_-]{12,}", r"\1…"),
+        (r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?", "eyJ…"),
+        # Tokens that are named: TOKEN=…, "password": "…", Authorization: Bearer ….
+        (r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}", r"\1 …"),
+        (r"(?i)(passw(?:or)?d[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,;]{4,}", r"\1…"),
+        (
+            r"(?i)((?:token|secret|api[_-]?key|access[_-]?key)[\"']?\s*[=:]\s*[\"']?)"
+            r"(?=[^\s\"'&,;]*\d)[^\s\"'&,;]{6,}",
+            r"\1…",
+        ),
+        # User names and passwords in URLs, and machines that a URL or a login names by address.
+        (r"://[^/\s@]+@", "://…@"),
+        (r"(?<=[/@])(?!127\.)\d{1,3}(?:\.\d{1,3}){3}(?![\w.])", ADDRESS),
+        (r"(?<![\d.])(?!127\.)\d{1,3}(?:\.\d{1,3}){3}(?=:\d)", ADDRESS),
+        (r"(?<=[/@]\[)[0-9A-Fa-f:]{3,}(?:%[\w.]+)?(?=\])", ADDRESS),
+        (r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\w|\.\d)", _private_address),
+        (
+            r"(?i)(?<![\w:])(?:f[cd][0-9a-f]{2}|fe[89ab][0-9a-f])(?::[0-9a-f]{0,4}){2,7}(?:%\w+)?",
+            _private_address,
+        ),
+        # Home directories, with the user's name in them.
+        (r"/(?:home|Users)/[^/\s\"':,;)]+|/root(?=/)", "~"),
+        (r"(?i)\b[a-z]:\\+users\\+[^\\\s\"']+", "~"),
+    )
+)
+# One look tells that a text has nothing to take out, as nearly all have.
+_SUSPECT: Final = re.compile(
+    r"(?i)(?:hf|gh[oprsu]|pat|npm|pypi|xox[abprs]|sk)[_-]|eyJ|AKIA|ASIA|AIza|bearer|basic|token"
+    r"|passw|secret|key|://|@|/(?:home|users|root)/|users\\|:[0-9a-f:]|(?:\.\d+){3}"
+)
+
+
+@functools.lru_cache(maxsize=8192)
+def redact(text: str) -> str:
+    """The text without what its owner would not publish; nearly always the text itself."""
+    if len(text) < _SHORTEST or not _SUSPECT.search(text):
+        return text
+    for pattern, replacement in _PATTERNS:
+        text = pattern.sub(replacement, text)
+    return text

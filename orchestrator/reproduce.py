@@ -1,0 +1,53 @@
+"""Cases -> the command that measures them again (pure)."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from harness.plan import Case, Plan
+from orchestrator import planning, wording
+
+
+def command(host: str, cases: Sequence[Case], plan: Plan | None) -> str:
+    """The command that measures these cases once more as that run did.
+
+    Returns: one line for a POSIX shell; empty for the published table, which has no command.
+    """
+    if plan is None:
+        return ""
+    options: dict[str, list[str]] = {
+        "--hosts": [host],
+        "--models": [case.model for case in cases],
+        "--modes": [case.mode for case in cases],
+        "--precisions": [case.precision for case in cases],
+        "--batch-sizes": [str(case.batch_size) for case in cases],
+        "--iterations": [str(plan.protocol.iterations)],
+        "--weights": [plan.weights],
+    }
+    options |= _where_it_differs(plan)
+    words = ["python", "orchestrate.py"]
+    if plan.protocol == planning.protocol(plan.protocol.iterations, quick=True):
+        words.append("--quick")
+    for option, values in options.items():
+        words += [option, ",".join(dict.fromkeys(values))]
+    return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    """A word for a shell, redacted before quotes could hide a secret; `~` stays for the shell."""
+    word = wording.redacted(word)
+    home, rest = ("~/", word[2:]) if word.startswith("~/") else ("", word)
+    return home + shlex.quote(rest)
+
+
+def _where_it_differs(plan: Plan) -> dict[str, list[str]]:
+    """Options that few runs set. A picture of the user's own is named, not carried."""
+    found: dict[str, list[str]] = {}
+    if plan.picture.url != planning.COCO_URL:
+        found["--image"] = [plan.picture.url]
+    if plan.backend != "inductor":
+        found["--backend"] = [plan.backend]
+    if plan.size != "full":
+        found["--size"] = [plan.size]
+    return found

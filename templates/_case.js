@@ -1,0 +1,176 @@
+// --- one case, closely: samples in the order taken, evidence, environment, command ----------------
+const dialog = $("#case");
+const PLOT = { width: 640, height: 250, left: 52, right: 10, top: 8, bottom: 26 };
+
+const layouts = data.samples.layouts.map((layout) =>
+  layout.split(" ").map((block) => [block[0] === "e" ? "eager" : "compiled", Number(block.slice(1))]));
+const callsIn = (layout) => layout.reduce((sum, [, calls]) => sum + calls, 0);
+
+/** Blocks in the order taken: [variant, samples in seconds]. */
+function blocksOf(i) {
+  const { cases } = data.samples;
+  if (!cases[i]) return [];
+  const [layout, low, high] = cases[i];
+  let start = cases.slice(0, i).reduce((sum, each) => sum + (each ? callsIn(layouts[each[0]]) : 0), 0);
+  return layouts[layout].map(([variant, calls]) => {
+    const end = start + calls;
+    const samples = [...steps.slice(start, end)].map((step) => low + (step / 127) * (high - low));
+    start = end;
+    return [variant, samples];
+  });
+}
+
+function roundValues(low, high) {
+  const raw = (high - low || high || 1) / 4;
+  const power = 10 ** Math.floor(Math.log10(raw));
+  const error = raw / power;
+  const step = power * (error >= Math.sqrt(50) ? 10 : error >= Math.sqrt(10) ? 5 : error >= Math.SQRT2 ? 2 : 1);
+  const first = Math.floor(low / step), last = Math.max(Math.ceil(high / step), first + 1);
+  const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  return Array.from({ length: last - first + 1 }, (_, n) => {
+    const value = (first + n) * step;
+    return [value, value.toFixed(decimals)];
+  });
+}
+
+function samplesPlot(blocks, title) {
+  const values = blocks.flatMap(([, samples]) => samples);
+  const ticks = roundValues(Math.min(...values) * 1000, Math.max(...values) * 1000);
+  const [bottom, top] = [ticks[0][0], ticks.at(-1)[0]];
+  const x = (n) => PLOT.left + ((n + 0.5) / values.length) * (PLOT.width - PLOT.left - PLOT.right);
+  const y = (ms) => PLOT.top + ((top - ms) / (top - bottom)) * (PLOT.height - PLOT.top - PLOT.bottom);
+  const drawn = svg("svg", {
+    class: "samples", role: "img", viewBox: `0 0 ${PLOT.width} ${PLOT.height}`,
+    "aria-label": `Milliseconds of every call of ${title}, in the order taken. The table below has the numbers.`,
+  });
+  for (const [ms, text] of ticks) {
+    drawn.append(
+      svg("line", { class: "grid", x1: PLOT.left, x2: PLOT.width - PLOT.right, y1: y(ms), y2: y(ms) }),
+      svg("text", { class: "scale", x: PLOT.left - 6, y: y(ms) + 4 }, text));
+  }
+  let taken = 0;
+  for (const [variant, samples] of blocks) {
+    const mean = samples.reduce((sum, sample) => sum + sample, 0) / samples.length * 1000;
+    const [from, to] = [x(taken - 0.4), x(taken + samples.length - 0.6)];
+    const dots = samples.map((sample, n) =>
+      `M${x(taken + n).toFixed(1)} ${y(sample * 1000).toFixed(1)}h0`);
+    drawn.append(
+      svg("path", { class: `dots ${variant}`, d: dots.join("") }),
+      svg("line", { class: `mean ${variant}`, x1: from, x2: to, y1: y(mean), y2: y(mean) }));
+    taken += samples.length;
+  }
+  drawn.append(svg("text", { class: "axis", x: PLOT.left, y: PLOT.height - 6 }, "first call"),
+    svg("text", { class: "axis end", x: PLOT.width - PLOT.right, y: PLOT.height - 6 }, "last call"));
+  return drawn;
+}
+
+function facts(pairs) {
+  return html("dl", {}, ...pairs.map(([name, value]) =>
+    html("div", {}, html("dt", {}, name), html("dd", {}, value))));
+}
+
+/** The value columns of a case, from the table or from the data behind it. */
+function numbersOf(i) {
+  const line = data.lines ? lineOf(i) : document.getElementById(`r${i}`);
+  const headings = all(".results thead th");
+  const from = headings.findIndex((heading) => heading.dataset.key === "verdict");
+  return [...line.cells].map((cell, n) => [headings[n], cell]).slice(from + 1)
+    .map(([heading, cell]) => {
+      const [small, hint] = [$("small", cell), $("small", heading)].map((part) => part?.textContent);
+      const [text, title] = [cell, heading].map((part) => part.cloneNode(true)).map((part) => {
+        $("small", part)?.remove();
+        return part.textContent;
+      });
+      return [hint ? `${title}, ${hint}` : title, small ? `${text} (${small})` : text];
+    })
+    .filter(([, text]) => text && text !== "–");
+}
+
+function evidenceOf(i) {
+  const { names, rows } = data.evidence;
+  const found = names.map((name, n) => [name, rows[i][n]]).filter(([, text]) => text !== "–");
+  return found.length && data.why ? [...found, ["Why", data.why]] : found;
+}
+
+function part(title, ...children) {
+  return children.length ? [html("h3", {}, title), ...children] : [];
+}
+
+function samplesPart(i) {
+  const blocks = blocksOf(i);
+  if (!blocks.length) return [];
+  const legend = html("p", { class: "legend" },
+    html("span", {}, html("i", { class: "key eager" }), " eager"),
+    html("span", {}, html("i", { class: "key compiled" }), " compiled"),
+    html("span", { class: "quiet" }, data.samples.means_only
+      ? "a dot is the mean of a block in milliseconds; the records hold every call"
+      : "a dot is a call in milliseconds, a line the mean of its block; the scale does not start at zero"));
+  return part("Samples in the order taken", legend, samplesPlot(blocks, data.titles[i]));
+}
+
+function failurePart(i) {
+  const message = field(i, "failure_message");
+  if (field(i, "failure_reason") === null) return [];
+  const anchor = all(".trouble").find((each) => each.dataset.cases.split(" ").includes(String(i)));
+  const link = html("a", { href: `#${anchor.id}`, "data-close": "" }, "All that is known about it");
+  return part("Why it has no times", ...(message ? [html("pre", {}, message)] : []), html("p", {}, link));
+}
+
+function commandPart(i) {
+  const command = data.commands[i];
+  if (!command) return [];
+  const copy = html("button", { type: "button", "data-copy": command }, "Copy");
+  return part("Measure this case again",
+    html("div", { class: "command" }, html("pre", { tabindex: 0 }, command), copy));
+}
+
+function show(i) {
+  const numbers = numbersOf(i), found = evidenceOf(i);
+  const environment = data.environments[field(i, "host")] || [];
+  $("#case-title").textContent = data.titles[i];
+  $(".case").replaceChildren(
+    html("p", { class: "sentence" }, `${data.sentences[i].slice(data.titles[i].length + 2)}.`),
+    ...failurePart(i), ...samplesPart(i), ...commandPart(i),
+    ...part("Numbers", ...(numbers.length ? [facts(numbers)] : [])),
+    ...part("Evidence", ...(found.length ? [facts(found)] : [])),
+    ...part("Environment", ...(environment.length ? [facts(environment)] : [])));
+  dialog.showModal();
+  dialog.scrollTop = 0;
+}
+
+async function copyOf(button) {
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    button.textContent = "Copied";
+  } catch { // forbidden here: select it, so that a key does it
+    getSelection().selectAllChildren($("pre", button.parentElement));
+    button.textContent = "Selected: press Ctrl+C";
+  }
+}
+
+/** Tab goes round inside the dialog instead of out to the browser. */
+function keepInside(event) {
+  if (event.key !== "Tab") return;
+  const stops = all("button, a[href], [tabindex]", dialog);
+  const edge = event.shiftKey ? stops[0] : stops.at(-1);
+  if (document.activeElement !== edge && dialog.contains(document.activeElement)) return;
+  event.preventDefault();
+  (event.shiftKey ? stops.at(-1) : stops[0]).focus();
+}
+
+function makeCases() {
+  document.addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey || getSelection().toString()) return;
+    const target = event.target.closest("[data-case], .heat td[data-i], .plot [data-i], .results tbody tr");
+    if (!target) return;
+    event.preventDefault();
+    show(Number(target.dataset.case ?? target.dataset.i ?? target.id.slice(1)));
+  });
+  dialog.addEventListener("click", (event) => {
+    if (event.target === dialog || event.target.closest("[data-close]")) dialog.close();
+    const copy = event.target.closest("[data-copy]");
+    if (copy) copyOf(copy);
+  });
+  dialog.addEventListener("keydown", keepInside);
+}
+

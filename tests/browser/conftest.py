@@ -1,0 +1,92 @@
+"""One Chromium per session, a fresh profile per test, and nothing but files to load.
+
+The browser is the system's own (Debian's package `chromium`), found by CHROMIUM or on PATH; without
+one these tests are skipped, and fail where REQUIRE_ALL=1 says that nothing may be missing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from orchestrator.comparison import Comparison
+from orchestrator.report import render
+from tests.browser.chromium import FLAGS, executable
+
+Open = Callable[..., Page]
+WIDTH, HEIGHT = 1280, 900
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = executable()
+    if path is None:
+        missing = "no Chromium: install the package chromium, or set CHROMIUM to an executable"
+        if os.environ.get("REQUIRE_ALL") == "1":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def requests() -> list[str]:
+    """Every address that a page of this test asked for."""
+    return []
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """Every error that a page of this test wrote to its console or threw."""
+    return []
+
+
+@pytest.fixture
+def show(
+    browser: Browser, tmp_path: Path, requests: list[str], complaints: list[str]
+) -> Iterator[Open]:
+    """Open the page of a comparison; options are those of a browser context, and a fragment.
+
+    Whatever a test does, its page must ask for nothing but files and complain about nothing.
+    """
+    contexts: list[BrowserContext] = []
+
+    def open_page(
+        run: Comparison, fragment: str = "", *, width: int = WIDTH, **options: Any
+    ) -> Page:
+        file = tmp_path / "report.html"
+        file.write_text(render(run), encoding="utf-8")
+        context = browser.new_context(viewport={"width": width, "height": HEIGHT}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda message: complaints.append(message.text) if message.type == "error" else None,
+        )
+        page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
+        page.goto(f"{file.as_uri()}{fragment}")
+        if options.get("java_script_enabled", True):
+            page.wait_for_selector("html[data-ready]", state="attached")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+    assert [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+def shown(page: Page, selector: str) -> list[str]:
+    """The texts of all visible elements, white space made single."""
+    texts = page.locator(selector).filter(visible=True).all_inner_texts()
+    return [" ".join(text.split()) for text in texts]

@@ -1,0 +1,152 @@
+"""The packed data, the samples in it, the caveats, the command, and what there is to choose."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import replace
+
+import pytest
+
+from harness.plan import Protocol
+from orchestrator import caveats, choices, page_data, reproduce, samples, tables
+from orchestrator.comparison import build_published
+from orchestrator.heatmap import MAX_COLUMNS, heat_maps
+from tests.browser import runs
+from tests.factories import case, comparison, environment, failure, measurement, outcome, plan
+
+
+def test_samples_keep_their_order_and_their_place_within_a_step() -> None:
+    run = runs.mixed()
+    packed = samples.pack(run.rows)
+    first = run.rows[0].measurement
+    assert first is not None
+    assert packed.cases[0] is not None
+    layout, low, high = packed.cases[0]
+    assert packed.layouts[layout] == " ".join(f"{b.variant[0]}10" for b in first.blocks)
+    wanted = [sample_s for block in first.blocks for sample_s in block.samples_s]
+    assert (low, high) == (min(wanted), max(wanted))
+    for step, sample_s in zip(packed.steps, wanted, strict=False):
+        assert low + step / 127 * (high - low) == pytest.approx(sample_s, abs=(high - low) / 253)
+
+
+def test_a_row_without_samples_takes_no_place() -> None:
+    packed = samples.pack(comparison(outcome("t4", failure(case()), measurement(case("x")))).rows)
+    assert [each is None for each in packed.cases] == [False, True]
+    assert len(packed.steps) == 600
+
+
+def test_equal_samples_are_packed_without_a_division_by_zero() -> None:
+    packed = samples.pack(comparison(outcome("t4", measurement(eager_s=1, compiled_s=1))).rows)
+    assert set(packed.steps) == {0}
+
+
+def test_too_many_samples_become_the_means_of_their_blocks() -> None:
+    run = comparison(outcome("t4", *(measurement(case(f"o/{n}"), calls=90) for n in range(60))))
+    packed = samples.pack(run.rows)
+    assert packed.means_only
+    assert len(packed.steps) == 60 * 60
+    assert set(packed.layouts[0].split()) == {"e1", "c1"}
+
+
+def test_the_block_cannot_end_its_element_and_is_read_back() -> None:
+    run = runs.hostile("</script>")
+    packed = page_data.block(run, tables.results(run), ())
+    assert re.fullmatch(r"[A-Za-z0-9+/=]+\n[A-Za-z0-9+/=]+", packed)
+    content, steps = page_data.unpacked(packed)
+    assert "</script>" in str(content["titles"])
+    assert len(steps) == 600
+
+
+def test_hosts_that_differ_only_in_hardware_have_no_caveat() -> None:
+    assert caveats.between_hosts(runs.mixed().hosts) == ()
+
+
+def test_mixed_software_harness_and_picture_are_named() -> None:
+    ours = outcome("a", measurement(), of=environment(torch="2.13.0", in_container=True))
+    theirs = outcome("b", measurement(), of=environment(torch="2.12.1", in_container=False))
+    theirs = replace(theirs, harness_revision="beef", picture="dog.jpg")
+    (sentence,) = caveats.between_hosts(comparison(ours, theirs).hosts)
+    assert sentence == (
+        "The hosts differ in torch (2.13.0 and 2.12.1), container (inside and outside), harness "
+        "revision (1234abcd and beef) and input picture (cats.jpg, 640 x 480 and dog.jpg): a "
+        "difference between them may come from that and not from the GPU."
+    )
+
+
+def test_a_host_says_what_limits_its_numbers() -> None:
+    records = (
+        measurement(case("a"), stable=False),
+        measurement(case("b"), graph_breaks=2),
+        measurement(case("c"), blocks=2),
+    )
+    found = outcome("a100", *records, ending="interrupted")
+    found = replace(found, environments=(environment(), environment(torch="2.12.1")))
+    run = comparison(found, of=plan([case(m) for m in "abcd"]))
+    assert caveats.of_host(run.hosts[0], run.run.plan) == (
+        "This host was interrupted; 1 case not measured.",
+        "Measured in 2 sittings, environments differing; the last is shown.",
+        "1 case had not settled when the warm-up reached its limit.",
+        "1 case compiled with graph breaks.",
+        "1 case had too few blocks to judge.",
+    )
+
+
+def test_the_command_names_all_that_made_the_case_what_it_is() -> None:
+    quick = Protocol(iterations=30, warmup_min_calls=4, warmup_min_s=1.0, warmup_max_s=10.0)
+    chosen = plan([case()], protocol=quick, weights="random", backend="aot_eager", size="tiny")
+    words = shlex.split(reproduce.command("my host", [case("a b"), case("a b", 4)], chosen))
+    assert words[:3] == ["python", "orchestrate.py", "--quick"]
+    assert dict(zip(words[3::2], words[4::2], strict=True)) == {
+        "--hosts": "my host",
+        "--models": "a b",
+        "--modes": "default",
+        "--precisions": "float32",
+        "--batch-sizes": "1,4",
+        "--iterations": "30",
+        "--weights": "random",
+        "--image": "https://example.org/cats.jpg",
+        "--backend": "aot_eager",
+        "--size": "tiny",
+    }
+    assert reproduce.command("a", [case()], None) == ""
+
+
+def test_a_home_directory_in_a_command_is_the_readers_own() -> None:
+    words = reproduce.command("a", [case("/home/alice/my models/vit")], plan([case()]))
+    assert " --models ~/'my models/vit' " in words
+
+
+def test_what_has_one_value_is_nothing_to_choose() -> None:
+    run = comparison(outcome("a100", measurement()))
+    assert choices.switches(run.rows) == ()
+    assert choices.filters(run) == ()
+
+
+def test_a_switch_lists_what_occurs_in_the_order_of_the_contract_and_all() -> None:
+    records = [measurement(case(mode=mode)) for mode in ("max-autotune", "default")]
+    (switch,) = choices.switches(comparison(outcome("a100", *records)).rows)
+    assert switch == (
+        "Mode",
+        "mode",
+        [
+            ("mode-0", "default", "default"),
+            ("mode-2", "max-autotune", "max-autotune"),
+            ("mode-all", "", "all"),
+        ],
+    )
+
+
+def test_more_batch_sizes_than_a_phone_holds_are_split() -> None:
+    sizes = [2**n for n in range(MAX_COLUMNS + 2)]
+    run = comparison(outcome("a100", *(measurement(case(batch_size=size)) for size in sizes)))
+    (found,) = heat_maps(run)
+    assert [len(each.sizes) for each in found.hosts] == [MAX_COLUMNS, 2]
+
+
+def test_tables_side_by_side_share_their_lines_and_others_leave_out_what_they_lack() -> None:
+    (joined,) = heat_maps(comparison(outcome("a", measurement(case("m"))), outcome("b")))
+    assert [len(each.lines) for each in joined.hosts] == [1, 1]
+    published = heat_maps(build_published())[0]
+    assert not published.joined
+    assert {len(each.lines) for each in published.hosts} == {2, 12}
