@@ -141,7 +141,8 @@ def _compile(prepared: Prepared, eager: Eager) -> Compiled:
     module, inputs = prepared.built.module, prepared.built.inputs
     call = prepared.call(compiler.compiled(module, prepared.case.mode, prepared.plan.backend))
     output, first_call_s = _first_call(call, prepared.clock)
-    _require_compiled_code(compiler.evidence(prepared.plan.backend))
+    if prepared.case.mode != "eager":
+        _require_compiled_code(compiler.evidence(prepared.plan.backend))
     agreement = verify.agree(
         eager.expected,
         eager.repeated,
@@ -154,11 +155,13 @@ def _compile(prepared: Prepared, eager: Eager) -> Compiled:
 
 def _time(
     prepared: Prepared, eager: Call, compiled: Call
-) -> tuple[tuple[Block, ...], CompileEvidence]:
+) -> tuple[tuple[Block, ...], CompileEvidence | None]:
     protocol = prepared.plan.protocol
     slots = timing.schedule(protocol.iterations, protocol.max_blocks)
     mark = compiler.CompilationLog.mark()
     blocks = timing.measure(slots, {"eager": eager, "compiled": compiled}, prepared.clock)
+    if prepared.case.mode == "eager":
+        return tuple(blocks), None
     evidence = compiler.evidence(prepared.plan.backend, mark.recompiles_since())
     if evidence.recompiles_while_timing:
         raise failures.RecompiledError(

@@ -27,8 +27,10 @@ def compiled(module: torch.nn.Module, mode: Mode, backend: Backend) -> Callable[
     """Wrap a module; compilation itself happens at its first call.
 
     Static shapes: each case has one batch size and a process of its own. The mode is Inductor's;
-    other backends take none.
+    other backends take none. For an A/A case the module stays as it is.
     """
+    if mode == "eager":
+        return module
     if backend == "inductor":
         return torch.compile(module, mode=mode, dynamic=False)
     return torch.compile(module, backend=backend, dynamic=False)

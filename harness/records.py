@@ -100,21 +100,40 @@ class CaseStarted(Envelope):
     stage: Stage
 
 
+class BlockTelemetry(Strict):
+    """What NVML said while a block ran: medians over its samples, and every throttle reason seen.
+
+    A value that this GPU does not report is None.
+    """
+
+    sm_clock_mhz: Seconds | None
+    memory_clock_mhz: Seconds | None
+    temperature_c: float | None
+    power_w: Seconds | None
+    throttle: tuple[ShortText, ...] = ()
+
+
 class Block(Strict):
     """Consecutive calls of one variant; blocks are listed in the order in which they were taken.
 
     `samples_s` is what a caller waits: wall time of the call and the synchronisation after it.
-    `device_s` is the time between two device events around the call; absent on a CPU.
+    `device_s` is the time between two device events around the call, `enqueue_s` the time until
+    the call itself returned, from an empty queue; both absent on a CPU. `retaken` counts the
+    attempts at this block that were thrown away because throttling disturbed them.
     """
 
     variant: Variant
     samples_s: Annotated[tuple[PositiveSeconds, ...], Field(min_length=1)]
     device_s: tuple[Seconds, ...] | None = None
+    enqueue_s: tuple[Seconds, ...] | None = None
+    telemetry: BlockTelemetry | None = None
+    retaken: Count = 0
 
     @model_validator(mode="after")
     def _same_length(self) -> Self:
-        if self.device_s is not None and len(self.device_s) != len(self.samples_s):
-            raise ValueError("device_s and samples_s differ in length")
+        for name, times_s in (("device_s", self.device_s), ("enqueue_s", self.enqueue_s)):
+            if times_s is not None and len(times_s) != len(self.samples_s):
+                raise ValueError(f"{name} and samples_s differ in length")
         return self
 
 
@@ -127,7 +146,10 @@ class WarmUp(Strict):
 
 
 class CompileEvidence(Strict):
-    """What the compiler itself counted: the proof that compiled code ran."""
+    """What the compiler itself counted: the proof that compiled code ran.
+
+    `gates` are optimisations that the compiler left out on this device, and why.
+    """
 
     backend: Backend
     graphs: Count
@@ -136,7 +158,10 @@ class CompileEvidence(Strict):
     graph_breaks: Count
     graph_break_reasons: tuple[ShortText, ...] = ()
     recompiles_while_timing: Count = 0
+    recompile_reasons: tuple[ShortText, ...] = ()
     cuda_graph_skips: Count = 0
+    cuda_graph_skip_reasons: tuple[ShortText, ...] = ()
+    gates: tuple[ShortText, ...] = ()
     compile_threads: Count | None = None
 
 
@@ -146,6 +171,9 @@ class Agreement(Strict):
     Errors are relative: the root mean square of the difference over that of the reference, for
     the worst output tensor. `reference` says whether eager itself was the reference (enough when
     within `tolerance`) or a float64 run of the model that both were held against.
+
+    `top1_agrees`: for classifiers, whether every image gets the same class. `mask_iou`: where
+    outputs are masks, the lowest intersection over union of the thresholded masks.
     """
 
     tensors: Annotated[int, Field(ge=1)]
@@ -154,10 +182,16 @@ class Agreement(Strict):
     eager_repeat_error: Annotated[float, Field(ge=0)]
     tolerance: Annotated[float, Field(gt=0)]
     reference: Literal["eager", "float64"]
+    top1_agrees: bool | None = None
+    mask_iou: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
 class ModelFacts(Strict):
-    """What was built, read back from the object itself."""
+    """What was built, read back from the object itself.
+
+    `flops_per_image` counts two per multiply-add, on the inputs of the case; None where the model
+    could not be counted.
+    """
 
     architecture: str
     parameters: Count
@@ -165,10 +199,33 @@ class ModelFacts(Strict):
     attention: str | None
     revision: str | None
     inputs: dict[str, tuple[int, ...]]
+    flops_per_image: Count | None = None
+
+
+class EnergyUse(Strict):
+    """What the GPU's energy counter added up to while one variant ran alone."""
+
+    joules: Seconds
+    images: Annotated[int, Field(ge=1)]
+    seconds: PositiveSeconds
+
+
+class Energy(Strict):
+    """The energy of both variants, each over a stretch of its own."""
+
+    eager: EnergyUse
+    compiled: EnergyUse
 
 
 class Measurement(Envelope):
-    """One case, measured: raw samples of both variants and the evidence around them."""
+    """One case, measured: raw samples of both variants and the evidence around them.
+
+    `eager_busy_s` and `compiled_busy_s` are device-busy seconds per call, one value per batch of
+    calls that queued up behind a sleeping kernel; None on a CPU or where a note says why.
+    `warm_first_call_s` is the first compiled call of a second process with filled caches.
+    `telemetry_note` says why there is no telemetry or no energy. `flags` are those read back from
+    torch while measuring. `compile_evidence` is None for an A/A case alone.
+    """
 
     kind: Literal["measurement"] = "measurement"
     case: Case
@@ -177,13 +234,29 @@ class Measurement(Envelope):
     blocks: Annotated[tuple[Block, ...], Field(min_length=2)]
     eager: WarmUp
     compiled: WarmUp
-    compile_evidence: CompileEvidence
+    compile_evidence: CompileEvidence | None
     agreement: Agreement
     eager_peak_memory_bytes: Count | None
     compiled_peak_memory_bytes: Count | None
     overhead_s: Seconds
     stage_s: dict[Stage, Seconds]
     start_up_s: Seconds
+    eager_busy_s: tuple[Seconds, ...] | None = None
+    compiled_busy_s: tuple[Seconds, ...] | None = None
+    warm_first_call_s: PositiveSeconds | None = None
+    energy: Energy | None = None
+    eager_process_memory_bytes: Count | None = None
+    compiled_process_memory_bytes: Count | None = None
+    flags: dict[str, str] = Field(default_factory=dict)
+    telemetry_note: ShortText = ""
+    stopped_early: bool = False
+    notes: tuple[ShortText, ...] = ()
+
+    @model_validator(mode="after")
+    def _evidence_of_what_is_compiled(self) -> Self:
+        if (self.compile_evidence is None) != (self.case.mode == "eager"):
+            raise ValueError("compile_evidence is absent from A/A cases, and from those alone")
+        return self
 
     @model_validator(mode="after")
     def _both_variants(self) -> Self:

@@ -34,7 +34,10 @@ def seconds(plan: Plan, *, gpu: bool) -> float:
     compile_s = COMPILE_GPU_S if gpu else COMPILE_CPU_S
     if plan.backend != "inductor":
         compile_s = START_UP_S
-    return sum(START_UP_S + compile_s + _timed_s(plan, call_s(case)) for case in plan.cases())
+    return sum(
+        START_UP_S + (0 if case.mode == "eager" else compile_s) + _timed_s(plan, call_s(case))
+        for case in plan.cases()
+    )
 
 
 def _timed_s(plan: Plan, call_s: float) -> float:

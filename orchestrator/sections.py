@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from harness.plan import Case, Plan
+from harness.records import Measurement
 from orchestrator import charts, wording
 from orchestrator.answer import Judgement, case_name, host_name, judge, with_interval
 from orchestrator.charts import Chart, Segment
@@ -137,11 +138,16 @@ def caveats(host: HostSummary, plan: Plan | None) -> tuple[str, ...]:
     measured = [row.measurement for row in host.rows if row.measurement is not None]
     conditions = (
         (sum(not (m.eager.stable and m.compiled.stable) for m in measured), "had not settled"),
-        (sum(m.compile_evidence.graph_breaks > 0 for m in measured), "compiled with graph breaks"),
+        (sum(_has_breaks(m) for m in measured), "compiled with graph breaks"),
         (sum(len(m.blocks) < 2 * MIN_BLOCKS for m in measured), "had too few blocks to judge"),
     )
     found += [f"{wording.many(n, 'case')} {words}." for n, words in conditions if n]
     return tuple(found)
+
+
+def _has_breaks(measurement: Measurement) -> bool:
+    evidence = measurement.compile_evidence
+    return evidence is not None and evidence.graph_breaks > 0
 
 
 def _again(host: str, cases: Sequence[Case], plan: Plan | None) -> str:

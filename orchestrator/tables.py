@@ -152,6 +152,7 @@ def _evidence(row: Row) -> tuple[Field, ...]:
     if before is not None and after is not None:
         memory = f"{wording.data_size(before)} → {wording.data_size(after)}"
     agreement, evidence = found.agreement, found.compile_evidence
+    assert evidence is not None, "A/A cases are no rows"
     breaks = wording.many(evidence.graph_breaks, "break") if evidence.graph_breaks else "no break"
     return (
         Field(memory),

@@ -123,7 +123,9 @@ def measurement(
         ),
         eager=warm_up(eager_s * 3, eager_s),
         compiled=warm_up(compile_s, compiled_s),
-        compile_evidence=CompileEvidence(
+        compile_evidence=None
+        if of.mode == "eager"
+        else CompileEvidence(
             backend="inductor", graphs=1, frames_compiled=1, kernels=40, graph_breaks=graph_breaks
         ),
         agreement=Agreement(

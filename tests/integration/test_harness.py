@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness import catalogue
-from harness.plan import Picture, Plan, Protocol
+from harness.plan import Case, Picture, Plan, Protocol
 from harness.records import (
     CaseStarted,
     Failure,
@@ -155,6 +155,7 @@ def test_every_architecture_is_measured_from_plan_to_record(models: tuple[str, .
     assert len(found) == 6
     for case_id, result in found.items():
         assert isinstance(result, Measurement), (case_id, result)
+        assert result.compile_evidence is not None
         assert result.compile_evidence.graphs >= 1
         assert result.compile_evidence.recompiles_while_timing == 0
         assert result.agreement.relative_error <= result.agreement.tolerance
@@ -173,6 +174,7 @@ def test_real_inductor_code_runs_and_is_proven() -> None:
     assert stages == ["build", "verify", "compile", "warmup", "measure"]
     (result,) = results(records).values()
     assert isinstance(result, Measurement), result
+    assert result.compile_evidence is not None
     assert result.compile_evidence.kernels
     assert result.compile_evidence.graph_breaks == 0
     assert result.compiled.first_call_s > 100 * result.compiled.samples_s[-1]
@@ -212,6 +214,17 @@ def test_every_bad_end_is_a_failure_of_its_case_and_the_next_case_goes_on() -> N
 def test_a_silent_fall_back_to_eager_is_no_speed_up_of_one() -> None:
     failure = only_failure(measured(tiny(), TORCHDYNAMO_DISABLE="1"))
     assert (failure.reason, failure.stage) == ("fell_back_to_eager", "compile")
+
+
+def test_an_a_a_case_holds_eager_against_itself_and_compiles_nothing() -> None:
+    a_a = Case(model="vit-base", mode="eager", precision="float32", batch_size=1)
+    found = results(measured(tiny(noise_floor=(a_a,))))
+    assert list(found) == [a_a.case_id, "vit-base/default/float32/b1"]
+    alike = found[a_a.case_id]
+    assert isinstance(alike, Measurement), alike
+    assert alike.compile_evidence is None
+    assert alike.agreement.relative_error == 0
+    assert len(alike.blocks) == 2 * BRIEF.iterations
 
 
 def test_a_compiler_that_fails_is_a_compile_error_with_its_traceback() -> None:
