@@ -214,7 +214,7 @@ def _measured(row: Row, measurement: Measurement) -> Row:
         speed_up=ratio,
         time_saved=statistics.time_saved(ratio),
         break_even=statistics.break_even(
-            (warm_up.first_call_s, *warm_up.samples_s), eager.mean.value, compiled.mean.value
+            (warm_up.first_call_s, *warm_up.samples_s), eager_blocks, compiled_blocks
         ),
         compile_s=warm_up.first_call_s,
         measurement=measurement,
