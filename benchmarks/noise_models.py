@@ -173,7 +173,8 @@ def _correlated(fit: Fit, generator: np.random.Generator, shape: tuple[int, int]
 def _cold_caches(fit: Fit, generator: np.random.Generator, shape: tuple[int, int]) -> Floats:
     """Two blocks of a variant follow each other in A B B A; the first of them begins cold."""
     call = np.arange(shape[1]) % (2 * CALLS_PER_BLOCK)
-    return _white(fit, generator, shape) + AFTER_SWITCH * (call == CALLS_PER_BLOCK)
+    cold = np.asarray(call == CALLS_PER_BLOCK, dtype=np.float64)
+    return _white(fit, generator, shape) + AFTER_SWITCH * cold
 
 
 MODELS: Final = (

@@ -21,6 +21,7 @@ import scipy.stats
 
 from benchmarks import noise_models
 from benchmarks.noise_models import CALLS_PER_BLOCK, DRIFT, MODELS, Fit, Noise
+from harness.plan import Case
 from harness.timing import schedule
 from orchestrator import noise, statistics, verdicts
 from orchestrator.statistics import Decision, Estimate, Floats
@@ -29,6 +30,7 @@ RUN: Final = Path(__file__).resolve().parent.parent / "reports" / "sample-quick-
 PAGES: Final = 1000
 CASES: Final = 36
 AA_CASES: Final = 2
+AA_CASE: Final = Case(model="simulated", mode="eager", precision="float32", batch_size=1)
 ITERATIONS: Final = 300
 BLOCKS: Final = 30
 EFFECT: Final = 1.03
@@ -156,7 +158,7 @@ def simulate(
 def judge(eager: Floats, compiled: Floats, cases: int) -> Page:
     """Judge a page as the report does; what follows the first `cases` are A/A cases."""
     ratios = tuple(map(statistics.speed_up, eager.tolist(), compiled.tolist()))
-    floor = noise.floor([("", ratio) for ratio in ratios[cases:]])
+    floor = noise.floor([(AA_CASE, ratio) for ratio in ratios[cases:]])
     judged = verdicts.judge(ratios[:cases], [floor.threshold] * cases)
     return Page(ratios[:cases], tuple(each.decision for each in judged), floor)
 

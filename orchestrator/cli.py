@@ -110,7 +110,7 @@ def report(
     RUN may also be [bold]published[/bold]: the table that Hugging Face published in 2023.
     """
     from orchestrator import pipeline
-    from orchestrator.comparison import PUBLISHED_RUN
+    from orchestrator.published_table import PUBLISHED_RUN
     from orchestrator.rundir import RunFolder
 
     if run == PUBLISHED_RUN:

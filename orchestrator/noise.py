@@ -7,11 +7,14 @@ Hence a difference counts only above both the practical threshold and this *band
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from orchestrator.statistics import PRACTICAL_THRESHOLD, Estimate, decide
+from harness.plan import Case
+from harness.records import Measurement
+from orchestrator.facts import samples
+from orchestrator.statistics import PRACTICAL_THRESHOLD, Estimate, decide, speed_up
 
 Doubt: TypeAlias = Literal["", "differs", "wide"]
 
@@ -23,21 +26,31 @@ WIDEST_BAND: Final = 0.05
 class NoiseFloor:
     """The A/A cases of one host, and what follows from them.
 
-    `cases` has a name and a speed-up of eager over eager for each. `band` is the largest change,
+    `cases` has the speed-up of eager over eager for each. `band` is the largest change,
     up or down, that an interval of theirs leaves possible, as a share; None where no case had
     enough blocks. `threshold` is what a difference must exceed. `doubt` says why the host is
     noisy: its A/A case *differs* by the rules that make a verdict, or the band is too *wide*;
     empty where it is neither.
     """
 
-    cases: tuple[tuple[str, Estimate], ...]
+    cases: tuple[tuple[Case, Estimate], ...]
     band: float | None
     threshold: float
     doubt: Doubt
 
 
-def floor(cases: Sequence[tuple[str, Estimate]]) -> NoiseFloor:
-    """Judge a host by its A/A cases: a name and an estimate each."""
+def of_host(measurements: Iterable[Measurement]) -> NoiseFloor | None:
+    """The noise floor that the A/A cases among the measurements of a host show, if any."""
+    cases = [
+        (found.case, speed_up(samples(found.blocks, "eager"), samples(found.blocks, "compiled")))
+        for found in measurements
+        if found.case.mode == "eager"
+    ]
+    return floor(cases) if cases else None
+
+
+def floor(cases: Sequence[tuple[Case, Estimate]]) -> NoiseFloor:
+    """Judge a host by its A/A cases."""
     bands = [found for _, ratio in cases if (found := band(ratio)) is not None]
     widest = max(bands, default=None)
     doubt: Doubt = ""

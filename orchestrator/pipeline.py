@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.plan import Plan
-from orchestrator import comparison, exports, fleet, planning, report
+from orchestrator import comparison, exports, fleet, planning, published_table, report
 from orchestrator.comparison import Comparison, RunInfo
 from orchestrator.errors import NoHostError
 from orchestrator.fleet import Observer
@@ -57,9 +57,8 @@ def render(folder: RunFolder) -> Rendered:
 
 def render_published(output: Path) -> Rendered:
     """Write page and exports of the published table. Raises: RunError."""
-    return _write(
-        comparison.build_published(), RunFolder(ensure_folder(output / comparison.PUBLISHED_RUN))
-    )
+    folder = RunFolder(ensure_folder(output / published_table.PUBLISHED_RUN))
+    return _write(published_table.build_published(), folder)
 
 
 def require_usable(hosts: Sequence[Host], plan: Plan) -> None:

@@ -19,9 +19,10 @@ import jinja2
 from markupsafe import Markup
 
 from harness.vocabulary import SCHEMA_VERSION
-from orchestrator import exports, heatmap, sections, tables, wording
+from orchestrator import conditions, exports, facts, heatmap, sections, tables, wording
 from orchestrator.answer import answer, describe, host_name
 from orchestrator.comparison import Comparison, Row
+from orchestrator.noise import WIDEST_BAND
 from orchestrator.statistics import PRACTICAL_THRESHOLD
 
 TEMPLATES: Final = Path(__file__).resolve().parent.parent / "templates"
@@ -44,7 +45,12 @@ def render(comparison: Comparison) -> str:
             run=comparison.run,
             plan=comparison.run.plan,
             schema_version=SCHEMA_VERSION,
-            threshold=f"{PRACTICAL_THRESHOLD:.0%}".replace("%", "\N{NO-BREAK SPACE}%"),
+            threshold=conditions.thresholds(comparison),
+            practical=conditions.threshold(PRACTICAL_THRESHOLD),
+            widest=conditions.threshold(WIDEST_BAND),
+            bounds=facts,
+            has_noise_floor=any(host.noise is not None for host in comparison.hosts),
+            clocks={row.measurement.clock for row in comparison.rows if row.measurement},
             answer=answer(comparison),
             cards=sections.cards(comparison),
             filters=_filters(comparison),

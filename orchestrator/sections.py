@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from harness.plan import Case, Plan
 from harness.records import Measurement
-from orchestrator import charts, wording
+from orchestrator import charts, conditions, wording
 from orchestrator.answer import Judgement, case_name, host_name, judge, with_interval
 from orchestrator.charts import Chart, Segment
 from orchestrator.comparison import Comparison, HostSummary, Problem, Row, Verdict
@@ -136,13 +136,13 @@ def caveats(host: HostSummary, plan: Plan | None) -> tuple[str, ...]:
     if host.environment is not None and host.environment.device.type == "cpu":
         found.append("Measured on a CPU: this says nothing about any GPU.")
     measured = [row.measurement for row in host.rows if row.measurement is not None]
-    conditions = (
+    counted = (
         (sum(not (m.eager.stable and m.compiled.stable) for m in measured), "had not settled"),
         (sum(_has_breaks(m) for m in measured), "compiled with graph breaks"),
         (sum(len(m.blocks) < 2 * MIN_BLOCKS for m in measured), "had too few blocks to judge"),
     )
-    found += [f"{wording.many(n, 'case')} {words}." for n, words in conditions if n]
-    return tuple(found)
+    found += [f"{wording.many(n, 'case')} {words}." for n, words in counted if n]
+    return (*found, *conditions.caveats(host))
 
 
 def _has_breaks(measurement: Measurement) -> bool:
@@ -224,6 +224,8 @@ def _facts(host: HostSummary) -> Iterable[tuple[str, str]]:
     if host.median_break_even is not None:
         inferences = wording.many(host.median_break_even, "inference")
         yield "Pays for itself after", f"{inferences} (median)"
+    if floor := conditions.noise_floor(host):
+        yield "Noise floor", f"{floor}; counts above {conditions.threshold(host.threshold)}"
 
 
 def _panels(found: Sequence[Indexed]) -> tuple[Panel, ...]:
