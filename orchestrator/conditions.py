@@ -46,6 +46,16 @@ def noise_cases(host: HostSummary) -> str:
     )
 
 
+def arithmetic(host: HostSummary) -> str:
+    """The flags that torch had while measuring, per precision; empty where none were recorded."""
+    found: dict[str, None] = {}
+    for row in host.rows:
+        if row.measurement is not None and row.measurement.flags:
+            flags = ", ".join(f"{name} {value}" for name, value in row.measurement.flags.items())
+            found[wording.one_line(f"{row.case.precision}: {flags}")] = None
+    return "; ".join(found)
+
+
 def telemetry_notes(host: HostSummary) -> str:
     """Why a host's cases have no telemetry or no energy, in its own words; may be empty."""
     notes = (row.measurement.telemetry_note for row in host.rows if row.measurement is not None)
@@ -90,7 +100,7 @@ def _disturbed(facts: Sequence[CaseFacts]) -> Iterator[str]:
         yield f"{wording.many(apart, 'case')} ran eager and compiled at clocks over 1 % apart."
     retaken = sum(each.retaken for each in facts)
     if retaken:
-        yield f"{wording.many(retaken, 'block')} disturbed by throttling and taken again."
+        yield f"Taken again because throttling disturbed them: {wording.many(retaken, 'block')}."
     observed = sum(each.observed for each in facts)
     reasons: Counter[str] = Counter()
     for each in facts:

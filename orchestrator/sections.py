@@ -225,7 +225,10 @@ def _facts(host: HostSummary) -> Iterable[tuple[str, str]]:
         inferences = wording.many(host.median_break_even, "inference")
         yield "Pays for itself after", f"{inferences} (median)"
     if floor := conditions.noise_floor(host):
-        yield "Noise floor", f"{floor}; counts above {conditions.threshold(host.threshold)}"
+        yield (
+            "Noise floor",
+            f"{floor}; differences above {conditions.threshold(host.threshold)} count",
+        )
 
 
 def _panels(found: Sequence[Indexed]) -> tuple[Panel, ...]:

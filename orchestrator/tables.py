@@ -62,14 +62,14 @@ VALUE_COLUMNS: Final = (
     Column("p5 to p95, compiled", "compiled_p95_s"),
     Column("Compile time", "compile_s", "first call, empty caches"),
     Column("Break-even", "break_even_inferences", "inferences"),
+    Column("Bound by", "compiled_bound", "eager → compiled"),
     Column("Images per second", "compiled_images_per_s", "eager → compiled"),
+    Column("Utilisation", "compiled_utilisation", "of the peak, eager → compiled"),
+    Column("Energy per image", "compiled_joules_per_image", "eager → compiled"),
     Column("Peak memory", "compiled_peak_memory_bytes", "eager → compiled"),
     Column("Published in 2023", "published_compiled_s", "eager → compiled"),
     Column("Agreement error", "relative_error", "relative; tolerance below"),
     Column("Graphs", "graphs", "graph breaks below"),
-    Column("Bound by", "compiled_bound", "eager → compiled"),
-    Column("Utilisation", "compiled_utilisation", "of the peak, eager → compiled"),
-    Column("Energy per image", "compiled_joules_per_image", "eager → compiled"),
     Column("Calls", "calls_per_variant", "per variant"),
     Column("Adjusted p", "p_value_adjusted", "over the whole page"),
 )
@@ -95,12 +95,9 @@ def environment_lines(hosts: Sequence[HostSummary]) -> tuple[EnvironmentLine, ..
     )
     lines.append(_environment_line("Picture", [h.picture or NOTHING for h in hosts]))
     lines += [
-        _environment_line(name, [read(host) or NOTHING for host in hosts])
-        for name, read in (
-            ("Noise floor", conditions.noise_floor),
-            ("A/A cases, 95 % intervals", conditions.noise_cases),
-            ("Why there is no telemetry", conditions.telemetry_notes),
-        )
+        # Noise differs between any two hosts: nothing that their results must agree in.
+        EnvironmentLine(name, tuple(read(host) or NOTHING for host in hosts), differs=False)
+        for name, read in _CONDITIONS.items()
     ]
     known = [line for line in lines if set(line.values) != {NOTHING}]
     return tuple(sorted(known, key=lambda line: not line.differs))
@@ -113,6 +110,7 @@ def _fields(row: Row) -> tuple[Field, ...]:
             Field(_published(row) if column.key == "published_compiled_s" else "")
             for column in VALUE_COLUMNS
         )
+    bound_by, utilisation, energy = fields.why(row)
     return (
         _estimate(row.speed_up, wording.speed_up),
         _estimate(row.time_saved, wording.percent),
@@ -120,9 +118,11 @@ def _fields(row: Row) -> tuple[Field, ...]:
         _estimate(row.compiled.mean, wording.milliseconds),
         *_spread(row, row.eager, row.compiled),
         *fields.compile_cost(row),
+        bound_by,
         Field(_throughput(row)),
+        utilisation,
+        energy,
         *_evidence(row),
-        *fields.why(row),
         *fields.certainty(row),
     )
 
@@ -208,6 +208,12 @@ def _memory(size_bytes: int | None) -> str | None:
     return None if size_bytes is None else wording.data_size(size_bytes)
 
 
+_CONDITIONS: Final[dict[str, Callable[[HostSummary], str]]] = {
+    "Noise floor": conditions.noise_floor,
+    "A/A cases, 95 % intervals": conditions.noise_cases,
+    "Float arithmetic, read back": conditions.arithmetic,
+    "Why there is no telemetry": conditions.telemetry_notes,
+}
 _ENVIRONMENT: Final[dict[str, Callable[[Environment], object]]] = {
     "GPU or CPU": lambda e: e.device.name,
     "PyTorch": lambda e: e.torch,
