@@ -50,7 +50,8 @@ class Protocol(Strict):
 
     `until` ends a case before all iterations, once the 95 % interval of its speed-up is narrower
     than this share of it. A block disturbed by throttling is taken again at most `retakes` times.
-    `warm_cache` adds the first call of a second process that finds the caches filled.
+    `warm_cache` adds the first call of a second process that finds the caches filled. For its
+    energy each variant runs alone for `energy_s`, on a GPU; 0 leaves that out.
     """
 
     iterations: Annotated[int, Field(ge=1, le=1_000_000)] = 300
@@ -62,6 +63,7 @@ class Protocol(Strict):
     until: Annotated[float, Field(gt=0, lt=1)] | None = None
     retakes: Count = 3
     warm_cache: bool = False
+    energy_s: Seconds = 10.0
     case_limit_s: PositiveSeconds = 3600.0
     heartbeat_s: PositiveSeconds = 5.0
 

@@ -140,6 +140,7 @@ def _protocol(choices: Choices) -> Protocol:
         warmup_min_calls=4,
         warmup_min_s=1.0,
         warmup_max_s=10.0,
+        energy_s=0,
     )
 
 

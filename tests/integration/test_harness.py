@@ -159,6 +159,7 @@ def test_every_architecture_is_measured_from_plan_to_record(models: tuple[str, .
         assert result.compile_evidence.graphs >= 1
         assert result.compile_evidence.recompiles_while_timing == 0
         assert result.agreement.relative_error <= result.agreement.tolerance
+        assert result.facts.flops_per_image
         for variant in ("eager", "compiled"):
             blocks = [block for block in result.blocks if block.variant == variant]
             assert sum(len(block.samples_s) for block in blocks) == BRIEF.iterations
@@ -167,9 +168,8 @@ def test_every_architecture_is_measured_from_plan_to_record(models: tuple[str, .
 
 
 def test_real_inductor_code_runs_and_is_proven() -> None:
-    records = measured(
-        tiny(backend="inductor", protocol=BRIEF.model_copy(update={"heartbeat_s": 1.0}))
-    )
+    protocol = BRIEF.model_copy(update={"heartbeat_s": 1.0, "warm_cache": True})
+    records = measured(tiny(backend="inductor", protocol=protocol))
     stages = [record.stage for record in records if isinstance(record, CaseStarted)]
     assert stages == ["build", "verify", "compile", "warmup", "measure"]
     (result,) = results(records).values()
@@ -177,6 +177,13 @@ def test_real_inductor_code_runs_and_is_proven() -> None:
     assert result.compile_evidence is not None
     assert result.compile_evidence.kernels
     assert result.compile_evidence.graph_breaks == 0
+    assert result.warm_first_call_s is not None
+    assert result.warm_first_call_s < result.compiled.first_call_s
+    assert result.notes == ()
+    assert result.telemetry_note == "no NVML: this is a CPU"
+    assert result.facts.flops_per_image
+    assert result.agreement.top1_agrees
+    assert result.flags["autocast"] == "False"
     assert result.compiled.first_call_s > 100 * result.compiled.samples_s[-1]
     started = next(record for record in records if isinstance(record, Started))
     assert started.environment.device.type == "cpu"
