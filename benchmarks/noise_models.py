@@ -69,8 +69,8 @@ class Noise:
 
     def spread(self, fit: Fit, block: int = 1) -> float:
         """The standard deviation of means of `block` consecutive calls, without the drift."""
-        found = self.deviations(fit, np.random.default_rng(1), (2000, 600))
-        return float(found.reshape(2000, -1, block).mean(axis=2).std())
+        found = self.deviations(fit, np.random.default_rng(1), (500, 600))
+        return float(found.reshape(500, -1, block).mean(axis=2).std())
 
 
 def fit(folder: Path) -> Fit:

@@ -14,50 +14,36 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Final, TypeAlias
 
 import numpy as np
 import scipy.stats
 
 from benchmarks import noise_models
-from benchmarks.noise_models import CALLS_PER_BLOCK, DRIFT, MODELS, Fit, Noise
-from harness.plan import Case
-from harness.timing import schedule
-from orchestrator import noise, statistics, verdicts
-from orchestrator.statistics import Decision, Estimate, Floats
+from benchmarks.noise_models import CALLS_PER_BLOCK, DRIFT, MODELS, Noise
+from benchmarks.simulated_pages import (
+    BLOCKS,
+    CASES,
+    ITERATIONS,
+    PAGES,
+    SEED,
+    Page,
+    Setup,
+    halves,
+    interleaved,
+    simulate,
+)
+from orchestrator import statistics, verdicts
+from orchestrator.statistics import Decision, Estimate
 
 RUN: Final = Path(__file__).resolve().parent.parent / "reports" / "sample-quick-cpu"
-PAGES: Final = 1000
-CASES: Final = 36
-AA_CASES: Final = 2
-AA_CASE: Final = Case(model="simulated", mode="eager", precision="float32", batch_size=1)
-ITERATIONS: Final = 300
-BLOCKS: Final = 30
 EFFECT: Final = 1.03
 QUIET: Final = 0.01
+UNTIL: Final = 0.01
 BOOTSTRAPPED: Final = 2000
-SEED: Final = 20230622
 
-Pair: TypeAlias = tuple[Floats, Floats]
 Line: TypeAlias = list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """What all experiments share: the fitted noise, and how many pages to draw."""
-
-    fit: Fit
-    pages: int = PAGES
-    cases: int = CASES
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """The estimates and verdicts of one simulated page, and what its A/A cases said."""
-
-    ratios: tuple[Estimate, ...]
-    decisions: tuple[Decision, ...]
-    floor: noise.NoiseFloor
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +57,13 @@ class Experiment:
 
 def main() -> None:
     setup = Setup(noise_models.fit(RUN))
+    start_s = perf_counter()
     print(f"{PAGES} pages of {CASES} cases per line; noise fitted to {RUN.name}:\n{setup.fit}")
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         for experiment in EXPERIMENTS:
             lines = pool.map(functools.partial(experiment.line, setup), MODELS)
             print(f"\n{experiment.title}\n\n{_markdown(experiment.header, lines)}", flush=True)
+    print(f"\n{perf_counter() - start_s:.0f} s on {os.cpu_count()} cores")
 
 
 def no_difference(setup: Setup, model: Noise) -> Line:
@@ -97,12 +85,11 @@ def coverage(setup: Setup, model: Noise) -> Line:
     """How often the interval holds the truth, and how often a bootstrap of pairs would."""
     pages = simulate(setup, model, _none)
     ratios = [ratio for page in pages for ratio in page.ratios]
-    widths = [_high(ratio) - _low(ratio) for ratio in ratios]
     return [
         model.name,
         f"{1 - np.mean([_excludes_one(ratio) for ratio in ratios]):.1%}",
         f"{_bootstrap_coverage(setup, model):.1%}",
-        f"{np.median(widths):.2%}",
+        f"{_width(pages):.2%}",
         f"{_break_even_coverage(setup, model):.1%}",
     ]
 
@@ -127,54 +114,35 @@ def order(setup: Setup, model: Noise) -> Line:
     for arrange in (interleaved, halves):
         pages = simulate(setup, drifting, _none, scale, arrange)
         mean = np.mean([ratio.value for page in pages for ratio in page.ratios])
-        false = np.mean([_differs(page.decisions) for page in pages])
-        line += [f"{mean - 1:+.2%}", f"{false:.0%}"]
-    return line
+        alone = [_differs(statistics.decide(ratio) for ratio in page.ratios) for page in pages]
+        line += [f"{mean - 1:+.2%}", f"{np.mean(alone):.0%}"]
+    noisy = np.mean([page.floor.doubt != "" for page in pages])
+    return [*line, f"{noisy:.0%}"]
 
 
-def simulate(
-    setup: Setup,
-    model: Noise,
-    truth: Callable[[int], float],
-    scale: float = 1.0,
-    arrange: Callable[[Floats], Pair] | None = None,
-) -> list[Page]:
-    """Draw pages and judge them.
-
-    Args:
-        truth: the speed-up of the n-th case.
-        arrange: consecutive calls (cases, calls) -> those of both variants (cases, blocks, calls).
-    """
-    generator = np.random.default_rng(SEED)
-    shape = (setup.cases + AA_CASES, 2 * ITERATIONS)
-    factors = np.asarray([truth(case) for case in range(setup.cases)] + [1.0] * AA_CASES)
-    pages = []
-    for _ in range(setup.pages):
-        eager, compiled = (arrange or interleaved)(model.draw(setup.fit, generator, shape, scale))
-        pages.append(judge(eager * factors[:, None, None], compiled, setup.cases))
-    return pages
-
-
-def judge(eager: Floats, compiled: Floats, cases: int) -> Page:
-    """Judge a page as the report does; what follows the first `cases` are A/A cases."""
-    ratios = tuple(map(statistics.speed_up, eager.tolist(), compiled.tolist()))
-    floor = noise.floor([(AA_CASE, ratio) for ratio in ratios[cases:]])
-    judged = verdicts.judge(ratios[:cases], [floor.threshold] * cases)
-    return Page(ratios[:cases], tuple(each.decision for each in judged), floor)
-
-
-def interleaved(times: Floats) -> Pair:
-    """Consecutive calls as the harness makes them, in blocks A B B A."""
-    variants = [slot.variant for slot in schedule(ITERATIONS, BLOCKS)]
-    blocks = times.reshape(len(times), len(variants), -1)
-    eager = [variant == "eager" for variant in variants]
-    return blocks[:, eager], blocks[:, [not each for each in eager]]
-
-
-def halves(times: Floats) -> Pair:
-    """The same calls, but all of one variant before all of the other."""
-    blocks = times.reshape(len(times), 2 * BLOCKS, -1)
-    return blocks[:, :BLOCKS], blocks[:, BLOCKS:]
+def early(setup: Setup, model: Noise) -> Line:
+    """`--until 1%` against all calls, at truths of 1, 1.03 and 1.10 by turns."""
+    scale = QUIET / model.spread(setup.fit)
+    full = simulate(setup, model, _by_turns, scale)
+    short = simulate(setup, model, _by_turns, scale, until=UNTIL)
+    same = [
+        a == b
+        for whole, part in zip(full, short, strict=True)
+        for a, b in zip(whole.decisions, part.decisions, strict=True)
+    ]
+    held = [
+        _low(ratio) <= _by_turns(case) <= _high(ratio)
+        for page in short
+        for case, ratio in enumerate(page.ratios)
+    ]
+    pairs = [taken for page in short for taken in page.pairs]
+    return [
+        model.name,
+        f"{np.mean(same):.2%}",
+        f"{np.mean(pairs) / BLOCKS:.0%}",
+        f"{_width(full):.2%} → {_width(short):.2%}",
+        f"{np.mean(held):.1%}",
+    ]
 
 
 def _none(_case: int) -> float:
@@ -183,6 +151,10 @@ def _none(_case: int) -> float:
 
 def _every_other(case: int) -> float:
     return EFFECT if case % 2 == 0 else 1.0
+
+
+def _by_turns(case: int) -> float:
+    return (1.0, 1.03, 1.10)[case % 3]
 
 
 def _differs(decisions: Iterable[Decision]) -> bool:
@@ -197,6 +169,11 @@ def _rejects(ratios: Sequence[Estimate]) -> list[bool]:
     """What Benjamini-Hochberg alone would call different, however small it is."""
     judged = verdicts.judge(ratios, [0.0] * len(ratios))
     return [each.adjusted_p is not None and each.adjusted_p <= 0.05 for each in judged]
+
+
+def _width(pages: Iterable[Page]) -> float:
+    """The median width of an interval, as a share of its estimate."""
+    return float(np.median([(_high(r) - _low(r)) / r.value for page in pages for r in page.ratios]))
 
 
 def _low(ratio: Estimate) -> float:
@@ -269,8 +246,14 @@ EXPERIMENTS: Final = (
         small_difference,
     ),
     Experiment(
-        "Nothing differs, and the machine slows down by 10 %",
-        ["noise", "A B B A: bias", "false pages", "all A, then all B: bias", "false pages"],
+        "Nothing differs, calls scatter by 1 %, and the machine slows down by 10 %",
+        ["noise", "A B B A: bias", "pages with a false case", "all A, then all B: bias",
+         "pages with a false case", "marked noisy by A/A"],
         order,
+    ),
+    Experiment(
+        "--until 1% against all calls, where calls scatter by 1 %",
+        ["noise", "same verdicts", "calls taken", "width, all → taken", "interval holds truth"],
+        early,
     ),
 )  # fmt: skip

@@ -12,6 +12,8 @@ from orchestrator.facts import CaseFacts
 from orchestrator.statistics import PRACTICAL_THRESHOLD
 
 _LISTED: Final = 3
+# NVML's word for a clock that rests because there is nothing to do.
+_NO_LIMIT: Final = "idle"
 
 
 def caveats(host: HostSummary) -> tuple[str, ...]:
@@ -105,6 +107,7 @@ def _disturbed(facts: Sequence[CaseFacts]) -> Iterator[str]:
     reasons: Counter[str] = Counter()
     for each in facts:
         reasons.update(dict(each.throttled))
+    reasons.pop(_NO_LIMIT, None)
     for reason, blocks in reasons.most_common(_LISTED):
         share = wording.percent(blocks / observed, signed=False)
         yield f"Clocks held down in {share} of blocks: {wording.one_line(reason)}."

@@ -74,14 +74,14 @@ def test_a_cpu_page_says_that_it_has_wall_time_only() -> None:
 
 def test_disturbances_are_counted_on_the_card() -> None:
     disturbed = on_gpu(
-        measurement(), clocks_mhz=(1410, 1300), throttle=("sw_power_cap",), retaken=2
+        measurement(), clocks_mhz=(1410, 1300), throttle=("idle", "power cap"), retaken=2
     )
     early = on_gpu(measurement(case(batch_size=4), blocks=10), stopped_early=True)
     (card,) = cards(comparison(outcome("a100", disturbed, early)))
     text = " ".join(card.caveats).replace("\xa0", " ")
     assert "1 case ran eager and compiled at clocks over 1 % apart." in text
     assert "Taken again because throttling disturbed them: 2 blocks." in text
-    assert "Clocks held down in 75 % of blocks: sw_power_cap." in text
+    assert "Clocks held down in 75 % of blocks: power cap." in text
     assert "1 case stopped early, once the interval was narrow enough: after 100 calls" in text
 
 

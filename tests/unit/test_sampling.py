@@ -90,14 +90,14 @@ def test_drift_that_falls_on_both_variants_alike_does_not_widen_the_interval() -
 
 
 @pytest.mark.parametrize("pairs", [10, 20, 30])
-def test_the_width_is_that_of_the_interval_on_the_page_give_or_take_its_method(pairs: int) -> None:
+def test_the_width_is_that_of_the_interval_on_the_page(pairs: int) -> None:
     eager, compiled = noisy(2, 0.02, 5, pairs), noisy(1, 0.02, 6, pairs)
     page = statistics.speed_up([[value] for value in eager], [[value] for value in compiled])
     ours = sampling.relative_width(eager, compiled)
-    assert ours == pytest.approx((page.high - page.low) / page.value, rel=0.25)
+    assert ours == pytest.approx((page.high - page.low) / page.value, rel=1e-3)
 
 
-@pytest.mark.parametrize("freedom", [5, 9, 11, 19, 29, 1000])
+@pytest.mark.parametrize("freedom", [4, 5, 9, 11, 19, 29, 1000])
 def test_quantiles_of_students_t_are_those_of_scipy(freedom: int) -> None:
     expected = scipy.stats.t.ppf(0.975, freedom)
     assert sampling.t_quantile(0.975, freedom) == pytest.approx(expected, rel=1e-3)
