@@ -19,7 +19,7 @@ _NO_LIMIT: Final = "idle"
 def caveats(host: HostSummary) -> tuple[str, ...]:
     """What weakens the numbers of a host, a sentence each."""
     facts = [row.facts for row in host.rows if row.facts is not None]
-    return (*_noisy(host), *_disturbed(facts), *_stopped(host.rows), *_compiler(host.rows))
+    return (*_noisy(host), *_disturbed(facts), *_stopped(host.rows), *_left_out(host.rows))
 
 
 def noisy(name: str, host: HostSummary) -> str:
@@ -128,16 +128,17 @@ def _stopped(rows: Sequence[Row]) -> Iterator[str]:
         )
 
 
-def _compiler(rows: Sequence[Row]) -> Iterator[str]:
-    """What the compiler left out, with its own reasons."""
-    gates: Counter[str] = Counter()
+def _left_out(rows: Sequence[Row]) -> Iterator[str]:
+    """What the compiler left out and what could not be measured, with their own reasons."""
+    said: Counter[str] = Counter()
     skips: Counter[str] = Counter()
     for row in rows:
-        evidence = None if row.measurement is None else row.measurement.compile_evidence
-        if evidence is not None:
-            gates.update(set(evidence.gates))
-            skips.update(set(evidence.cuda_graph_skip_reasons))
-    for reason, cases in gates.most_common(_LISTED):
+        if row.measurement is not None:
+            said.update(set(row.measurement.notes))
+            evidence = row.measurement.compile_evidence
+            said.update(set(evidence.gates) if evidence else ())
+            skips.update(set(evidence.cuda_graph_skip_reasons) if evidence else ())
+    for reason, cases in said.most_common(_LISTED):
         yield f"{wording.many(cases, 'case')}: {wording.one_line(reason)}"
     for reason, cases in skips.most_common(_LISTED):
         yield f"{wording.many(cases, 'case')} without a CUDA graph: {wording.one_line(reason)}"

@@ -1,12 +1,12 @@
 """Turns repeated timings into a speed-up with an interval, a verdict and a break-even.
 
-Works on plain floats; knows nothing of GPUs, records or files. What is resampled in theory and
-summed in practice is the *round*: two neighbouring pairs of blocks, taken as A B B A. Within a
-round, a linear drift and whatever a call costs just after a switch of variants fall on both alike,
-so rounds scatter only by what is not shared. A ratio of sums over rounds is linearised (the delta
-method; Cochran, Sampling Techniques, 1977, section 6.3) on the scale of its logarithm, and
-Student's t gives the interval and the p-value that belongs to it: the one excludes 1 exactly when
-the other is below 5 %. `benchmarks/simulation.py` holds both against known truths.
+Works on plain floats; knows nothing of GPUs, records or files. The unit of noise is the *round*:
+two neighbouring pairs of blocks, taken as A B B A. Within a round, a linear drift and whatever a
+call costs just after a change of variants fall on both alike, so rounds scatter only by what is
+not shared. A ratio of sums over rounds is linearised (the delta method; Cochran, Sampling
+Techniques, 1977, section 6.3) on the scale of its logarithm, and Student's t gives the interval
+and the p-value that belongs to it: the one excludes 1 exactly when the other is below 5 %.
+`benchmarks/simulation.py` holds both against known truths.
 """
 
 from __future__ import annotations

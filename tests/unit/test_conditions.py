@@ -94,3 +94,22 @@ def test_a_start_with_filled_caches_has_a_break_even_of_its_own() -> None:
     assert row.warm_break_even.inferences is not None
     assert row.break_even.inferences - row.warm_break_even.inferences in {13499, 13500, 13501}
     assert "filled caches: 3.00 s" in render(comparison(outcome("a100", warm))).replace("\xa0", " ")
+
+
+def test_what_the_compiler_left_out_is_told_with_its_reason() -> None:
+    measured = on_gpu(measurement(), notes=("device-busy time is unknown: the call waits",))
+    assert measured.compile_evidence is not None
+    evidence = measured.compile_evidence.model_copy(
+        update={
+            "gates": ("max-autotune tries no GEMM templates here",),
+            "cuda_graph_skips": 1,
+            "cuda_graph_skip_reasons": ("skipping cudagraphs due to mutated inputs",),
+        }
+    )
+    run = comparison(outcome("t4", measured.model_copy(update={"compile_evidence": evidence})))
+    (card,) = cards(run)
+    text = " ".join(card.caveats)
+    assert "1 case: max-autotune tries no GEMM templates here" in text
+    assert "1 case: device-busy time is unknown" in text
+    assert "1 case without a CUDA graph: skipping cudagraphs due to mutated inputs" in text
+    assert "CUDA graphs skipped 1×" in render(run)

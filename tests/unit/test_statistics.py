@@ -6,7 +6,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.timing import schedule
+from harness.sampling import schedule
 from orchestrator import statistics
 from orchestrator.statistics import BreakEven, Estimate, Floats
 
