@@ -115,7 +115,7 @@ def order(setup: Setup, model: Noise) -> Line:
         pages = simulate(setup, drifting, _none, scale, arrange)
         mean = np.mean([ratio.value for page in pages for ratio in page.ratios])
         alone = [_differs(statistics.decide(ratio) for ratio in page.ratios) for page in pages]
-        line += [f"{mean - 1:+.2%}", f"{np.mean(alone):.0%}"]
+        line += [f"{mean - 1:+.3%}", f"{np.mean(alone):.0%}"]
     noisy = np.mean([page.floor.doubt != "" for page in pages])
     return [*line, f"{noisy:.0%}"]
 
