@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import gpu_check, gpu_table
+from benchmarks import gpu_runs, gpu_table
 from harness.plan import Plan
 from harness.records import Block, Measurement, Record, write_line
 from orchestrator.rundir import RunFolder
@@ -27,7 +27,7 @@ def on_a_gpu(device_s: float, enqueue_s: float, busy_s: float) -> Measurement:
 
 def written(folder: Path, plan: Plan, *records: Record) -> None:
     run = RunFolder(folder)
-    gpu_check._create(run, plan)
+    gpu_runs._create(run, plan)
     with run.attempt("local") as attempt:
         for seq, record in enumerate((factories.started([CASE]), *records)):
             attempt.append(write_line(record.model_copy(update={"seq": seq})).encode())
@@ -77,15 +77,15 @@ def test_the_table_shows_both_runs_what_failed_and_what_does_not_hold(tmp_path: 
 def test_only_what_a_folder_lacks_is_measured_again(tmp_path: Path) -> None:
     plan = factories.plan([CASE])
     written(tmp_path / "first", plan, factories.measurement(CASE))
-    settings = gpu_check._settings(["--output", str(tmp_path), "--minutes", "0"])
-    assert gpu_check._finish(RunFolder(tmp_path / "first"), plan, settings)
+    settings = gpu_runs.parse(["--output", str(tmp_path), "--minutes", "0"])
+    assert gpu_runs._finish(RunFolder(tmp_path / "first"), plan, settings)
     more = factories.plan([CASE, factories.case(batch_size=4)])
-    assert not gpu_check._finish(RunFolder(tmp_path / "first"), more, settings)
+    assert not gpu_runs._finish(RunFolder(tmp_path / "first"), more, settings)
 
 
 def test_reduce_overhead_is_planned_for_launch_bound_cases_alone(tmp_path: Path) -> None:
-    settings = gpu_check._settings(["--output", str(tmp_path), "--models", "vit-base,resnet-50"])
-    every = gpu_check._plan(settings, modes=("reduce-overhead",))
-    rest = gpu_check._only([CASE], every)
+    settings = gpu_runs.parse(["--output", str(tmp_path), "--models", "vit-base,resnet-50"])
+    every = gpu_runs._plan(settings, modes=("reduce-overhead",))
+    rest = gpu_runs._only([CASE], every)
     compared = [case.case_id for case in rest.cases() if case.mode != "eager"]
     assert compared == ["vit-base/reduce-overhead/float32/b1"]
