@@ -26,13 +26,16 @@ def runs(capability: Capability, arch_list: Sequence[str]) -> bool:
 
 
 def complaint(device: str, capability: Capability, torch: str, arch_list: Sequence[str]) -> str:
-    """One sentence about a GPU that this build has no code for, and advice; empty if it has."""
-    if runs(capability, arch_list):
+    """One sentence about a GPU that this build has no code for, and advice; empty if it has.
+
+    A build that does not say what it was compiled for is given the benefit of the doubt.
+    """
+    if not arch_list or runs(capability, arch_list):
         return ""
     major, minor = capability
     return (
         f"torch {torch} has no code for the {device} (compute capability {major}.{minor}; "
-        f"it has {', '.join(arch_list) or 'none'}): {_advice(capability)}"
+        f"it has {', '.join(arch_list)}): {_advice(capability)}"
     )
 
 

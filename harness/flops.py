@@ -7,7 +7,7 @@ only) and with eager attention: PyTorch's counter does not see the fused attenti
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -16,8 +16,19 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from harness.inputs import Tensors
 
-# What models raise that need the values of tensors, or more than a configuration to be built.
-_UNCOUNTABLE = (RuntimeError, TypeError, ValueError, AttributeError)
+# What models raise that need the values of tensors, or more than a configuration to be built. A
+# count is not worth a measurement that is already taken, hence so many.
+_UNCOUNTABLE: Final = (
+    RuntimeError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    AssertionError,
+    ImportError,
+    OSError,
+)
 
 
 def per_image(module: nn.Module, inputs: Tensors, batch_size: int) -> int | None:

@@ -151,7 +151,7 @@ def _run_cases(
 def _unfit(environment: Environment) -> str:
     """Why this build of torch cannot use the GPU of this machine; empty if it can."""
     device = environment.device
-    if device.capability is None:
+    if device.capability is None or environment.torch_cuda is None:
         return ""
     major, _, minor = device.capability.partition(".")
     return architectures.complaint(

@@ -52,3 +52,7 @@ def test_a_gpu_that_triton_cannot_serve_is_told_so() -> None:
 
 def test_a_build_that_fits_is_no_complaint() -> None:
     assert complaint("Tesla T4", (7, 5), "2.13.0", CU132) == ""
+
+
+def test_a_build_that_does_not_say_what_it_is_for_is_no_complaint() -> None:
+    assert complaint("Tesla T4", (7, 5), "2.13.0", ()) == ""
