@@ -6,10 +6,10 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 SETTINGS ?=
 LOCK := --quiet --universal --upgrade --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 
-.PHONY: help demo test check bench schema lock clean
+.PHONY: help demo test check bench gpu-check schema lock clean
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 demo: $(VENV)/.measures  ## measure four full-size models on this machine: minutes
 	$(BIN)/python orchestrate.py --hosts local --quick $(SETTINGS)
@@ -25,6 +25,9 @@ check: $(VENV)/.develops  ## lint, types, import rules, schema drift
 
 bench: $(VENV)/.develops  ## what is fast and what is not, as ratios
 	$(BIN)/python -m benchmarks
+
+gpu-check:  ## what only a GPU can show, with the torch of PYTHON; run it until it prints a table
+	$(PYTHON) -m benchmarks.gpu_check $(SETTINGS)
 
 schema: $(VENV)/.develops  ## write the JSON Schema of the records again
 	$(BIN)/python -m harness --schema > harness/record.schema.json

@@ -6,7 +6,9 @@ import importlib
 import sys
 from typing import Final
 
-ALL: Final = ("start_up", "statistics", "page", "overhead", "share", "two_runs")
+ALL: Final = (
+    "start_up", "statistics", "page", "overhead", "share", "two_runs", "simulation",
+)  # fmt: skip
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
-"""Where the wall time of a run goes: what is neither build, compile, warm-up nor timed inference.
+"""Where the wall time of a run goes: what is neither compile, warm-up nor timed inference.
 
-Measures ViT and ResNet-50 at full size, 30 inferences each, in a run of its own.
+Measures ViT and ResNet-50 at full size, 30 inferences each, in a run of its own; or reads a run
+folder that is there:  python -m benchmarks.share reports/NAME
 """
 
 from __future__ import annotations
@@ -8,15 +9,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-from harness.records import Measurement
-from orchestrator.rundir import RunFolder
+from harness.records import CaseStarted, Finished, Measurement, Record, read_record
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+MEASURING: Final = frozenset({"compile", "warmup", "measure"})
 
 
 def main() -> None:
@@ -29,19 +29,46 @@ def main() -> None:
         subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, check=True)
         wall_s = perf_counter() - start_s
         (folder,) = Path(output).iterdir()
-        _report(RunFolder(folder), wall_s)
+        spent_s = spent(_records(folder / "records" / "local.1.jsonl"))
+        spent_s["desk: start, page"] = wall_s - sum(spent_s.values())
+        report(spent_s)
 
 
-def _report(folder: RunFolder, wall_s: float) -> None:
-    (outcome,) = folder.outcomes()
-    spent_s: Counter[str] = Counter()
-    for measurement in outcome.measurements.values():
-        spent_s.update(_stages(measurement))
+def spent(records: list[Record]) -> dict[str, float]:
+    """Seconds of the harness by what they were spent on; the sum is the length of the stream.
+
+    Stages are those of the cases. `between cases` is what lies between their stages: starting a
+    process, counting FLOPs, handing the record over.
+    """
+    spent_s: dict[str, float] = {}
+    for record in records:
+        if isinstance(record, Measurement):
+            for stage, value_s in record.stage_s.items():
+                spent_s[stage] = spent_s.get(stage, 0.0) + value_s
+    begun_s = next((each.elapsed_s for each in records if isinstance(each, CaseStarted)), 0.0)
+    ended_s = max((each.elapsed_s for each in records if isinstance(each, Finished)), default=0.0)
+    between_s = ended_s - begun_s - sum(spent_s.values())
+    spent_s["until the first case"] = begun_s
+    spent_s["between cases"] = between_s
+    return spent_s
+
+
+def report(spent_s: dict[str, float]) -> None:
+    wall_s = sum(spent_s.values())
     print(f"wall time {wall_s:.0f} s, of which")
-    for stage, value_s in spent_s.most_common():
-        print(f"  {stage:<10} {value_s / wall_s:6.1%}")
-    print(f"  {'the rest':<10} {1 - spent_s.total() / wall_s:6.1%}")
+    for name, value_s in sorted(spent_s.items(), key=lambda item: -item[1]):
+        print(f"  {name:<22} {value_s / wall_s:6.1%}")
+    rest_s = sum(value_s for name, value_s in spent_s.items() if name not in MEASURING)
+    print(f"not compile, warm-up or timed inference: {rest_s / wall_s:.1%}")
 
 
-def _stages(measurement: Measurement) -> dict[str, float]:
-    return {str(stage): value_s for stage, value_s in measurement.stage_s.items()}
+def _records(path: Path) -> list[Record]:
+    return [read_record(line) for line in path.read_bytes().splitlines()]
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        for file in sorted(Path(sys.argv[1]).glob("records/*.jsonl")):
+            report(spent(_records(file)))
+    else:
+        main()

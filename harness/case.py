@@ -1,26 +1,40 @@
 """One case, stage by stage: verify, compile, warm up, time.
 
 Eager and compiled share the process, the weights and the input tensors, so that they differ in
-nothing but the compiler.
+nothing but the compiler. In an A/A case the second variant is the eager model itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from PIL import Image
 
-from harness import clocks, environment, failures, models, timing, verify
 from harness import compile as compiler
+from harness import (
+    cuda,
+    environment,
+    failures,
+    flops,
+    instruments,
+    models,
+    sampling,
+    timing,
+    verify,
+)
+from harness.busy import Busy
+from harness.instruments import Instruments
 from harness.models import Built
 from harness.plan import Case, Plan
-from harness.records import Agreement, Block, CompileEvidence, Measurement, WarmUp
+from harness.records import Agreement, Block, CompileEvidence, Energy, Measurement, WarmUp
+from harness.sampling import Sampling
 from harness.stages import Stages
 from harness.timing import Call, Clock
 from harness.verify import Outputs
+from harness.vocabulary import Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +45,15 @@ class Prepared:
     case: Case
     device: torch.device
     built: Built
-    clock: Clock
+    instruments: Instruments
+
+    @property
+    def clock(self) -> Clock:
+        return self.instruments.clock
+
+    @property
+    def is_a_a(self) -> bool:
+        return self.case.mode == "eager"
 
     def call(self, module: Callable[..., Any]) -> Call:
         """A function of no arguments that runs `module` on the inputs of the case."""
@@ -48,6 +70,7 @@ class Eager:
     repeated: Outputs
     first_call_s: float
     peak_memory_bytes: int | None
+    process_memory_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +80,29 @@ class Compiled:
     call: Call
     agreement: Agreement
     first_call_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """Both variants in their steady state."""
+
+    eager: WarmUp
+    compiled: WarmUp
+    compiled_peak_memory_bytes: int | None
+    compiled_process_memory_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """What was taken once both variants were warm."""
+
+    blocks: tuple[Block, ...]
+    stopped_early: bool
+    recompiles: int
+    busy: Busy
+    energy: Energy | None
+    flags: dict[str, str]
+    telemetry_note: str
 
 
 def build(plan: Plan, case: Case, picture_path: str) -> Prepared:
@@ -75,51 +121,69 @@ def build(plan: Plan, case: Case, picture_path: str) -> Prepared:
             picture=picture,
             device=device,
         )
-    return Prepared(plan, case, device, built, clocks.clock_for(device))
+    on_gpu = device.type == "cuda"
+    return Prepared(
+        plan, case, device, built, cuda.instruments(device) if on_gpu else instruments.for_cpu()
+    )
 
 
-def measure(prepared: Prepared, stages: Stages, start_up_s: float) -> Measurement:
+def measure(
+    prepared: Prepared, stages: Stages, start_up_s: float, flops_per_image: int | None
+) -> Measurement:
     """Take the measurement of a built case.
 
+    Args:
+        flops_per_image: where they have been counted before; counted after timing otherwise.
     Raises: whatever torch raises; DegenerateOutputError, DisagreementError, FellBackError,
     RecompiledError.
     """
-    protocol = prepared.plan.protocol
-    with torch.no_grad():
+    with torch.no_grad(), compiler.cuda_graph_skips() as skips:
         with stages.enter("verify"):
             eager = _verify(prepared)
         with stages.enter("compile"):
             compiled = _compile(prepared, eager)
         with stages.enter("warmup"):
-            eager_samples_s, eager_stable = timing.warm_up(eager.call, prepared.clock, protocol)
-            environment.reset_peak_memory(prepared.device)
-            compiled_samples_s, compiled_stable = timing.warm_up(
-                compiled.call, prepared.clock, protocol
-            )
-            compiled_peak_bytes = environment.peak_memory_bytes(prepared.device)
+            warm = _warm_up(prepared, eager, compiled)
         with stages.enter("measure"):
-            blocks, evidence = _time(prepared, eager.call, compiled.call)
+            timed = _time(prepared, {"eager": eager.call, "compiled": compiled.call})
+    evidence = None if prepared.is_a_a else _evidence(prepared, timed.recompiles, skips)
+    built = prepared.built
+    if flops_per_image is None:
+        flops_per_image = flops.per_image(built.module, built.inputs, prepared.case.batch_size)
     return Measurement(
         case=prepared.case,
-        facts=prepared.built.facts,
+        facts=built.facts.model_copy(update={"flops_per_image": flops_per_image}),
         clock=prepared.clock.name,
-        blocks=blocks,
-        eager=WarmUp(
-            first_call_s=eager.first_call_s, samples_s=eager_samples_s, stable=eager_stable
-        ),
-        compiled=WarmUp(
-            first_call_s=compiled.first_call_s,
-            samples_s=compiled_samples_s,
-            stable=compiled_stable,
-        ),
+        blocks=timed.blocks,
+        eager=warm.eager,
+        compiled=warm.compiled,
         compile_evidence=evidence,
         agreement=compiled.agreement,
         eager_peak_memory_bytes=eager.peak_memory_bytes,
-        compiled_peak_memory_bytes=compiled_peak_bytes,
+        compiled_peak_memory_bytes=warm.compiled_peak_memory_bytes,
+        eager_process_memory_bytes=eager.process_memory_bytes,
+        compiled_process_memory_bytes=warm.compiled_process_memory_bytes,
         overhead_s=timing.overhead_s(prepared.clock),
         stage_s=stages.seconds,
         start_up_s=start_up_s,
+        eager_busy_s=timed.busy.eager_s,
+        compiled_busy_s=timed.busy.compiled_s,
+        energy=timed.energy,
+        flags=timed.flags,
+        telemetry_note=timed.telemetry_note,
+        stopped_early=timed.stopped_early,
+        notes=(timed.busy.note,) if timed.busy.note else (),
     )
+
+
+def compile_again(prepared: Prepared) -> float:
+    """Seconds of the first compiled call in a process that finds the caches filled.
+
+    Raises: as `measure`.
+    """
+    with torch.no_grad():
+        eager = _verify(prepared)
+        return _compile(prepared, eager).first_call_s
 
 
 def _verify(prepared: Prepared) -> Eager:
@@ -133,7 +197,12 @@ def _verify(prepared: Prepared) -> Eager:
     environment.reset_peak_memory(prepared.device)
     repeated = verify.flatten(call())
     return Eager(
-        call, expected, repeated, first_call_s, environment.peak_memory_bytes(prepared.device)
+        call,
+        expected,
+        repeated,
+        first_call_s,
+        environment.peak_memory_bytes(prepared.device),
+        prepared.instruments.process_memory_bytes(),
     )
 
 
@@ -141,7 +210,8 @@ def _compile(prepared: Prepared, eager: Eager) -> Compiled:
     module, inputs = prepared.built.module, prepared.built.inputs
     call = prepared.call(compiler.compiled(module, prepared.case.mode, prepared.plan.backend))
     output, first_call_s = _first_call(call, prepared.clock)
-    _require_compiled_code(compiler.evidence(prepared.plan.backend))
+    if not prepared.is_a_a:
+        _require_compiled_code(compiler.evidence(prepared.plan.backend))
     agreement = verify.agree(
         eager.expected,
         eager.repeated,
@@ -152,20 +222,55 @@ def _compile(prepared: Prepared, eager: Eager) -> Compiled:
     return Compiled(call, agreement, first_call_s)
 
 
-def _time(
-    prepared: Prepared, eager: Call, compiled: Call
-) -> tuple[tuple[Block, ...], CompileEvidence]:
-    protocol = prepared.plan.protocol
-    slots = timing.schedule(protocol.iterations, protocol.max_blocks)
+def _warm_up(prepared: Prepared, eager: Eager, compiled: Compiled) -> Warm:
+    """Compiled first: its memory is read before eager fills the allocator's caches again."""
+    clock, protocol = prepared.clock, prepared.plan.protocol
+    environment.forget_cached_memory(prepared.device)
+    samples_s, stable = timing.warm_up(compiled.call, clock, protocol)
+    warm = WarmUp(first_call_s=compiled.first_call_s, samples_s=samples_s, stable=stable)
+    peak_bytes = environment.peak_memory_bytes(prepared.device)
+    process_bytes = prepared.instruments.process_memory_bytes()
+    samples_s, stable = timing.warm_up(eager.call, clock, protocol)
+    return Warm(
+        WarmUp(first_call_s=eager.first_call_s, samples_s=samples_s, stable=stable),
+        warm,
+        peak_bytes,
+        process_bytes,
+    )
+
+
+def _time(prepared: Prepared, calls: dict[Variant, Call]) -> Timed:
+    protocol, tools = prepared.plan.protocol, prepared.instruments
+    taken = Sampling(
+        sampling.schedule(protocol.iterations, protocol.max_blocks), until=protocol.until
+    )
     mark = compiler.CompilationLog.mark()
-    blocks = timing.measure(slots, {"eager": eager, "compiled": compiled}, prepared.clock)
-    evidence = compiler.evidence(prepared.plan.backend, mark.recompiles_since())
-    if evidence.recompiles_while_timing:
+    with tools.watching() as (monitor, notes):
+        timing.measure(taken, calls, tools.clock, monitor, protocol.retakes)
+    recompiles = mark.recompiles_since()
+    if recompiles:
         raise failures.RecompiledError(
-            f"{evidence.recompiles_while_timing} graphs were compiled while timing: "
-            "the samples mix compiling and running"
+            f"{recompiles} graphs were compiled while timing: the samples mix compiling and running"
         )
-    return tuple(blocks), evidence
+    energy, no_energy = tools.energy(calls, prepared.case.batch_size, protocol.energy_s)
+    return Timed(
+        blocks=tuple(taken.taken),
+        stopped_early=taken.stopped_early,
+        recompiles=recompiles,
+        busy=tools.busy(calls, taken.taken),
+        energy=energy,
+        flags=environment.flags(),
+        telemetry_note="; ".join(filter(None, (*notes, no_energy))),
+    )
+
+
+def _evidence(prepared: Prepared, recompiles: int, skips: Sequence[str]) -> CompileEvidence:
+    return compiler.evidence(
+        prepared.plan.backend,
+        recompiles_while_timing=recompiles,
+        cuda_graph_skip_reasons=skips,
+        gates=compiler.gates(prepared.case.mode, environment.multiprocessors(prepared.device)),
+    )
 
 
 def _first_call(call: Call, clock: Clock) -> tuple[object, float]:

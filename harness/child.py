@@ -28,7 +28,7 @@ from typing import Final, TypeAlias
 from harness import worker
 from harness.records import CaseStarted, Environment, Failure, Measurement, Record, read_record
 from harness.vocabulary import Reason, Stage
-from harness.worker import Job, Probe
+from harness.worker import Job, Probe, WarmStart
 
 Listener: TypeAlias = Callable[[Record], None]
 
@@ -124,6 +124,18 @@ class Nursery:
                 return _failure(job, progress.stage, "timeout", message)
             code = _exit_code(process)
         return _died(job, progress, code, _out_of_memory_kills() - kills_before)
+
+    def start_warm(self, job: Job) -> WarmStart:
+        """Compile the case once more in a process that finds the caches of the first one filled."""
+        with self._started(worker.start_warm, job.model_dump_json()) as (process, connection):
+            limit_s = job.plan.protocol.case_limit_s
+            if not connection.poll(limit_s):
+                return WarmStart(first_call_s=None, trouble=f"not within {limit_s:.0f} s")
+            try:
+                return WarmStart.model_validate_json(connection.recv_bytes())
+            except (EOFError, ConnectionResetError):
+                code = _exit_code(process)
+                return WarmStart(first_call_s=None, trouble=f"its process ended with {code}")
 
     @contextmanager
     def _started(

@@ -1,18 +1,22 @@
 """The two real clocks. On a GPU every call is followed by a synchronisation, because a call
-returns long before its work is done; device events beside it time the device alone."""
+returns long before its work is done.
+
+One timed call gives three times: wall time of the call with its synchronisation, the time until
+the call returned (the host enqueued its work), and the time between two device events around it.
+Events and lists are made, and events first recorded, before the timed region.
+"""
 
 from __future__ import annotations
 
 from time import perf_counter
 from typing import Literal
 
-import torch
-
-from harness.timing import Call, Clock, Times
+from harness.accelerator import Accelerator, Event
+from harness.timing import Call, Now, Times
 
 
 class CpuClock:
-    """Wall time of each call."""
+    """Wall time of each call. A CPU has no queue: enqueueing and running are the same."""
 
     name: Literal["cpu"] = "cpu"
 
@@ -25,42 +29,39 @@ class CpuClock:
         return Times(tuple(samples_s))
 
 
-class CudaClock:
-    """Wall time of each call and its synchronisation, and device events around the call.
-
-    Events are allocated before the timed region and reused.
-    """
+class DeviceClock:
+    """Wall, enqueue and device time of each call on a device that works through a queue."""
 
     name: Literal["cuda"] = "cuda"
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: Accelerator, now: Now = perf_counter) -> None:
         self._device = device
-        self._events: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
+        self._now = now
+        self._events: list[tuple[Event, Event]] = []
 
     def time(self, call: Call, calls: int) -> Times:
         events = self._reserve(calls)
-        samples_s = [0.0] * calls
-        torch.cuda.synchronize(self._device)
+        samples_s, enqueue_s = [0.0] * calls, [0.0] * calls
+        now, synchronize = self._now, self._device.synchronize
+        synchronize()
         for index, (first, last) in enumerate(events):
-            start_s = perf_counter()
+            start_s = now()
             first.record()
+            called_s = now()
             call()
+            returned_s = now()
             last.record()
-            torch.cuda.synchronize(self._device)
-            samples_s[index] = perf_counter() - start_s
+            synchronize()
+            samples_s[index] = now() - start_s
+            enqueue_s[index] = returned_s - called_s
         device_s = tuple(first.elapsed_time(last) / 1000 for first, last in events)
-        return Times(tuple(samples_s), device_s)
+        return Times(tuple(samples_s), device_s, tuple(enqueue_s))
 
-    def _reserve(self, calls: int) -> list[tuple[torch.cuda.Event, torch.cuda.Event]]:
+    def _reserve(self, calls: int) -> list[tuple[Event, Event]]:
+        """Event pairs, recorded once: CUDA allocates an event when it is first recorded."""
         while len(self._events) < calls:
-            self._events.append((_event(), _event()))
+            pair = self._device.event(), self._device.event()
+            for event in pair:
+                event.record()
+            self._events.append(pair)
         return self._events[:calls]
-
-
-def _event() -> torch.cuda.Event:
-    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-
-
-def clock_for(device: torch.device) -> Clock:
-    """The clock that is right for a device."""
-    return CudaClock(device) if device.type == "cuda" else CpuClock()

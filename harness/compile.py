@@ -6,17 +6,24 @@ graph. Dynamo's counters are process-wide; one case has a process of its own, so
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import torch
 import torch._inductor.config
 import torch._inductor.metrics
-from torch._dynamo.utils import counters
+from torch._dynamo.utils import counters, get_compilation_metrics
 
 from harness.records import CompileEvidence
 from harness.vocabulary import MAX_LISTED_REASONS, Backend, Mode, Precision
+
+# With fewer, Inductor tries no GEMM templates (torch/_inductor/utils.py, is_big_gpu).
+MULTIPROCESSORS_FOR_TEMPLATES: Final = 68
+MAX_REASON_CHARACTERS: Final = 1000
+_CUDA_GRAPH_LOGGER: Final = "torch._inductor.cudagraph_utils"
 
 
 class UnsupportedCaseError(Exception):
@@ -27,8 +34,10 @@ def compiled(module: torch.nn.Module, mode: Mode, backend: Backend) -> Callable[
     """Wrap a module; compilation itself happens at its first call.
 
     Static shapes: each case has one batch size and a process of its own. The mode is Inductor's;
-    other backends take none.
+    other backends take none. For an A/A case the module stays as it is.
     """
+    if mode == "eager":
+        return module
     if backend == "inductor":
         return torch.compile(module, mode=mode, dynamic=False)
     return torch.compile(module, backend=backend, dynamic=False)
@@ -60,8 +69,53 @@ class CompilationLog:
         return _graphs() - self.graphs
 
 
-def evidence(backend: Backend, recompiles_while_timing: int = 0) -> CompileEvidence:
-    """Read the compiler's counters as they stand."""
+@contextmanager
+def cuda_graph_skips() -> Iterator[list[str]]:
+    """The reasons for which Inductor decides against CUDA graphs meanwhile, each once.
+
+    Its counter has no reasons, and its metrics lack those of decisions that fall at run time; its
+    log has all of them.
+    """
+    reasons: list[str] = []
+    handler = _Collector(reasons)
+    logger = logging.getLogger(_CUDA_GRAPH_LOGGER)
+    logger.addHandler(handler)
+    try:
+        yield reasons
+    finally:
+        logger.removeHandler(handler)
+
+
+class _Collector(logging.Handler):
+    def __init__(self, messages: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self._messages = messages
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if message not in self._messages:
+            self._messages.append(message)
+
+
+def gates(mode: Mode, multiprocessors: int | None) -> tuple[str, ...]:
+    """What Inductor leaves out in this mode on a GPU of that size; None stands for a CPU."""
+    tunes = mode in ("max-autotune", "max-autotune-no-cudagraphs")
+    if not tunes or multiprocessors is None or multiprocessors >= MULTIPROCESSORS_FOR_TEMPLATES:
+        return ()
+    return (
+        f"max-autotune tries no GEMM templates here: {multiprocessors} multiprocessors, "
+        f"{MULTIPROCESSORS_FOR_TEMPLATES} needed",
+    )
+
+
+def evidence(
+    backend: Backend,
+    *,
+    recompiles_while_timing: int = 0,
+    cuda_graph_skip_reasons: Sequence[str] = (),
+    gates: tuple[str, ...] = (),
+) -> CompileEvidence:
+    """Read the compiler's counters as they stand, and add what was gathered beside them."""
     breaks: dict[str, int] = counters["graph_break"]
     return CompileEvidence(
         backend=backend,
@@ -71,11 +125,23 @@ def evidence(backend: Backend, recompiles_while_timing: int = 0) -> CompileEvide
             torch._inductor.metrics.generated_kernel_count if backend == "inductor" else None  # noqa: SLF001
         ),
         graph_breaks=sum(breaks.values()),
-        graph_break_reasons=tuple(reason[:1000] for reason in list(breaks)[:MAX_LISTED_REASONS]),
+        graph_break_reasons=_listed(list(breaks)),
         recompiles_while_timing=recompiles_while_timing,
+        recompile_reasons=_listed(_recompile_reasons()),
         cuda_graph_skips=counters["inductor"]["cudagraph_skips"],
+        cuda_graph_skip_reasons=_listed(cuda_graph_skip_reasons),
+        gates=gates,
         compile_threads=torch._inductor.config.compile_threads,  # noqa: SLF001
     )
+
+
+def _listed(reasons: Sequence[str]) -> tuple[str, ...]:
+    return tuple(reason[:MAX_REASON_CHARACTERS] for reason in reasons[:MAX_LISTED_REASONS])
+
+
+def _recompile_reasons() -> list[str]:
+    reasons = (metrics.recompile_reason for metrics in get_compilation_metrics())
+    return list(dict.fromkeys(reason for reason in reasons if reason))
 
 
 def _graphs() -> int:

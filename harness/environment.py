@@ -44,6 +44,43 @@ def describe() -> Environment:
     )
 
 
+def flags() -> dict[str, str]:
+    """How torch does arithmetic now, read back: what was asked for is not always what is set.
+
+    Reads the per-backend settings alone: asking the older ones raises once these are set.
+    """
+    backends: Any = torch.backends  # not all of its attributes are typed
+    return {
+        "matmul fp32_precision": str(backends.cuda.matmul.fp32_precision),
+        "conv fp32_precision": str(backends.cudnn.conv.fp32_precision),
+        "cudnn.benchmark": str(backends.cudnn.benchmark),
+        "cudnn.deterministic": str(backends.cudnn.deterministic),
+        "deterministic algorithms": str(torch.are_deterministic_algorithms_enabled()),
+        "autocast": str(torch.is_autocast_enabled("cuda") or torch.is_autocast_enabled("cpu")),
+        "gradients": str(torch.is_grad_enabled()),
+        "threads": str(torch.get_num_threads()),
+    }
+
+
+def multiprocessors(device: torch.device) -> int | None:
+    """How many the GPU has; None for a CPU."""
+    if device.type != "cuda":
+        return None
+    return torch.cuda.get_device_properties(device).multi_processor_count
+
+
+def uuid(device: torch.device) -> str:
+    """The GPU's UUID as NVML writes it."""
+    return f"GPU-{torch.cuda.get_device_properties(device).uuid}"
+
+
+def forget_cached_memory(device: torch.device) -> None:
+    """Give memory that no tensor holds back to the device, and start a new peak."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    reset_peak_memory(device)
+
+
 def reset_peak_memory(device: torch.device) -> None:
     """Start a new peak; a CPU keeps none."""
     if device.type == "cuda":
@@ -62,7 +99,7 @@ def _device() -> Device:
     return Device(
         type="cuda",
         name=properties.name,
-        uuid=f"GPU-{properties.uuid}",
+        uuid=uuid(device()),
         capability=f"{properties.major}.{properties.minor}",
         memory_bytes=properties.total_memory,
         multiprocessors=properties.multi_processor_count,

@@ -12,6 +12,8 @@ from pydantic import Field, model_validator
 from harness.vocabulary import (
     SCHEMA_VERSION,
     Backend,
+    CompileMode,
+    Count,
     Mode,
     PositiveSeconds,
     Precision,
@@ -28,7 +30,8 @@ from harness.vocabulary import (
 class Case(Strict):
     """One measurement to take: eager against one compiled variant of one model.
 
-    `model` is a short name of the catalogue, a Hub id or a local directory.
+    `model` is a short name of the catalogue, a Hub id or a local directory. With mode "eager" the
+    second variant is the eager model itself: an A/A case, which nothing compiles.
     """
 
     model: Annotated[str, Field(min_length=1, max_length=512)]
@@ -43,7 +46,13 @@ class Case(Strict):
 
 
 class Protocol(Strict):
-    """How a case is measured. The defaults are the ones of the published page, made stricter."""
+    """How a case is measured. The defaults are the ones of the published page, made stricter.
+
+    `until` ends a case before all iterations, once the 95 % interval of its speed-up is narrower
+    than this share of it. A block disturbed by throttling is taken again at most `retakes` times.
+    `warm_cache` adds the first call of a second process that finds the caches filled. For its
+    energy each variant runs alone for `energy_s`, on a GPU; 0 leaves that out.
+    """
 
     iterations: Annotated[int, Field(ge=1, le=1_000_000)] = 300
     max_blocks: Annotated[int, Field(ge=1)] = 30
@@ -51,6 +60,10 @@ class Protocol(Strict):
     warmup_min_s: Seconds = 2.0
     warmup_max_calls: Annotated[int, Field(ge=1)] = 300
     warmup_max_s: Seconds = 60.0
+    until: Annotated[float, Field(gt=0, lt=1)] | None = None
+    retakes: Count = 3
+    warm_cache: bool = False
+    energy_s: Seconds = 10.0
     case_limit_s: PositiveSeconds = 3600.0
     heartbeat_s: PositiveSeconds = 5.0
 
@@ -70,7 +83,11 @@ class Picture(Strict):
 class Plan(Strict):
     """What one host is to measure: models x modes x precisions x batch sizes.
 
-    `plan_id` is a hash of the content, filled in when absent and verified when given. `skip` names
+    `noise_floor` holds A/A cases (mode "eager"): the lightest first, run before all others, and
+    the heaviest, run after them. They belong to the run, not to the comparison.
+
+    `plan_id` is a hash of the content, filled in when absent and verified when given; a plan of an
+    older version, whose content was hashed with fewer fields, keeps the one it has. `skip` names
     cases that need no measuring again; it is not part of the hash, so a resumed run keeps its id.
     """
 
@@ -78,13 +95,14 @@ class Plan(Strict):
     schema_version: int = SCHEMA_VERSION
     plan_id: str = ""
     models: Annotated[tuple[str, ...], Field(min_length=1)]
-    modes: Annotated[tuple[Mode, ...], Field(min_length=1)] = ("default",)
+    modes: Annotated[tuple[CompileMode, ...], Field(min_length=1)] = ("default",)
     precisions: Annotated[tuple[Precision, ...], Field(min_length=1)] = ("float32",)
     batch_sizes: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (
         1,
         4,
         16,
     )
+    noise_floor: tuple[Case, ...] = ()
     protocol: Protocol = Protocol()
     weights: Weights = "pretrained"
     picture: Picture
@@ -98,8 +116,14 @@ class Plan(Strict):
         expected = self._content_hash()
         if self.plan_id == "":
             object.__setattr__(self, "plan_id", expected)
-        elif self.plan_id != expected:
+        elif self.schema_version == SCHEMA_VERSION and self.plan_id != expected:
             raise ValueError(f"plan_id {self.plan_id!r} does not match the content ({expected})")
+        return self
+
+    @model_validator(mode="after")
+    def _noise_floor_is_eager(self) -> Self:
+        if any(case.mode != "eager" for case in self.noise_floor):
+            raise ValueError('the cases of noise_floor have the mode "eager"')
         return self
 
     def _content_hash(self) -> str:
@@ -108,7 +132,7 @@ class Plan(Strict):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def all_cases(self) -> Iterator[Case]:
-        """Every case of the plan, the batch sizes of one model next to each other."""
+        """Every case of the comparison, the batch sizes of one model next to each other."""
         for model in self.models:
             for precision in self.precisions:
                 for mode in self.modes:
@@ -118,9 +142,10 @@ class Plan(Strict):
                         )
 
     def cases(self) -> tuple[Case, ...]:
-        """The cases still to measure, in the order in which they run."""
+        """The cases still to measure, in the order in which they run, A/A cases among them."""
         skipped = set(self.skip)
-        return tuple(case for case in self.all_cases() if case.case_id not in skipped)
+        every = (*self.noise_floor[:1], *self.all_cases(), *self.noise_floor[1:])
+        return tuple(case for case in every if case.case_id not in skipped)
 
 
 def read_plan(text: str | bytes) -> Plan:

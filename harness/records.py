@@ -1,11 +1,11 @@
 """The records: what a harness says while it measures, one JSON line each.
 
-With the plan this is the contract between the harness and the desk; everything that crosses the
-process boundary is defined in the two and nowhere else. Raw samples are stored, and whatever can
-be derived from them is recomputed on the desk. A failure is a record, never a missing row and
-never NaN. Units are part of a field's name.
+With the plan and the parts of a measurement this is the contract between the harness and the desk;
+everything that crosses the process boundary is defined in the three and nowhere else. Raw samples
+are stored, and whatever can be derived from them is recomputed on the desk. A failure is a record,
+never a missing row and never NaN. Units are part of a field's name.
 
-Neither imports torch or anything of the desk, so both halves load them quickly.
+None of them imports torch or anything of the desk, so both halves load them quickly.
 """
 
 from __future__ import annotations
@@ -14,11 +14,20 @@ from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, TypeAdapter, model_validator
 
+from harness.parts import (
+    Agreement,
+    Block,
+    BlockTelemetry,
+    CompileEvidence,
+    Energy,
+    EnergyUse,
+    ModelFacts,
+    WarmUp,
+)
 from harness.plan import Case, Plan
 from harness.vocabulary import (
     MAX_TRACEBACK_CHARACTERS,
     SCHEMA_VERSION,
-    Backend,
     ClockName,
     Count,
     PositiveSeconds,
@@ -27,10 +36,32 @@ from harness.vocabulary import (
     ShortText,
     Stage,
     Strict,
-    Variant,
     refuse_newer,
     require_known,
 )
+
+__all__ = [
+    "Agreement",
+    "Block",
+    "BlockTelemetry",
+    "CaseStarted",
+    "CompileEvidence",
+    "Device",
+    "Energy",
+    "EnergyUse",
+    "Environment",
+    "Failure",
+    "Finished",
+    "Heartbeat",
+    "Measurement",
+    "ModelFacts",
+    "Record",
+    "Started",
+    "WarmUp",
+    "json_schema",
+    "read_record",
+    "write_line",
+]
 
 
 class Device(Strict):
@@ -100,75 +131,15 @@ class CaseStarted(Envelope):
     stage: Stage
 
 
-class Block(Strict):
-    """Consecutive calls of one variant; blocks are listed in the order in which they were taken.
-
-    `samples_s` is what a caller waits: wall time of the call and the synchronisation after it.
-    `device_s` is the time between two device events around the call; absent on a CPU.
-    """
-
-    variant: Variant
-    samples_s: Annotated[tuple[PositiveSeconds, ...], Field(min_length=1)]
-    device_s: tuple[Seconds, ...] | None = None
-
-    @model_validator(mode="after")
-    def _same_length(self) -> Self:
-        if self.device_s is not None and len(self.device_s) != len(self.samples_s):
-            raise ValueError("device_s and samples_s differ in length")
-        return self
-
-
-class WarmUp(Strict):
-    """One variant before it is timed: its first call, then calls until times were stable."""
-
-    first_call_s: PositiveSeconds
-    samples_s: tuple[PositiveSeconds, ...]
-    stable: bool
-
-
-class CompileEvidence(Strict):
-    """What the compiler itself counted: the proof that compiled code ran."""
-
-    backend: Backend
-    graphs: Count
-    frames_compiled: Count
-    kernels: Count | None
-    graph_breaks: Count
-    graph_break_reasons: tuple[ShortText, ...] = ()
-    recompiles_while_timing: Count = 0
-    cuda_graph_skips: Count = 0
-    compile_threads: Count | None = None
-
-
-class Agreement(Strict):
-    """How close compiled output is to eager output.
-
-    Errors are relative: the root mean square of the difference over that of the reference, for
-    the worst output tensor. `reference` says whether eager itself was the reference (enough when
-    within `tolerance`) or a float64 run of the model that both were held against.
-    """
-
-    tensors: Annotated[int, Field(ge=1)]
-    worst_tensor: ShortText
-    relative_error: Annotated[float, Field(ge=0)]
-    eager_repeat_error: Annotated[float, Field(ge=0)]
-    tolerance: Annotated[float, Field(gt=0)]
-    reference: Literal["eager", "float64"]
-
-
-class ModelFacts(Strict):
-    """What was built, read back from the object itself."""
-
-    architecture: str
-    parameters: Count
-    dtype: str
-    attention: str | None
-    revision: str | None
-    inputs: dict[str, tuple[int, ...]]
-
-
 class Measurement(Envelope):
-    """One case, measured: raw samples of both variants and the evidence around them."""
+    """One case, measured: raw samples of both variants and the evidence around them.
+
+    `eager_busy_s` and `compiled_busy_s` are device-busy seconds per call, one value per batch of
+    calls that queued up behind a sleeping kernel; None on a CPU or where a note says why.
+    `warm_first_call_s` is the first compiled call of a second process with filled caches.
+    `telemetry_note` says why there is no telemetry or no energy. `flags` are those read back from
+    torch while measuring. `compile_evidence` is None for an A/A case alone.
+    """
 
     kind: Literal["measurement"] = "measurement"
     case: Case
@@ -177,13 +148,29 @@ class Measurement(Envelope):
     blocks: Annotated[tuple[Block, ...], Field(min_length=2)]
     eager: WarmUp
     compiled: WarmUp
-    compile_evidence: CompileEvidence
+    compile_evidence: CompileEvidence | None
     agreement: Agreement
     eager_peak_memory_bytes: Count | None
     compiled_peak_memory_bytes: Count | None
     overhead_s: Seconds
     stage_s: dict[Stage, Seconds]
     start_up_s: Seconds
+    eager_busy_s: tuple[Seconds, ...] | None = None
+    compiled_busy_s: tuple[Seconds, ...] | None = None
+    warm_first_call_s: PositiveSeconds | None = None
+    energy: Energy | None = None
+    eager_process_memory_bytes: Count | None = None
+    compiled_process_memory_bytes: Count | None = None
+    flags: dict[str, str] = Field(default_factory=dict)
+    telemetry_note: ShortText = ""
+    stopped_early: bool = False
+    notes: tuple[ShortText, ...] = ()
+
+    @model_validator(mode="after")
+    def _evidence_of_what_is_compiled(self) -> Self:
+        if (self.compile_evidence is None) != (self.case.mode == "eager"):
+            raise ValueError("compile_evidence is absent from A/A cases, and from those alone")
+        return self
 
     @model_validator(mode="after")
     def _both_variants(self) -> Self:

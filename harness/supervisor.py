@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
-from harness import picture
+from harness import architectures, picture
 from harness.channel import Channel
 from harness.child import Nursery, ProbeError
 from harness.plan import Case, Plan
@@ -52,6 +52,9 @@ def run(plan: Plan, channel: Channel) -> int:
             environment = nursery.probe()
         except ProbeError as error:
             channel.send(Failure(case_id=None, stage=None, reason="load_error", message=str(error)))
+            return 1
+        if complaint := _unfit(environment):
+            channel.send(Failure(case_id=None, stage=None, reason="unsupported", message=complaint))
             return 1
         return _run_cases(plan, environment, folder, nursery, Announcer(channel, pulse))
 
@@ -132,17 +135,37 @@ def _run_cases(
             case_ids=tuple(case.case_id for case in cases),
         )
     )
+    flops: dict[str, int] = {}
     for case in cases:
         if trouble:
             announce(_not_loaded(case, trouble))
-        else:
-            announce(_run_case(plan, case, folder, nursery, announce))
+            continue
+        result = _run_case(plan, case, folder, nursery, announce, flops.get(case.model))
+        if isinstance(result, Measurement) and result.facts.flops_per_image is not None:
+            flops[case.model] = result.facts.flops_per_image
+        announce(result)
     announce(Finished(plan_id=plan.plan_id, measured=announce.measured, failed=announce.failed))
     return 0 if announce.failed == 0 else 1
 
 
+def _unfit(environment: Environment) -> str:
+    """Why this build of torch cannot use the GPU of this machine; empty if it can."""
+    device = environment.device
+    if device.capability is None or environment.torch_cuda is None:
+        return ""
+    major, _, minor = device.capability.partition(".")
+    return architectures.complaint(
+        device.name, (int(major), int(minor)), environment.torch, environment.torch_arch_list
+    )
+
+
 def _run_case(
-    plan: Plan, case: Case, folder: Path, nursery: Nursery, announce: Announcer
+    plan: Plan,
+    case: Case,
+    folder: Path,
+    nursery: Nursery,
+    announce: Announcer,
+    flops_per_image: int | None,
 ) -> Measurement | Failure:
     caches = folder / "caches"
     job = Job(
@@ -151,10 +174,11 @@ def _run_case(
         picture_path=str(folder / PICTURE),
         cache_folder=str(caches),
         spawned_s=time.monotonic(),
+        flops_per_image=flops_per_image,
     )
     try:
         caches.mkdir()
-        return nursery.run_case(job, announce)
+        return _with_warm_start(nursery.run_case(job, announce), job, nursery)
     except OSError as error:
         return Failure(
             case_id=case.case_id,
@@ -164,6 +188,20 @@ def _run_case(
         )
     finally:
         shutil.rmtree(caches, ignore_errors=True)
+
+
+def _with_warm_start(
+    result: Measurement | Failure, job: Job, nursery: Nursery
+) -> Measurement | Failure:
+    """Add the first compiled call of a second process, if that was asked for."""
+    if isinstance(result, Failure) or job.case.mode == "eager":
+        return result
+    if not job.plan.protocol.warm_cache:
+        return result
+    warm = nursery.start_warm(job)
+    trouble = (f"no warm start: {warm.trouble}",) if warm.trouble else ()
+    notes = (*result.notes, *trouble)
+    return result.model_copy(update={"warm_first_call_s": warm.first_call_s, "notes": notes})
 
 
 def _not_loaded(case: Case, trouble: str) -> Failure:

@@ -1,36 +1,44 @@
-"""The sampling schedule: which variant is called when, and how long before it counts.
+"""Calls functions and takes their times: warming up, blocks in the order of a schedule, overhead.
 
-Knows neither torch nor a device; time comes through the Clock protocol, so a test can hand in the
-very times that a schedule will see. Interleaving in the order A B B A makes a linear drift of the
-machine fall on both variants alike.
+Knows neither torch nor a device; time comes through the Clock protocol and the state of the device
+through the Monitor protocol, so a test can hand in what a measurement will see.
 """
 
 from __future__ import annotations
 
 import gc
 import statistics
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
 from harness import plan
-from harness.records import Block
+from harness.records import Block, BlockTelemetry
+from harness.sampling import Sampling, Slot
 from harness.vocabulary import ClockName, Variant
 
 Call: TypeAlias = Callable[[], object]
+Now: TypeAlias = Callable[[], float]
+Pause: TypeAlias = Callable[[float], None]
 
 STABLE_WINDOW: Final = 10
 STABLE_CHANGE: Final = 0.05
 OVERHEAD_CALLS: Final = 200
+# How long a throttled device may recover before its block is taken again (nvbench).
+FIRST_PAUSE_S: Final = 0.05
+PAUSE_GROWTH: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Seconds of consecutive calls: wall time and, on a device with events, device time."""
+    """Seconds of consecutive calls: wall time and, on a device with a queue, the time between two
+    events around each call and the time until the call returned."""
 
     samples_s: tuple[float, ...]
     device_s: tuple[float, ...] | None = None
+    enqueue_s: tuple[float, ...] | None = None
 
 
 class Clock(Protocol):
@@ -42,39 +50,58 @@ class Clock(Protocol):
     def time(self, call: Call, calls: int) -> Times: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """The next block to take: so many consecutive calls of one variant."""
+class Monitor(Protocol):
+    """Knows the state of the device over time. Asked between blocks only."""
 
-    variant: Variant
-    calls: int
+    def between(self, start_s: float, end_s: float) -> BlockTelemetry | None:
+        """What was seen from one time of the monotonic clock to another; None if nothing was."""
+        ...
 
 
-def schedule(iterations: int, max_blocks: int) -> tuple[Slot, ...]:
-    """Spread `iterations` calls per variant over at most `max_blocks` blocks each, as A B B A.
+def measure(
+    sampling: Sampling,
+    calls: Mapping[Variant, Call],
+    clock: Clock,
+    monitor: Monitor,
+    retakes: int,
+    pause: Pause = time.sleep,
+) -> None:
+    """Take blocks into `sampling` until it has enough, with the garbage collector off.
 
-    Block sizes differ by one call at most, and the n-th block of both variants is equally long.
+    A block during which the device was throttled is thrown away and taken again, at most
+    `retakes` times; the last attempt counts, whatever disturbed it.
     """
-    pairs = min(iterations, max_blocks)
-    size, larger = divmod(iterations, pairs)
-    slots: list[Slot] = []
-    for pair in range(pairs):
-        calls = size + (pair < larger)
-        order: tuple[Variant, Variant] = ("eager", "compiled")
-        slots += [Slot(variant, calls) for variant in (order if pair % 2 == 0 else order[::-1])]
-    return tuple(slots)
-
-
-def measure(slots: tuple[Slot, ...], calls: Mapping[Variant, Call], clock: Clock) -> list[Block]:
-    """Take all blocks in order, with the garbage collector off."""
-    blocks: list[Block] = []
     with no_garbage_collection():
-        for slot in slots:
-            times = clock.time(calls[slot.variant], slot.calls)
-            blocks.append(
-                Block(variant=slot.variant, samples_s=times.samples_s, device_s=times.device_s)
-            )
-    return blocks
+        while (slot := sampling.next()) is not None:
+            retaken = 0
+            block = _take(slot, calls[slot.variant], clock, monitor)
+            while is_disturbed(block) and retaken < retakes:
+                pause(FIRST_PAUSE_S * PAUSE_GROWTH**retaken)
+                retaken += 1
+                block = _take(slot, calls[slot.variant], clock, monitor)
+            sampling.taken.append(block.model_copy(update={"retaken": retaken}))
+
+
+def _take(slot: Slot, call: Call, clock: Clock, monitor: Monitor) -> Block:
+    start_s = time.monotonic()
+    times = clock.time(call, slot.calls)
+    return Block(
+        variant=slot.variant,
+        samples_s=times.samples_s,
+        device_s=times.device_s,
+        enqueue_s=times.enqueue_s,
+        telemetry=monitor.between(start_s, time.monotonic()),
+    )
+
+
+def is_disturbed(block: Block) -> bool:
+    """Whether heat or the hardware's protection slowed the device down.
+
+    A power cap is no disturbance: a 70 W T4 sits at it whenever it works.
+    """
+    return block.telemetry is not None and any(
+        "slowdown" in reason for reason in block.telemetry.throttle
+    )
 
 
 def warm_up(call: Call, clock: Clock, protocol: plan.Protocol) -> tuple[tuple[float, ...], bool]:

@@ -29,6 +29,7 @@ FACTOR_HALF: Final = 3.0
 # Outputs flatter than this cannot tell two programs apart.
 MIN_RELATIVE_SPREAD: Final = 1e-6
 MIN_MAGNITUDE: Final = 1e-12
+MIN_MASK_SHARE: Final = 1e-3
 
 Outputs = dict[str, torch.Tensor]
 
@@ -91,6 +92,8 @@ def agree(
         eager_repeat_error=noise,
         tolerance=tolerance,
         reference="eager",
+        top1_agrees=_top1_agrees(eager, compiled),
+        mask_iou=_mask_iou(eager, compiled),
     )
     if error <= tolerance:
         return agreement
@@ -111,6 +114,44 @@ def float64_outputs(module: torch.nn.Module, inputs: Mapping[str, torch.Tensor])
         return flatten(exact(**{name: _doubled(tensor) for name, tensor in inputs.items()}))
     except (RuntimeError, TypeError, MemoryError):
         return None
+
+
+def _top1_agrees(eager: Outputs, compiled: Outputs) -> bool | None:
+    """Whether every image gets the same class; None for what is no classifier.
+
+    A classifier's logits have shape (images, classes); a detector's and a segmenter's have more
+    dimensions.
+    """
+    logits = eager.get("logits")
+    if logits is None or logits.dim() != 2:
+        return None
+    return bool((logits.argmax(dim=1) == compiled["logits"].argmax(dim=1)).all())
+
+
+def _mask_iou(eager: Outputs, compiled: Outputs) -> float | None:
+    """The lowest intersection over union of two masks; None where outputs are no masks.
+
+    Masks smaller than `MIN_MASK_SHARE` of the picture in both are left out: in those one pixel
+    makes all the difference.
+    """
+    before, after = _masks(eager), _masks(compiled)
+    if before is None or after is None:
+        return None
+    joint = (before & after).flatten(2).sum(dim=2)
+    either = (before | after).flatten(2).sum(dim=2)
+    counts = either >= MIN_MASK_SHARE * before[0, 0].numel()
+    return float((joint[counts] / either[counts]).min()) if counts.any() else None
+
+
+def _masks(outputs: Outputs) -> torch.Tensor | None:
+    """Booleans of shape (images, masks, height, width): one mask per query or per class."""
+    queries, logits = outputs.get("masks_queries_logits"), outputs.get("logits")
+    if queries is not None and queries.dim() == 4:
+        return queries > 0  # as models do: sigmoid above one half
+    if logits is not None and logits.dim() == 4:
+        classes = torch.arange(logits.shape[1]).view(1, -1, 1, 1)
+        return logits.argmax(dim=1, keepdim=True) == classes
+    return None
 
 
 def _allowed(eager: Outputs, exact: Outputs, precision: Precision) -> float:

@@ -9,10 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 # History of the format. A reader upgrades older records step by step and refuses newer ones.
 #   1  first version
-SCHEMA_VERSION: Final = 1
+#   2  A/A cases (mode "eager", Plan.noise_floor), enqueue and device-busy times, telemetry and
+#      retakes, energy, process memory, warm start, early stop, flags, FLOPs, more evidence. All of
+#      it is optional, so what version 1 wrote reads as version 2 that lacks it.
+SCHEMA_VERSION: Final = 2
 
-Mode: TypeAlias = Literal[
+CompileMode: TypeAlias = Literal[
     "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"
+]
+# "eager" is an A/A case: both variants are the eager model, so it shows the noise of the machine.
+Mode: TypeAlias = Literal[
+    "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs", "eager"
 ]
 Precision: TypeAlias = Literal["float32", "ieee", "tf32", "float16", "bfloat16"]
 Weights: TypeAlias = Literal["pretrained", "random"]
@@ -38,7 +45,7 @@ Reason: TypeAlias = Literal[
     "error",  # any other exception; the traceback tells
 ]
 
-MODES: Final[tuple[Mode, ...]] = get_args(Mode)
+MODES: Final[tuple[CompileMode, ...]] = get_args(CompileMode)
 PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 
 # Reasons that a second attempt on the same machine would only repeat.

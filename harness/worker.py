@@ -32,13 +32,22 @@ _MAPS: Final = Path("/proc/self/maps")
 
 class Job(Strict):
     """What the supervisor hands to a worker. `spawned_s` is on the system's monotonic clock;
-    compilers' caches go to `cache_folder`, which is empty."""
+    compilers' caches go to `cache_folder`, which is empty. `flops_per_image` is that of the model,
+    once another case has counted it."""
 
     plan: Plan
     case: Case
     picture_path: str
     cache_folder: str
     spawned_s: float
+    flops_per_image: int | None = None
+
+
+class WarmStart(Strict):
+    """The first compiled call of a second process, in seconds; or why there was none."""
+
+    first_call_s: float | None
+    trouble: str = ""
 
 
 class Probe(Strict):
@@ -61,10 +70,7 @@ class Pipe:
 
 def measure(connection: Connection, job_json: str) -> None:
     """Measure one case and send its stages, then its Measurement or its Failure."""
-    _settle()
-    job = Job.model_validate_json(job_json)
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path(job.cache_folder) / "inductor")
-    os.environ["TRITON_CACHE_DIR"] = str(Path(job.cache_folder) / "triton")
+    job = _take_up(job_json)
     pipe = Pipe(connection)
     stages = Stages(job.case.case_id, pipe)
     try:
@@ -73,11 +79,24 @@ def measure(connection: Connection, job_json: str) -> None:
 
             start_up_s = time.monotonic() - job.spawned_s
             prepared = case.build(job.plan, job.case, job.picture_path)
-        pipe.send(case.measure(prepared, stages, start_up_s))
+        pipe.send(case.measure(prepared, stages, start_up_s, job.flops_per_image))
     except Exception as error:  # noqa: BLE001  the one place that turns whatever happened into a record
         from harness.failures import failure
 
         pipe.send(failure(job.case.case_id, stages.current, error))
+
+
+def start_warm(connection: Connection, job_json: str) -> None:
+    """Compile a measured case again, in this new process but with its caches; send a WarmStart."""
+    job = _take_up(job_json)
+    try:
+        from harness import case
+
+        prepared = case.build(job.plan, job.case, job.picture_path)
+        warm = WarmStart(first_call_s=case.compile_again(prepared))
+    except Exception as error:  # noqa: BLE001  as in `measure`
+        warm = WarmStart(first_call_s=None, trouble=f"{type(error).__name__}: {error}"[:500])
+    connection.send_bytes(warm.model_dump_json().encode())
 
 
 def describe(connection: Connection) -> None:
@@ -88,6 +107,15 @@ def describe(connection: Connection) -> None:
 
     probe = Probe(environment=environment.describe(), driver_loaded=driver_loaded)
     connection.send_bytes(probe.model_dump_json().encode())
+
+
+def _take_up(job_json: str) -> Job:
+    """Settle, and keep what the compilers cache in the folder of the job."""
+    _settle()
+    job = Job.model_validate_json(job_json)
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path(job.cache_folder) / "inductor")
+    os.environ["TRITON_CACHE_DIR"] = str(Path(job.cache_folder) / "triton")
+    return job
 
 
 def _settle() -> None:

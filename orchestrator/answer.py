@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from orchestrator import wording
+from orchestrator import conditions, wording
 from orchestrator.comparison import Comparison, HostSummary, Row, Verdict
 from orchestrator.statistics import geometric_mean
 
@@ -35,6 +35,12 @@ _PHRASES: Final[dict[Kind, str]] = {
     "thin": "too little was compared",
     "nothing": "nothing could be compared",
     "missing": "nothing was measured",
+}
+_SINGLE: Final[dict[Verdict, tuple[Kind, str, str]]] = {
+    "faster": ("yes", "Worth it", "yes,"),
+    "slower": ("no", "Not worth it", "not"),
+    "same": ("same", "No difference", "no difference"),
+    "unclear": ("unclear", "Unclear", "unclear"),
 }
 _OUTCOMES: Final[dict[Verdict, str]] = {
     "faster": "faster in {}",
@@ -70,12 +76,13 @@ def answer(comparison: Comparison) -> Answer:
     if not comparison.rows:
         return Answer("No answer: this run has no cases", "No host delivered a case to compare.")
     if len(comparison.rows) == 1 and _compared(comparison.counts):
-        return _answer_of_one(comparison.rows[0])
+        return _answer_of_one(comparison.rows[0], _noise(comparison.hosts))
     headline = _headline(comparison.hosts)
     if _is_partial(comparison):
         headline = f"so far, {headline}"
     headline = headline[0].upper() + headline[1:]
-    return Answer(headline, f"{_counts_sentence(comparison)} {_size_sentence(comparison)}".strip())
+    sentences = (_counts_sentence(comparison), _size_sentence(comparison), _noise(comparison.hosts))
+    return Answer(headline, " ".join(filter(None, sentences)))
 
 
 def judge(host: HostSummary) -> Judgement:
@@ -130,15 +137,9 @@ def describe(row: Row) -> str:
         parts.append(_pays_back(row.break_even.inferences or 0))
     if row.cost_per_million_images is not None:
         parts.append(wording.costs(*row.cost_per_million_images))
+    if row.measurement is not None and row.measurement.stopped_early:
+        parts.append(f"stopped early after {wording.many(row.eager.calls, 'call')} per variant")
     return f"{name}: {'; '.join(parts)}"
-
-
-def break_even(row: Row) -> str:
-    """Inferences until compiling is paid back, where the verdict supports it: elsewhere the gain
-    may be noise."""
-    if row.verdict == "slower":
-        return "never"
-    return wording.break_even(row.break_even) if row.verdict == "faster" else wording.NOTHING
 
 
 def with_interval(row: Row) -> str:
@@ -154,15 +155,8 @@ def _judgement(kind: Kind, words: str, phrase: str = "") -> Judgement:
 
 
 def _judge_one(verdict: Verdict) -> Judgement:
-    match verdict:
-        case "faster":
-            return _judgement("yes", f"Worth it{_ONE}", f"yes,{_ONE}")
-        case "slower":
-            return _judgement("no", f"Not worth it{_ONE}", f"not{_ONE}")
-        case "same":
-            return _judgement("same", f"No difference{_ONE}", f"no difference{_ONE}")
-        case _:
-            return _judgement("unclear", f"Unclear{_ONE}", f"unclear{_ONE}")
+    kind, words, phrase = _SINGLE.get(verdict, _SINGLE["unclear"])
+    return _judgement(kind, f"{words}{_ONE}", f"{phrase}{_ONE}")
 
 
 def _judge_nothing(counts: Mapping[Verdict, int]) -> Judgement:
@@ -259,17 +253,24 @@ def _size_sentence(comparison: Comparison) -> str:
     return f"{text}; where it is faster, compiling {_pays_back(inferences, 'a median of ')}."
 
 
+def _noise(hosts: Sequence[HostSummary]) -> str:
+    found = (conditions.noisy(host_name(host, hosts), host) for host in hosts)
+    return " ".join(filter(None, found))
+
+
 def _pays_back(inferences: int, which: str = "") -> str:
     if inferences == 0:
         return "pays for itself at once"
     return f"pays for itself after {which}{wording.many(inferences, 'inference')}"
 
 
-def _answer_of_one(row: Row) -> Answer:
+def _answer_of_one(row: Row, noise: str) -> Answer:
     start = {"faster": "Yes, for", "slower": "No, not for", "same": "No difference for"}
     name = f"{wording.one_line(row.label)} at batch {row.case.batch_size}"
     opening = start.get(row.verdict, "Unclear for")
-    return Answer(f"{opening} {name} on {wording.device(row.gpu)}", f"{describe(row)}.")
+    return Answer(
+        f"{opening} {name} on {wording.device(row.gpu)}", f"{describe(row)}. {noise}".strip()
+    )
 
 
 def _published_answer(rows: Sequence[Row]) -> Answer:

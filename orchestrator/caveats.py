@@ -10,7 +10,7 @@ from typing import Final
 
 from harness.plan import Plan
 from harness.records import Environment
-from orchestrator import wording
+from orchestrator import conditions, wording
 from orchestrator.comparison import HostSummary
 from orchestrator.statistics import MIN_BLOCKS
 
@@ -62,18 +62,19 @@ def of_host(host: HostSummary, plan: Plan | None) -> tuple[str, ...]:
         )
     if host.environment is not None and host.environment.device.type == "cpu":
         found.append("Measured on a CPU: this says nothing about any GPU.")
-    return (*found, *_of_cases(host))
+    return (*found, *_of_cases(host), *conditions.caveats(host))
 
 
 def _of_cases(host: HostSummary) -> list[str]:
     measured = [row.measurement for row in host.rows if row.measurement is not None]
+    evidence = [m.compile_evidence for m in measured if m.compile_evidence is not None]
     conditions = (
         (
             sum(not (m.eager.stable and m.compiled.stable) for m in measured),
             "had not settled when the warm-up reached its limit",
         ),
-        (sum(m.compile_evidence.graph_breaks > 0 for m in measured), "compiled with graph breaks"),
-        (sum(m.compile_evidence.cuda_graph_skips > 0 for m in measured), "skipped CUDA graphs"),
+        (sum(each.graph_breaks > 0 for each in evidence), "compiled with graph breaks"),
+        (sum(each.cuda_graph_skips > 0 for each in evidence), "skipped CUDA graphs"),
         (sum(len(m.blocks) < 2 * MIN_BLOCKS for m in measured), "had too few blocks to judge"),
     )
     return [f"{wording.many(number, 'case')} {words}." for number, words in conditions if number]

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from orchestrator import significance, statistics
-from orchestrator.comparison import Comparison, Row, samples
-from orchestrator.significance import FALSE_DISCOVERY_RATE, Change
-from orchestrator.statistics import Blocks, Estimate
+from orchestrator import multiplicity, significance, statistics
+from orchestrator.comparison import Comparison, Row
+from orchestrator.facts import samples
+from orchestrator.significance import Change
+from orchestrator.statistics import PRACTICAL_THRESHOLD, Blocks, Estimate
 
 Direction: TypeAlias = Literal["higher", "lower", "same", "unclear"]
 Key: TypeAlias = tuple[str, ...]
@@ -102,12 +103,16 @@ def between(before: Comparison, after: Comparison) -> Changes:
     matches = [Match(*pair) for pair in pairs]
     changes = [_changes_of(match) for match in matches]
     p_values = [change.p_value for each in changes for change in each]
-    adjusted = iter(significance.adjusted(p_values))
-    judged = [
-        Match(m.before, m.after, *(_judged(change, next(adjusted)) for change in each))
-        for m, each in zip(matches, changes, strict=True)
-    ]
-    return Changes(before, after, tuple(judged), only_before, only_after)
+    adjusted = iter(multiplicity.adjusted(p_values))
+    judged = tuple(
+        Match(
+            match.before,
+            match.after,
+            *(_judged(change, next(adjusted), _threshold(match)) for change in each),
+        )
+        for match, each in zip(matches, changes, strict=True)
+    )
+    return Changes(before, after, judged, only_before, only_after)
 
 
 def regressions(changes: Changes, percent: float) -> tuple[Match, ...]:
@@ -180,9 +185,12 @@ def _blocks(row: Row) -> tuple[Blocks, Blocks] | None:
     return samples(blocks, "eager"), samples(blocks, "compiled")
 
 
-def _judged(change: Change, adjusted_p: float | None) -> Judged:
-    direction = _DIRECTIONS[statistics.decide(change.ratio)]
-    is_discovery = adjusted_p is not None and adjusted_p <= FALSE_DISCOVERY_RATE
-    if direction in ("higher", "lower") and not is_discovery:
-        direction = "unclear"
-    return Judged(change.ratio, adjusted_p, direction)
+def _judged(change: Change, adjusted_p: float | None, threshold: float) -> Judged:
+    decision = statistics.decide(change.ratio, threshold, adjusted_p)
+    return Judged(change.ratio, adjusted_p, _DIRECTIONS[decision])
+
+
+def _threshold(match: Match) -> float:
+    """A difference between two runs must exceed what either host shows without a cause."""
+    known = (row.threshold for row in (match.before, match.after))
+    return max((share for share in known if share is not None), default=PRACTICAL_THRESHOLD)

@@ -57,6 +57,8 @@ def run(
     batch_sizes: options.BatchSizes = None,
     precisions: options.Precisions = "float32",
     iterations: options.Iterations = None,
+    until: options.Until = None,
+    warm_cache: options.WarmCache = False,
     weights: options.Weights = None,
     image: options.Image = None,
     quick: options.Quick = False,
@@ -92,6 +94,8 @@ def run(
             batch_sizes=batch_sizes,
             precisions=precisions,
             iterations=iterations,
+            until=until,
+            warm_cache=warm_cache,
             weights=weights.value if weights else None,
             image=image,
             backend=backend.value,
@@ -116,7 +120,7 @@ def report(
     RUN may also be [bold]published[/bold]: the table that Hugging Face published in 2023.
     """
     from orchestrator import pipeline
-    from orchestrator.comparison import PUBLISHED_RUN
+    from orchestrator.published_table import PUBLISHED_RUN
     from orchestrator.rundir import RunFolder
 
     if run == PUBLISHED_RUN:

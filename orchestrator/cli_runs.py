@@ -164,7 +164,7 @@ def require_limit(percent: float | None, against: Comparison | None) -> None:
 
 def refuse_baseline_of_published(baseline: str, percent: float | None) -> None:
     """Raises: UsageError: the published table would be held against something."""
-    from orchestrator.comparison import PUBLISHED_RUN
+    from orchestrator.published_table import PUBLISHED_RUN
     from orchestrator.runs import NO_BASELINE
 
     if percent is not None or baseline not in (PUBLISHED_RUN, NO_BASELINE):
@@ -203,7 +203,7 @@ def width() -> int | None:
 
 
 def _measured_run(output: Path, name: str) -> RunFolder:
-    from orchestrator.comparison import PUBLISHED_RUN
+    from orchestrator.published_table import PUBLISHED_RUN
     from orchestrator.rundir import RunFolder
 
     if name == PUBLISHED_RUN:

@@ -1,31 +1,33 @@
 """Turns what the hosts delivered into the tables that a page shows (pure).
 
-One `Row` per host and case. Nothing here formats or draws; units are seconds, bytes and ratios.
+One `Row` per host and case. A host's A/A cases are no rows: they set the threshold of its rows.
+Nothing here formats or draws; units are seconds, bytes and ratios.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from harness import catalogue
 from harness.plan import Case, Plan
-from harness.records import Block, Environment, Failure, Measurement
-from harness.vocabulary import Stage, Variant
-from orchestrator import published, statistics
+from harness.records import Device, Environment, Failure, Measurement
+from harness.vocabulary import Stage
+from orchestrator import noise, published, statistics, verdicts
+from orchestrator.facts import CaseFacts, facts_of, samples
+from orchestrator.noise import NoiseFloor
 from orchestrator.outcomes import Ending, HostOutcome
 from orchestrator.published import PublishedRow
-from orchestrator.statistics import BreakEven, Estimate, Summary
+from orchestrator.statistics import PRACTICAL_THRESHOLD, BreakEven, Estimate, Summary
 from orchestrator.wording import redacted
 
 Verdict: TypeAlias = Literal[
     "faster", "slower", "same", "unclear", "failed", "missing", "published"
 ]
-
-PUBLISHED_RUN: Final = "published"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,9 @@ class Row:
     """One case on one host.
 
     `eager` and `compiled` are summaries of the samples; for a published row only their means are
-    known and `mean_only` is true. `compile_s` is the first compiled call, from empty caches.
+    known and `mean_only` is true. `compile_s` is the first compiled call, from empty caches;
+    `warm_break_even` is counted with that of a process which found them filled. `adjusted_p` is
+    the p-value of the speed-up, adjusted for all rows of the page; `threshold` is its host's.
     `published` is the published row for the same GPU, model, mode and batch size, if any.
     `price_per_hour` is what the host costs in USD, if that is known.
     """
@@ -60,7 +64,11 @@ class Row:
     speed_up: Estimate | None = None
     time_saved: Estimate | None = None
     break_even: BreakEven | None = None
+    warm_break_even: BreakEven | None = None
+    adjusted_p: float | None = None
+    threshold: float | None = None
     compile_s: float | None = None
+    facts: CaseFacts | None = None
     measurement: Measurement | None = None
     problem: Problem | None = None
     published: PublishedRow | None = None
@@ -91,6 +99,7 @@ class HostSummary:
 
     `environment` is the latest of its `environments`: a resumed run may have several.
     `price_per_hour` is in USD.
+    `noise` is None where no A/A case was measured; the threshold is then the practical one alone.
     """
 
     host: str
@@ -103,6 +112,12 @@ class HostSummary:
     picture: str | None = None
     environments: int = 1
     price_per_hour: float | None = None
+    noise: NoiseFloor | None = None
+
+    @property
+    def threshold(self) -> float:
+        """What a difference must exceed on this host, as a share."""
+        return PRACTICAL_THRESHOLD if self.noise is None else self.noise.threshold
 
     @property
     def counts(self) -> dict[Verdict, int]:
@@ -166,28 +181,12 @@ class Comparison:
 
 def build(run: RunInfo, plan: Plan, outcomes: Sequence[HostOutcome]) -> Comparison:
     """Compare eager with compiled for every planned case on every host."""
-    rows: list[Row] = []
-    hosts: list[HostSummary] = []
-    for outcome in outcomes:
-        price = run.prices_per_hour.get(outcome.host)
-        of_host = [replace(_row(outcome, case), price_per_hour=price) for case in plan.all_cases()]
-        rows += of_host
-        hosts.append(replace(_summary_of_host(outcome, of_host), price_per_hour=price))
-    return Comparison(run, tuple(hosts), tuple(rows))
-
-
-def build_published() -> Comparison:
-    """The published table as a run of its own; a host is a GPU with a release of torch."""
-    info = RunInfo(PUBLISHED_RUN, "2023", "", None)
-    rows = tuple(_published_row(row) for row in published.rows())
-    names = dict.fromkeys(row.host for row in rows)
-    hosts = tuple(_published_host([row for row in rows if row.host == name]) for name in names)
-    return Comparison(info, hosts, rows)
-
-
-def samples(blocks: Iterable[Block], variant: Variant) -> tuple[tuple[float, ...], ...]:
-    """The samples of one variant in seconds, shape (blocks, calls), in the order taken."""
-    return tuple(block.samples_s for block in blocks if block.variant == variant)
+    hosts = [_host(outcome, plan, run.prices_per_hour.get(outcome.host)) for outcome in outcomes]
+    judged = iter(_judged(hosts))
+    complete = tuple(
+        replace(host, rows=tuple(itertools.islice(judged, len(host.rows)))) for host in hosts
+    )
+    return Comparison(run, complete, tuple(row for host in complete for row in host.rows))
 
 
 def gpu_of(outcome: HostOutcome) -> str:
@@ -219,31 +218,48 @@ def _row(outcome: HostOutcome, case: Case) -> Row:
         published=_published_for(outcome, case),
     )
     measurement = outcome.measurements.get(case.case_id)
-    return row if measurement is None else _measured(row, measurement)
+    if measurement is None:
+        return row
+    environment = outcome.environment
+    return _measured(row, measurement, None if environment is None else environment.device)
 
 
-def _measured(row: Row, measurement: Measurement) -> Row:
-    """The same row with what its samples say."""
-    eager_blocks = samples(measurement.blocks, "eager")
-    compiled_blocks = samples(measurement.blocks, "compiled")
-    eager = statistics.summarise(eager_blocks)
-    compiled = statistics.summarise(compiled_blocks)
-    ratio = statistics.speed_up(eager_blocks, compiled_blocks)
-    warm_up = measurement.compiled
+def _measured(row: Row, measurement: Measurement, device: Device | None) -> Row:
+    """The same row with what its samples say; only all rows together tell its verdict."""
+    eager = samples(measurement.blocks, "eager")
+    compiled = samples(measurement.blocks, "compiled")
+    ratio = statistics.speed_up(eager, compiled)
+    first_s, warm_s = measurement.compiled.first_call_s, measurement.warm_first_call_s
+    later = measurement.compiled.samples_s
     return replace(
         row,
-        verdict=statistics.decide(ratio),
-        eager=eager,
-        compiled=compiled,
+        eager=statistics.summarise(eager),
+        compiled=statistics.summarise(compiled),
         speed_up=ratio,
         time_saved=statistics.time_saved(ratio),
-        break_even=statistics.break_even(
-            (warm_up.first_call_s, *warm_up.samples_s), eager.mean.value, compiled.mean.value
-        ),
-        compile_s=warm_up.first_call_s,
+        break_even=statistics.break_even((first_s, *later), eager, compiled),
+        warm_break_even=None
+        if warm_s is None
+        else statistics.break_even((warm_s, *later), eager, compiled),
+        compile_s=first_s,
+        facts=facts_of(measurement, device),
         measurement=measurement,
         problem=None,
     )
+
+
+def _judged(hosts: Sequence[HostSummary]) -> Iterator[Row]:
+    """All rows, those that could be compared with their verdicts."""
+    rows = [replace(row, threshold=host.threshold) for host in hosts for row in host.rows]
+    compared = [row for row in rows if row.speed_up is not None]
+    ratios = [row.speed_up for row in compared if row.speed_up is not None]
+    judged = iter(verdicts.judge(ratios, [row.threshold or 0.0 for row in compared]))
+    for row in rows:
+        if row.speed_up is None:
+            yield row
+        else:
+            verdict = next(judged)
+            yield replace(row, verdict=verdict.decision, adjusted_p=verdict.adjusted_p)
 
 
 def _problem(outcome: HostOutcome, failure: Failure | None) -> Problem:
@@ -264,24 +280,29 @@ def _published_for(outcome: HostOutcome, case: Case) -> PublishedRow | None:
     return published.find(device.name, known.hub_id, case.mode, case.batch_size)
 
 
-def _summary_of_host(outcome: HostOutcome, rows: Sequence[Row]) -> HostSummary:
+def _host(outcome: HostOutcome, plan: Plan, price_per_hour: float | None) -> HostSummary:
+    """One host, its rows not judged yet."""
+    rows = (_row(outcome, case) for case in plan.all_cases())
     return HostSummary(
         host=outcome.host,
         gpu=gpu_of(outcome),
         ending=outcome.ending,
         environment=outcome.environment,
-        rows=tuple(rows),
-        remarks=outcome.remarks,
+        rows=tuple(replace(row, price_per_hour=price_per_hour) for row in rows),
+        remarks=(*outcome.remarks, *_noise_remarks(outcome, plan)),
         harness_revision=outcome.harness_revision,
         picture=outcome.picture,
         environments=len(outcome.environments),
+        price_per_hour=price_per_hour,
+        noise=noise.of_host(outcome.measurements.values()),
     )
 
 
-def _published_host(rows: Sequence[Row]) -> HostSummary:
-    return HostSummary(
-        host=rows[0].host, gpu=rows[0].gpu, ending="finished", environment=None, rows=tuple(rows)
-    )
+def _noise_remarks(outcome: HostOutcome, plan: Plan) -> Iterator[str]:
+    for case in plan.noise_floor:
+        failure = outcome.failures.get(case.case_id)
+        if failure is not None:
+            yield f"The A/A case {case.case_id} failed ({failure.reason}): {failure.message}"
 
 
 def _speed_up_value(row: Row) -> float:
@@ -299,35 +320,3 @@ def _median_break_even(rows: Iterable[Row]) -> int | None:
         and row.break_even.inferences is not None
     ]
     return round(median(counts)) if counts else None
-
-
-def _published_row(row: PublishedRow) -> Row:
-    case = Case(
-        model=row.hub_id,
-        mode="reduce-overhead" if row.mode == "reduce-overhead" else "default",
-        precision="float32",
-        batch_size=row.batch_size,
-    )
-    host = f"{row.gpu} · torch {row.torch}"
-    if row.eager_s is None or row.compiled_s is None:
-        problem = Problem("oom", None, "out of memory, says the published page", "")
-        return Row(host, row.gpu, case, row.label, row.task, "failed", problem=problem)
-    ratio = Estimate(row.eager_s / row.compiled_s, None, None)
-    return Row(
-        host=host,
-        gpu=row.gpu,
-        case=case,
-        label=row.label,
-        task=row.task,
-        verdict="published",
-        eager=_mean_only(row.eager_s),
-        compiled=_mean_only(row.compiled_s),
-        mean_only=True,
-        speed_up=ratio,
-        time_saved=statistics.time_saved(ratio),
-        note=row.note,
-    )
-
-
-def _mean_only(mean_s: float) -> Summary:
-    return Summary(Estimate(mean_s, None, None), mean_s, mean_s, mean_s, 300)

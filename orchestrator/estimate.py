@@ -29,12 +29,19 @@ _PROBE_SIZE: Final = 1024
 
 
 def seconds(plan: Plan, *, gpu: bool) -> float:
-    """Estimate the wall time of a plan on one host."""
+    """Estimate the wall time of a plan on one host, without what --until may save."""
     call_s = _t4_call_s if gpu else _cpu_call_s(_flops_per_second())
     compile_s = COMPILE_GPU_S if gpu else COMPILE_CPU_S
     if plan.backend != "inductor":
         compile_s = START_UP_S
-    return sum(START_UP_S + compile_s + _timed_s(plan, call_s(case)) for case in plan.cases())
+    energy_s = 2 * plan.protocol.energy_s if gpu else 0.0
+    return sum(
+        START_UP_S
+        + (0 if case.mode == "eager" else compile_s)
+        + _timed_s(plan, call_s(case))
+        + energy_s
+        for case in plan.cases()
+    )
 
 
 def _timed_s(plan: Plan, call_s: float) -> float:

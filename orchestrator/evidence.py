@@ -6,21 +6,25 @@ from collections.abc import Callable
 from typing import Final
 
 from harness.records import Measurement
-from orchestrator import wording
+from orchestrator import fields, wording
 from orchestrator.comparison import Row
 from orchestrator.wording import NOTHING
-
-# No record says yet how long the host took to enqueue a call, or how long the device was busy.
-NOT_MEASURED: Final = (
-    "Not measured. The records hold neither the host's time to enqueue a call nor the device's "
-    "busy time, so this page cannot say whether the case is launch-bound or GPU-bound."
-)
 
 
 def of_row(row: Row) -> tuple[str, ...]:
     """One text per name in NAMES; a dash where a row has no measurement or it does not say."""
     found = row.measurement
-    return tuple(NOTHING if found is None else read(found) or NOTHING for read in _READ.values())
+    if found is None:
+        return (NOTHING,) * len(NAMES)
+    return (_limit(row), *(read(found) or NOTHING for read in _READ.values()))
+
+
+def _limit(row: Row) -> str:
+    """What limits the case: the host that launches, or the GPU."""
+    limit = fields.why(row)[0]
+    if limit.text == NOTHING:
+        return "not measured: the records lack the device's busy time"
+    return f"{limit.text}, {limit.small}" if limit.small else limit.text
 
 
 def _warm_up(found: Measurement) -> str:
@@ -36,6 +40,8 @@ def _warm_up(found: Measurement) -> str:
 
 def _compiler(found: Measurement) -> str:
     evidence = found.compile_evidence
+    if evidence is None:
+        return NOTHING
     parts = [
         f"backend {evidence.backend}",
         wording.many(evidence.graphs, "graph"),
@@ -47,6 +53,10 @@ def _compiler(found: Measurement) -> str:
     if evidence.cuda_graph_skips:
         parts.append(f"CUDA graphs skipped {wording.many(evidence.cuda_graph_skips, 'time')}")
     return ", ".join(parts)
+
+
+def _graph_breaks(found: Measurement) -> str:
+    return "; ".join(found.compile_evidence.graph_break_reasons) if found.compile_evidence else ""
 
 
 def _agreement(found: Measurement) -> str:
@@ -73,7 +83,7 @@ def _inputs(found: Measurement) -> str:
 
 _READ: Final[dict[str, Callable[[Measurement], str]]] = {
     "Compiler": _compiler,
-    "Graph breaks": lambda m: "; ".join(m.compile_evidence.graph_break_reasons),
+    "Graph breaks": _graph_breaks,
     "Agreement": _agreement,
     "Warm-up": _warm_up,
     "First calls": lambda m: (
@@ -84,4 +94,4 @@ _READ: Final[dict[str, Callable[[Measurement], str]]] = {
     "Inputs": _inputs,
     "Harness overhead": lambda m: f"{wording.milliseconds(m.overhead_s)} per call",
 }
-NAMES: Final = tuple(_READ)
+NAMES: Final = ("Limited by", *_READ)

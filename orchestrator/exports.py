@@ -31,7 +31,9 @@ ABOUT: Final = (
     "price (null where none was given); speed_up is eager mean divided by compiled mean; "
     "time_saved is a share of eager time, 0.25 for 25 %; _low and _high bound a 95 % interval. "
     "break_even_inferences is null where compiling is never paid back (pays_back is false) or "
-    "where there was nothing to compare (pays_back is null)."
+    "where there was nothing to compare (pays_back is null); so is its upper bound where the "
+    "interval reaches never. p_value_adjusted is for all rows together (Benjamini-Hochberg); "
+    "threshold is the larger of 0.02 and the host's noise_floor, eager against eager."
 )
 
 
@@ -102,6 +104,9 @@ def _host(host: HostSummary) -> dict[str, Scalar]:
         "torch": None if environment is None else wording.redacted(environment.torch),
         "driver": _redacted(None if environment is None else environment.device.driver),
         "price_per_hour_usd": host.price_per_hour,
+        "noise_floor": None if host.noise is None else host.noise.band,
+        "threshold": None if environment is None else host.threshold,
+        "noisy": None if host.noise is None else host.noise.doubt != "",
     }
 
 
@@ -212,6 +217,32 @@ def _of_measurement(*path: str) -> Reader:
     return read
 
 
+def _of_facts(name: str) -> dict[str, Reader]:
+    """What is known of each variant beside its wall times, a column each."""
+    fields = {
+        "device_median_s": "device_s",
+        "enqueue_median_s": "enqueue_s",
+        "busy_median_s": "busy_s",
+        "bound": "bound",
+        "utilisation": "utilisation",
+        "joules_per_image": "joules_per_image",
+        "sm_clock_mhz": "sm_clock_mhz",
+    }
+
+    def read(field: str) -> Reader:
+        return lambda row: getattr(getattr(row.facts, name), field) if row.facts else None
+
+    return {f"{name}_{column}": read(field) for column, field in fields.items()}
+
+
+def _break_even_bound(place: int) -> Reader:
+    def of_row(row: Row) -> Scalar:
+        interval = row.break_even.interval if row.break_even else None
+        return None if interval is None else interval[place]
+
+    return of_row
+
+
 def _of_problem(name: str) -> Reader:
     return lambda row: None if row.problem is None else getattr(row.problem, name)
 
@@ -266,4 +297,20 @@ COLUMNS: Final[dict[str, Reader]] = {
     "note": lambda row: row.note,
     "eager_usd_per_million_images": lambda row: _cost(row, 0),
     "compiled_usd_per_million_images": lambda row: _cost(row, 1),
+    "p_value": lambda row: row.speed_up.p_value if row.speed_up else None,
+    "p_value_adjusted": lambda row: row.adjusted_p,
+    "threshold": lambda row: row.threshold,
+    "break_even_low_inferences": _break_even_bound(0),
+    "break_even_high_inferences": _break_even_bound(1),
+    "warm_first_call_s": _of_measurement("warm_first_call_s"),
+    "warm_break_even_inferences": lambda row: (
+        row.warm_break_even.inferences if row.warm_break_even else None
+    ),
+    **_of_facts("eager"),
+    **_of_facts("compiled"),
+    "flops_per_image": _of_measurement("facts", "flops_per_image"),
+    "eager_process_memory_bytes": _of_measurement("eager_process_memory_bytes"),
+    "compiled_process_memory_bytes": _of_measurement("compiled_process_memory_bytes"),
+    "retaken_blocks": lambda row: row.facts.retaken if row.facts else None,
+    "stopped_early": _of_measurement("stopped_early"),
 }

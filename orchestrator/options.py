@@ -95,6 +95,22 @@ Iterations: TypeAlias = Annotated[
         rich_help_panel=_HOW,
     ),
 ]
+Until: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PERCENT",
+        help="End a case early, once its speed-up's 95 % interval is narrower than this, as in 1%.",
+        rich_help_panel=_HOW,
+    ),
+]
+WarmCache: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--warm-cache",
+        help="Measure the first compiled call of a second process with filled caches, too.",
+        rich_help_panel=_HOW,
+    ),
+]
 Weights: TypeAlias = Annotated[
     WeightsName | None,
     typer.Option(

@@ -51,7 +51,6 @@ def block(comparison: Comparison, results: Results, groups: Sequence[ChartGroup]
         "sentences": [describe(row) for row in rows],
         "commands": [command(row.host, [row.case], comparison.run.plan) for row in rows],
         "evidence": {"names": evidence.NAMES, "rows": [evidence.of_row(row) for row in rows]},
-        "why": "" if comparison.is_published else evidence.NOT_MEASURED,
         "environments": _environments(comparison),
         "samples": {
             "means_only": packed.means_only,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.plan import Plan
-from orchestrator import baseline, changes, comparison, exports, fleet, planning, report, runs
+from orchestrator import baseline, changes, exports, fleet, planning, published_table, report, runs
 from orchestrator.baseline import Baseline
 from orchestrator.changes import Changes
 from orchestrator.comparison import Comparison
@@ -70,9 +70,8 @@ def render(folder: RunFolder, against: Comparison | None = None) -> Rendered:
 
 def render_published(output: Path) -> Rendered:
     """Write page and exports of the published table. Raises: RunError."""
-    return _write(
-        comparison.build_published(), RunFolder(ensure_folder(output / comparison.PUBLISHED_RUN))
-    )
+    folder = RunFolder(ensure_folder(output / published_table.PUBLISHED_RUN))
+    return _write(published_table.build_published(), folder)
 
 
 def require_usable(hosts: Sequence[Host], plan: Plan) -> None:

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from harness import catalogue
-from harness.plan import Picture, Plan, Protocol
+from harness.plan import Case, Picture, Plan, Protocol
 from harness.vocabulary import (
     LASTING_REASONS,
     MODES,
     PRECISIONS,
     Backend,
-    Mode,
+    CompileMode,
     Precision,
     Size,
     Weights,
@@ -28,6 +28,9 @@ COCO_URL: Final = "http://images.cocodataset.org/val2017/000000039769.jpg"
 MAX_PICTURE_BYTES: Final = 10 << 20
 MAX_CASES: Final = 100_000
 MAX_ITERATIONS: Final = 1_000_000
+# For a model outside the catalogue: that of a ViT-base.
+UNKNOWN_FLOPS: Final = 35_000_000_000
+
 QUICK_ITERATIONS: Final = 30
 # How files of the formats begin that the harness decodes; a RIFF may be something else than WebP.
 _PICTURES: Final = (b"BM", b"GIF8", b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"RIFF")
@@ -42,6 +45,8 @@ class Choices:
     batch_sizes: str | None = None
     precisions: str = "float32"
     iterations: int | None = None
+    until: str | None = None
+    warm_cache: bool = False
     weights: Weights | None = None
     image: str | None = None
     backend: Backend = "inductor"
@@ -61,14 +66,18 @@ def make(choices: Choices) -> Plan:
     default_models = (
         catalogue.QUICK_MODELS if quick else tuple(model.name for model in catalogue.CATALOGUE)
     )
+    models = _models(_split(choices.models, default_models), weights)
+    precisions = _precisions(_split(choices.precisions))
+    batch_sizes = _batch_sizes(_split(choices.batch_sizes, ("1",) if quick else ("1", "4", "16")))
     plan = Plan(
-        models=_models(_split(choices.models, default_models), weights),
+        models=models,
         modes=_modes(_split(choices.modes)),
-        precisions=_precisions(_split(choices.precisions)),
-        batch_sizes=_batch_sizes(
-            _split(choices.batch_sizes, ("1",) if quick else ("1", "4", "16"))
+        precisions=precisions,
+        batch_sizes=batch_sizes,
+        noise_floor=noise_floor(models, precisions[0], batch_sizes, one=quick),
+        protocol=protocol(
+            choices.iterations, quick=quick, until=choices.until, warm_cache=choices.warm_cache
         ),
-        protocol=protocol(choices.iterations, quick=quick),
         weights=weights,
         picture=_picture(COCO_URL if choices.image is None else choices.image, weights),
         backend=choices.backend,
@@ -78,6 +87,27 @@ def make(choices: Choices) -> Plan:
     if cases > MAX_CASES:
         raise UsageError(f"this makes {cases:,} cases; at most {MAX_CASES:,} are possible in a run")
     return plan
+
+
+def noise_floor(
+    models: Sequence[str], precision: Precision, batch_sizes: Sequence[int], *, one: bool
+) -> tuple[Case, ...]:
+    """The A/A cases of a run: its lightest case by FLOPs and, unless `one` suffices, its heaviest.
+
+    The two ends bound how the noise of a machine depends on how busy a case keeps it.
+    """
+    every = [
+        Case(model=model, mode="eager", precision=precision, batch_size=batch_size)
+        for model in models
+        for batch_size in batch_sizes
+    ]
+    light, heavy = min(every, key=_flops), max(every, key=_flops)
+    return (light,) if one or light == heavy else (light, heavy)
+
+
+def _flops(case: Case) -> int:
+    known = catalogue.find(case.model)
+    return case.batch_size * (UNKNOWN_FLOPS if known is None else known.flops_per_image)
 
 
 def for_resume(plan: Plan, outcome: HostOutcome) -> Plan:
@@ -96,22 +126,42 @@ def _split(text: str | None, default: tuple[str, ...] = ()) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def protocol(iterations: int | None, *, quick: bool) -> Protocol:
+def protocol(
+    iterations: int | None, *, quick: bool, until: str | None = None, warm_cache: bool = False
+) -> Protocol:
     """How cases are measured, for that many inferences per variant. Raises: UsageError."""
     if iterations is not None and not 1 <= iterations <= MAX_ITERATIONS:
         raise UsageError(
             f"--iterations {iterations} is not possible",
             f"Give 1 to {MAX_ITERATIONS:,}; 300 is usual.",
         )
+    width = None if until is None else _share(until)
     if not quick:
-        return Protocol(iterations=iterations or 300)
+        return Protocol(iterations=iterations or 300, until=width, warm_cache=warm_cache)
     # Enough for a CPU, whose calls take tenths of a second, to settle.
     return Protocol(
         iterations=iterations or QUICK_ITERATIONS,
+        until=width,
+        warm_cache=warm_cache,
         warmup_min_calls=4,
         warmup_min_s=1.0,
         warmup_max_s=10.0,
+        energy_s=0,
     )
+
+
+def _share(text: str) -> float:
+    """A percentage such as 1% or 0.5%, as a share."""
+    number = text.strip().removesuffix("%")
+    try:
+        share = float(number) / 100
+    except ValueError:
+        share = math.nan
+    if not (text.strip().endswith("%") and 0 < share < 1):
+        raise UsageError(
+            f'--until "{text}" is not possible', "Give a percentage below 100, as in 1% or 0.5%."
+        )
+    return share
 
 
 def _models(names: Sequence[str], weights: Weights) -> tuple[str, ...]:
@@ -141,8 +191,13 @@ def _model(name: str, weights: Weights) -> str:
     )
 
 
-def _modes(names: Sequence[str]) -> tuple[Mode, ...]:
+def _modes(names: Sequence[str]) -> tuple[CompileMode, ...]:
     for name in names:
+        if name == "eager":
+            raise UsageError(
+                'the mode "eager" cannot be chosen: every mode is compared with eager already',
+                f"Choose from: {', '.join(MODES)}.",
+            )
         if name not in MODES:
             raise UnknownNameError("mode", name, MODES)
     return tuple(mode for mode in MODES if mode in _distinct("mode", names))

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 from harness.plan import Case
 from harness.records import CaseStarted, Failure, Measurement, Record, Started
 from orchestrator import statistics, wording
-from orchestrator.comparison import label_of, samples
+from orchestrator.comparison import label_of
+from orchestrator.facts import samples
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

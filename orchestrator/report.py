@@ -11,11 +11,12 @@ from typing import Final
 from markupsafe import Markup
 
 from harness.vocabulary import SCHEMA_VERSION
-from orchestrator import caveats, choices, heatmap, page_data, sections, tables
+from orchestrator import caveats, choices, conditions, facts, heatmap, page_data, sections, tables
 from orchestrator.answer import answer, host_name
 from orchestrator.baseline import Baseline
 from orchestrator.charts import published_means
 from orchestrator.comparison import Comparison
+from orchestrator.noise import WIDEST_BAND
 from orchestrator.pages import content_security_policy, environment, source
 from orchestrator.statistics import PRACTICAL_THRESHOLD
 
@@ -55,7 +56,12 @@ def _facts(comparison: Comparison) -> dict[str, object]:
         "titles": cases <= MAX_TITLED_CASES,
         "page_lines": page_data.PAGE_LINES,
         "schema_version": SCHEMA_VERSION,
-        "threshold": f"{PRACTICAL_THRESHOLD:.0%}".replace("%", "\N{NO-BREAK SPACE}%"),
+        "threshold": conditions.thresholds(comparison),
+        "practical": conditions.threshold(PRACTICAL_THRESHOLD),
+        "widest": conditions.threshold(WIDEST_BAND),
+        "bounds": facts,
+        "has_noise_floor": any(host.noise is not None for host in comparison.hosts),
+        "clocks": {row.measurement.clock for row in comparison.rows if row.measurement},
         "host_names": [host_name(host, comparison.hosts) for host in comparison.hosts],
         "torch_versions": _torch_versions(comparison),
         "row_places": _row_places(comparison),

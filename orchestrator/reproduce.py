@@ -27,8 +27,11 @@ def command(host: str, cases: Sequence[Case], plan: Plan | None) -> str:
     }
     options |= _where_it_differs(plan)
     words = ["python", "orchestrate.py"]
-    if plan.protocol == planning.protocol(plan.protocol.iterations, quick=True):
+    plain = plan.protocol.model_copy(update={"until": None, "warm_cache": False})
+    if plain == planning.protocol(plan.protocol.iterations, quick=True):
         words.append("--quick")
+    if plan.protocol.warm_cache:
+        words.append("--warm-cache")
     for option, values in options.items():
         words += [option, ",".join(dict.fromkeys(values))]
     return " ".join(map(_quoted, words))
@@ -46,6 +49,8 @@ def _where_it_differs(plan: Plan) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     if plan.picture.url != planning.COCO_URL:
         found["--image"] = [plan.picture.url]
+    if plan.protocol.until is not None:
+        found["--until"] = [f"{plan.protocol.until:.6%}".rstrip("%").rstrip("0").rstrip(".") + "%"]
     if plan.backend != "inductor":
         found["--backend"] = [plan.backend]
     if plan.size != "full":

@@ -8,6 +8,7 @@ from typing import Final
 from orchestrator import comparison
 from orchestrator.comparison import Comparison, RunInfo
 from orchestrator.errors import UsageError
+from orchestrator.published_table import PUBLISHED_RUN, build_published
 from orchestrator.rundir import RunFolder
 
 NO_BASELINE: Final = "none"
@@ -22,8 +23,8 @@ def read(folder: RunFolder) -> Comparison:
 
 def find(output: Path, name: str) -> tuple[Comparison, Path]:
     """A run or the published table, and its folder. Raises: UsageError."""
-    if name == comparison.PUBLISHED_RUN:
-        return comparison.build_published(), output / name
+    if name == PUBLISHED_RUN:
+        return build_published(), output / name
     folder = RunFolder.find(output, name)
     return read(folder), folder.path
 
@@ -32,8 +33,8 @@ def baseline(output: Path, name: str, of: RunFolder | None = None) -> Comparison
     """The baseline of a run: another run, `published` or `none`. Raises: UsageError."""
     if name == NO_BASELINE:
         return None
-    if name == comparison.PUBLISHED_RUN:
-        return comparison.build_published()
+    if name == PUBLISHED_RUN:
+        return build_published()
     folder = RunFolder.find(output, name)
     if of is not None and of.path == folder.path:
         raise UsageError(f"{name} would be its own baseline", "Name another run:  --baseline RUN")

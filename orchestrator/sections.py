@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from harness.vocabulary import MODES, PRECISIONS
-from orchestrator import caveats, charts, wording
+from orchestrator import caveats, charts, conditions, wording
 from orchestrator.answer import Judgement, case_name, host_name, judge, with_interval
 from orchestrator.charts import Chart, Segment
 from orchestrator.comparison import Comparison, HostSummary, Problem, Row, Verdict
@@ -171,6 +171,12 @@ def _facts(host: HostSummary) -> Iterable[tuple[str, str]]:
     if host.price_per_hour is not None:
         yield "Price", f"{wording.dollars(host.price_per_hour)} per hour"
         yield from _cheapest(host.rows, modes=modes, precisions=precisions)
+
+    if floor := conditions.noise_floor(host):
+        yield (
+            "Noise floor",
+            f"{floor}; differences above {conditions.threshold(host.threshold)} count",
+        )
 
 
 def _by_setting(host: HostSummary, *, modes: bool, types: bool) -> str:

@@ -8,9 +8,7 @@ them: noise lasts longer than a block, and single blocks would promise too much.
 
 An interval of t and not of a bootstrap: resampled blocks hold the truth less often than they say
 (`python -m benchmarks two_runs`), and counted p-values end at one in the number of resamples, too
-coarse to be corrected for hundreds of cases. Interval and p-value agree by construction. False
-discoveries are controlled after Benjamini & Hochberg (J. R. Statist. Soc. B 57, 1995), written out
-because importing scipy.stats costs more than a page.
+coarse to be corrected for hundreds of cases. Interval and p-value agree by construction.
 
 All of it describes the noise within the two runs. What another day, temperature or reboot adds is
 in neither, so a significant difference may still be one between days.
@@ -19,18 +17,14 @@ in neither, so a significant difference may still be one between days.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from orchestrator.statistics import CONFIDENCE, MIN_BLOCKS, Blocks, Estimate, Floats
+from orchestrator.statistics import CONFIDENCE, MIN_BLOCKS, ROUND_PAIRS, Blocks, Estimate, Floats
 
-# The share of false ones tolerated among the differences that a comparison calls significant.
-FALSE_DISCOVERY_RATE: Final = 0.05
-_ROUND_BLOCKS: Final = 2
 # A relative difference below this is one of arithmetic: no clock resolves it.
 _ROUNDING: Final = 1e-12
 
@@ -61,7 +55,7 @@ class _Part:
         influence = (
             self.numerators / self.numerators.sum() - self.denominators / self.denominators.sum()
         )
-        rounds = np.add.reduceat(influence, np.arange(0, influence.size, _ROUND_BLOCKS))
+        rounds = np.add.reduceat(influence, np.arange(0, influence.size, ROUND_PAIRS))
         freedom = rounds.size - 1
         return float((rounds**2).sum()) * rounds.size / freedom, freedom
 
@@ -83,20 +77,6 @@ def change_of_speed_up(before: tuple[Blocks, Blocks], after: tuple[Blocks, Block
         before, after: eager and compiled blocks of a run, paired as for `statistics.speed_up`.
     """
     return _change(_Part(*map(_sums, before)), _Part(*map(_sums, after)))
-
-
-def adjusted(p_values: Sequence[float | None]) -> tuple[float | None, ...]:
-    """Adjust p-values for their number (Benjamini & Hochberg); what has none stays without.
-
-    Returns: for each, the smallest false discovery rate at which it counts as a discovery.
-    """
-    known = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
-    found: list[float | None] = [None] * len(p_values)
-    smallest = 1.0
-    for rank, (p, place) in reversed(list(enumerate(known, start=1))):
-        smallest = min(smallest, p * len(known) / rank)
-        found[place] = smallest
-    return tuple(found)
 
 
 def _sums(blocks: Blocks) -> Floats:

@@ -1,16 +1,16 @@
 """Turns repeated timings into a speed-up with an interval, a verdict and a break-even.
 
-Works on plain floats; knows nothing of GPUs, records or files. The interval is a paired block
-bootstrap with bias correction and acceleration (BCa; Efron & Tibshirani, An Introduction to the
-Bootstrap, 1993, chapter 14). It is written out here because one matrix product per case does what
-`scipy.stats.bootstrap` does in a call of its own, and importing scipy.stats costs more than the
-whole page; a test holds the two against each other. Resampling is seeded: the same records give
-the same page, to the byte.
+Works on plain floats; knows nothing of GPUs, records or files. The unit of noise is the *round*:
+two neighbouring pairs of blocks, taken as A B B A. Within a round, a linear drift and whatever a
+call costs just after a change of variants fall on both alike, so rounds scatter only by what is
+not shared. A ratio of sums over rounds is linearised (the delta method; Cochran, Sampling
+Techniques, 1977, section 6.3) on the scale of its logarithm, and Student's t gives the interval
+and the p-value that belongs to it: the one excludes 1 exactly when the other is below 5 %.
+`benchmarks/simulation.py` holds both against known truths.
 """
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,28 +18,34 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr, ndtri
+from scipy.special import stdtr, stdtrit
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Blocks: TypeAlias = Sequence[Sequence[float]]
 Decision: TypeAlias = Literal["faster", "slower", "same", "unclear"]
 
 CONFIDENCE: Final = 0.95
-RESAMPLES: Final = 10_000
-SEED: Final = 20230622
-# Fewer block pairs than this carry no interval: resampling 4 pairs has only 35 distinct outcomes.
+# Fewer block pairs than this carry no interval: two rounds leave one degree of freedom.
 MIN_BLOCKS: Final = 5
+ROUND_PAIRS: Final = 2
 # A difference below this is not worth a change in a deployment, however certain it is.
 PRACTICAL_THRESHOLD: Final = 0.02
+# The share of false ones that is allowed among all cases of a page that are called different.
+FALSE_DISCOVERY_RATE: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A value with its 95 % interval; without one when there were too few blocks."""
+    """A value with its 95 % interval; without one when there were too few blocks.
+
+    `p_value` belongs to a ratio: how probable an estimate at least this far from 1 would be if
+    nothing but noise kept it from 1.
+    """
 
     value: float
     low: float | None
     high: float | None
+    p_value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +61,14 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class BreakEven:
-    """After how many inferences the time spent compiling is paid back; None means never."""
+    """After how many inferences the time spent compiling is paid back; None means never.
+
+    `interval` holds the lower and the upper bound with 95 % confidence, None again for never; it
+    is absent when there were too few blocks.
+    """
 
     inferences: int | None
+    interval: tuple[int | None, int | None] | None = None
 
 
 def summarise(blocks: Blocks) -> Summary:
@@ -70,8 +81,9 @@ def summarise(blocks: Blocks) -> Summary:
     samples = np.concatenate([np.asarray(block, dtype=np.float64) for block in blocks])
     p5_s, median_s, p95_s = np.percentile(samples, [5, 50, 95])
     sizes = np.asarray([len(block) for block in blocks], dtype=np.float64)
+    mean = _ratio_of_sums(_sums(blocks), sizes)
     return Summary(
-        mean=_ratio_of_sums(_sums(blocks), sizes),
+        mean=Estimate(mean.value, mean.low, mean.high),
         median_s=float(median_s),
         p5_s=float(p5_s),
         p95_s=float(p95_s),
@@ -88,8 +100,7 @@ def speed_up(eager: Blocks, compiled: Blocks) -> Estimate:
     Returns: a ratio without unit; above 1, compiling helped.
     Raises: ValueError: the blocks do not pair up.
     """
-    if [len(block) for block in eager] != [len(block) for block in compiled]:
-        raise ValueError("eager and compiled blocks do not pair up")
+    _require_pairs(eager, compiled)
     return _ratio_of_sums(_sums(eager), _sums(compiled))
 
 
@@ -106,38 +117,59 @@ def time_saved(ratio: Estimate) -> Estimate:
     )
 
 
-def decide(ratio: Estimate, threshold: float = PRACTICAL_THRESHOLD) -> Decision:
+def decide(
+    ratio: Estimate, threshold: float = PRACTICAL_THRESHOLD, adjusted_p: float | None = None
+) -> Decision:
     """Say what the data support.
 
-    Faster or slower: the interval excludes 1 *and* the estimate differs from 1 by more than the
-    practical threshold. Same: the whole interval lies within the threshold. Otherwise unclear.
+    Faster or slower: the interval excludes 1, the estimate differs from 1 by more than the
+    threshold, and the p-value stays small when it is adjusted for all cases of a page. Same: the
+    whole interval lies within PRACTICAL_THRESHOLD, which a noisy host does not widen: what cannot
+    be told apart there is not equal yet. Otherwise unclear.
+
+    Args:
+        threshold: of this host; never below PRACTICAL_THRESHOLD.
+        adjusted_p: from `multiplicity.adjusted`; None judges the case by itself.
     """
     if ratio.low is None or ratio.high is None:
         return "unclear"
-    bound = 1 + threshold
-    if ratio.low > 1 and ratio.value > bound:
+    discovered = adjusted_p is None or adjusted_p <= FALSE_DISCOVERY_RATE
+    if discovered and ratio.low > 1 and ratio.value > 1 + threshold:
         return "faster"
-    if ratio.high < 1 and ratio.value < 1 / bound:
+    if discovered and ratio.high < 1 and ratio.value < 1 / (1 + threshold):
         return "slower"
-    if ratio.low >= 1 / bound and ratio.high <= bound:
-        return "same"
-    return "unclear"
+    same = 1 + PRACTICAL_THRESHOLD
+    return "same" if ratio.low >= 1 / same and ratio.high <= same else "unclear"
 
 
-def break_even(
-    warm_up_s: Iterable[float], eager_mean_s: float, compiled_mean_s: float
-) -> BreakEven:
+def break_even(warm_up_s: Iterable[float], eager: Blocks, compiled: Blocks) -> BreakEven:
     """Count the inferences after which compiling has paid for itself.
+
+    The interval is that of the share of the price which one inference pays back: unlike its
+    inverse, the count, it passes smoothly through zero, where "never" begins.
 
     Args:
         warm_up_s: seconds of the first compiled calls, the compiling one included. What they took
             longer than eager calls would have taken is the price.
+        eager, compiled: as for `speed_up`, from whose rounds the interval comes.
     """
-    gain_s = eager_mean_s - compiled_mean_s
-    if gain_s <= 0:
-        return BreakEven(None)
-    price_s = math.fsum(call_s - eager_mean_s for call_s in warm_up_s)
-    return BreakEven(max(0, math.ceil(price_s / gain_s)))
+    _require_pairs(eager, compiled)
+    warm_up = tuple(warm_up_s)
+    calls = np.asarray([len(block) for block in eager], dtype=np.float64)
+    total = calls.sum()
+    eager_sums, compiled_sums = _sums(eager), _sums(compiled)
+    eager_s, compiled_s = eager_sums.sum() / total, compiled_sums.sum() / total
+    gain_s = float(eager_s - compiled_s)
+    price_s = math.fsum(warm_up) - len(warm_up) * float(eager_s)
+    if price_s <= 0:
+        return BreakEven(0 if gain_s > 0 else None)
+    rate = gain_s / price_s
+    if calls.size < MIN_BLOCKS:
+        return BreakEven(_inferences(rate))
+    eager_part = (eager_sums - eager_s * calls) / total * (1 + len(warm_up) * rate)
+    compiled_part = (compiled_sums - compiled_s * calls) / total
+    margin = _margin((eager_part - compiled_part) / price_s)
+    return BreakEven(_inferences(rate), (_inferences(rate + margin), _inferences(rate - margin)))
 
 
 def geometric_mean(ratios: Sequence[float]) -> float | None:
@@ -151,39 +183,51 @@ def _sums(blocks: Blocks) -> Floats:
     return np.asarray([math.fsum(block) for block in blocks], dtype=np.float64)
 
 
+def _require_pairs(eager: Blocks, compiled: Blocks) -> None:
+    if [len(block) for block in eager] != [len(block) for block in compiled]:
+        raise ValueError("eager and compiled blocks do not pair up")
+
+
+def _inferences(rate: float) -> int | None:
+    """How many payments of this share make the whole price."""
+    return math.ceil(1 / rate) if rate > 0 else None
+
+
 def _ratio_of_sums(numerators: Floats, denominators: Floats) -> Estimate:
-    """Bootstrap sum(numerators) / sum(denominators) over pairs; both of shape (blocks,)."""
+    """sum(numerators) / sum(denominators) over pairs; both of shape (blocks,)."""
     value = float(numerators.sum() / denominators.sum())
-    count = numerators.size
-    if count < MIN_BLOCKS:
+    if numerators.size < MIN_BLOCKS:
         return Estimate(value, None, None)
-    draws = _draws(count)
-    resampled = (draws @ numerators) / (draws @ denominators)
-    left_out = (numerators.sum() - numerators) / (denominators.sum() - denominators)
-    low, high = _bca_interval(value, resampled, left_out)
-    return Estimate(value, low, high)
-
-
-@functools.lru_cache(maxsize=8)
-def _draws(count: int) -> Floats:
-    """How often each of `count` blocks is drawn in each resample; shape (RESAMPLES, count)."""
-    generator = np.random.default_rng(SEED)
-    return generator.multinomial(count, np.full(count, 1 / count), size=RESAMPLES).astype(
-        np.float64
+    influence = numerators / numerators.sum() - denominators / denominators.sum()
+    error, freedom = _standard_error(influence)
+    margin = error * _quantile(freedom)
+    distance = abs(math.log(value))
+    statistic = distance / error if error else math.inf if distance else 0.0
+    return Estimate(
+        value,
+        value * math.exp(-margin),
+        value * math.exp(margin),
+        float(2 * stdtr(freedom, -statistic)),
     )
 
 
-def _bca_interval(value: float, resampled: Floats, left_out: Floats) -> tuple[float, float]:
-    """Bias-corrected and accelerated bounds from resampled and leave-one-out estimates."""
-    deviations = left_out.mean() - left_out
-    spread = float((deviations**2).sum())
-    if spread <= (1e-15 * value) ** 2:  # every block alike: nothing to resample
-        return value, value
-    acceleration = float((deviations**3).sum()) / (6 * spread**1.5)
-    # Ties count half, and the share stays inside (0, 1), where the normal quantile is finite.
-    below = float((resampled < value).mean() + (resampled == value).mean() / 2)
-    bias = float(ndtri(min(max(below, 1 / RESAMPLES), 1 - 1 / RESAMPLES)))
-    tails = ndtri(np.asarray([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]))
-    shifted = ndtr(bias + (bias + tails) / (1 - acceleration * (bias + tails)))
-    low, high = np.quantile(resampled, shifted)
-    return float(low), float(high)
+def _margin(influence: Floats) -> float:
+    """Half the width of the interval of a quantity whose errors are these, pair by pair."""
+    error, freedom = _standard_error(influence)
+    return error * _quantile(freedom)
+
+
+def _standard_error(influence: Floats) -> tuple[float, int]:
+    """The standard error of a quantity, and its degrees of freedom.
+
+    Args:
+        influence: what each pair of blocks contributes to the quantity's error; sums to zero;
+            shape (pairs,). A last pair without a partner is a round of its own.
+    """
+    rounds = np.add.reduceat(influence, np.arange(0, influence.size, ROUND_PAIRS))
+    freedom = rounds.size - 1
+    return math.sqrt(float((rounds**2).sum()) * rounds.size / freedom), freedom
+
+
+def _quantile(freedom: int) -> float:
+    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from harness import catalogue
 from harness.plan import Plan
-from orchestrator import answer, estimate, wording
+from orchestrator import answer, estimate, fields, wording
 from orchestrator.comparison import Comparison, Row
 from orchestrator.hosts import Host
 from orchestrator.hosts.local import has_gpu
@@ -194,7 +194,7 @@ def _values(row: Row) -> list[str]:
         wording.milliseconds(row.eager.mean.value),
         wording.milliseconds(row.compiled.mean.value),
         wording.NOTHING if row.compile_s is None else wording.seconds(row.compile_s),
-        answer.break_even(row),
+        fields.break_even(row),
         verdict,
     ]
 

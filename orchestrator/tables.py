@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from harness.records import Environment
-from orchestrator import wording
-from orchestrator.answer import break_even, host_name
+from orchestrator import conditions, fields, wording
+from orchestrator.answer import host_name
 from orchestrator.charts import published_means
 from orchestrator.comparison import Comparison, HostSummary, Row
+from orchestrator.fields import Field
 from orchestrator.statistics import Estimate, Summary
 from orchestrator.wording import NOTHING
 
@@ -22,14 +23,6 @@ class Column:
     title: str
     key: str
     hint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A field of the results: the value, and below it its interval."""
-
-    text: str
-    small: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +74,16 @@ VALUE_COLUMNS: Final = (
     Column("Compile time", "compile_s", "first call, empty caches"),
     Column("Break-even", "break_even_inferences", "inferences"),
     Column("Cost per million images", "compiled_usd_per_million_images", "USD, eager → compiled"),
+    Column("Bound by", "compiled_bound", "eager → compiled"),
     Column("Images per second", "compiled_images_per_s", "eager → compiled"),
+    Column("Utilisation", "compiled_utilisation", "of the peak, eager → compiled"),
+    Column("Energy per image", "compiled_joules_per_image", "eager → compiled"),
     Column("Peak memory", "compiled_peak_memory_bytes", "eager → compiled"),
     Column("Published in 2023", "published_compiled_s", "eager → compiled"),
     Column("Agreement error", "relative_error", "relative; tolerance below"),
     Column("Graphs", "graphs", "graph breaks below"),
+    Column("Calls", "calls_per_variant", "per variant"),
+    Column("Adjusted p", "p_value_adjusted", "over the whole page"),
 )
 
 
@@ -132,6 +130,11 @@ def environment_lines(hosts: Sequence[HostSummary]) -> tuple[EnvironmentLine, ..
         _environment_line("Harness revision", [h.harness_revision or NOTHING for h in hosts])
     )
     lines.append(_environment_line("Picture", [h.picture or NOTHING for h in hosts]))
+    lines += [
+        # Noise differs between any two hosts: nothing that their results must agree in.
+        EnvironmentLine(name, tuple(read(host) or NOTHING for host in hosts), differs=False)
+        for name, read in _CONDITIONS.items()
+    ]
     known = [line for line in lines if set(line.values) != {NOTHING}]
     return tuple(sorted(known, key=lambda line: not line.differs))
 
@@ -155,17 +158,21 @@ def _fields(row: Row) -> tuple[Field, ...]:
             Field(_published(row) if column.key == "published_compiled_s" else "")
             for column in VALUE_COLUMNS
         )
+    bound_by, utilisation, energy = fields.why(row)
     return (
         _estimate(row.speed_up, wording.speed_up),
         _estimate(row.time_saved, wording.percent),
         _estimate(row.eager.mean, wording.milliseconds),
         _estimate(row.compiled.mean, wording.milliseconds),
         *_spread(row, row.eager, row.compiled),
-        Field(NOTHING if row.compile_s is None else wording.seconds(row.compile_s)),
-        Field(break_even(row)),
+        *fields.compile_cost(row),
         Field(_cost(row)),
+        bound_by,
         Field(_throughput(row)),
+        utilisation,
+        energy,
         *_evidence(row),
+        *fields.certainty(row),
     )
 
 
@@ -206,12 +213,16 @@ def _evidence(row: Row) -> tuple[Field, ...]:
     if before is not None and after is not None:
         memory = f"{wording.data_size(before)} → {wording.data_size(after)}"
     agreement, evidence = found.agreement, found.compile_evidence
+    assert evidence is not None, "A/A cases are no rows"
     breaks = wording.many(evidence.graph_breaks, "break") if evidence.graph_breaks else "no break"
+    skips = evidence.cuda_graph_skips
+    graphs = [breaks, f"CUDA graphs skipped {wording.count(skips)}×"] if skips else [breaks]
+    process = found.eager_process_memory_bytes, found.compiled_process_memory_bytes
     return (
-        Field(memory),
+        Field(memory, fields.process_memory(*process)),
         published,
-        Field(f"{agreement.relative_error:.1e}", f"≤ {agreement.tolerance:.0e}"),
-        Field(wording.count(evidence.graphs), breaks),
+        Field(f"{agreement.relative_error:.1e}", fields.agreement(agreement)),
+        Field(wording.count(evidence.graphs), "; ".join(graphs)),
     )
 
 
@@ -251,6 +262,12 @@ def _memory(size_bytes: int | None) -> str | None:
     return None if size_bytes is None else wording.data_size(size_bytes)
 
 
+_CONDITIONS: Final[dict[str, Callable[[HostSummary], str]]] = {
+    "Noise floor": conditions.noise_floor,
+    "A/A cases, 95 % intervals": conditions.noise_cases,
+    "Float arithmetic, read back": conditions.arithmetic,
+    "Why there is no telemetry": conditions.telemetry_notes,
+}
 _ENVIRONMENT: Final[dict[str, Callable[[Environment], object]]] = {
     "GPU or CPU": lambda e: e.device.name,
     "PyTorch": lambda e: e.torch,

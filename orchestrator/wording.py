@@ -96,6 +96,18 @@ def seconds(value_s: float) -> str:
     return f"{significant(value_s)}{_SPACE}s"
 
 
+def joules(energy_j: float) -> str:
+    """Joules with three significant digits: 1.23 J."""
+    return f"{significant(energy_j)}{_SPACE}J"
+
+
+def p_value(p: float | None) -> str:
+    """A probability to two digits, never as a small power: 0.034, < 0.001."""
+    if p is None:
+        return NOTHING
+    return "< 0.001" if p < 0.001 else f"{p:.2g}"
+
+
 def percent(share: float, *, signed: bool = True) -> str:
     """A share as percent with a real minus sign; one decimal below ten: +4.3 %, −17 %."""
     points = share * 100
@@ -164,6 +176,15 @@ def break_even(value: BreakEven | None) -> str:
     if value.inferences is None:
         return "never"
     return count(value.inferences) if value.inferences else "at once"
+
+
+def break_even_interval(value: BreakEven | None) -> str:
+    """The interval of a break-even: "1,200 to 1,900", "1,200 or more"; empty where there is none
+    or where it says nothing but never."""
+    low, high = (value.interval if value is not None else None) or (None, None)
+    if low is None:
+        return ""
+    return f"{count(low)} or more" if high is None else f"{count(low)} to {count(high)}"
 
 
 def device(name: str) -> str:

@@ -88,8 +88,7 @@ function numbersOf(i) {
 
 function evidenceOf(i) {
   const { names, rows } = data.evidence;
-  const found = names.map((name, n) => [name, rows[i][n]]).filter(([, text]) => text !== "–");
-  return found.length && data.why ? [...found, ["Why", data.why]] : found;
+  return names.map((name, n) => [name, rows[i][n]]).filter(([, text]) => text !== "–");
 }
 
 function part(title, ...children) {

@@ -9,8 +9,11 @@ from harness.plan import Case, Picture, Plan
 from harness.records import (
     Agreement,
     Block,
+    BlockTelemetry,
     CompileEvidence,
     Device,
+    Energy,
+    EnergyUse,
     Environment,
     Failure,
     Measurement,
@@ -123,7 +126,9 @@ def measurement(
         ),
         eager=warm_up(eager_s * 3, eager_s),
         compiled=warm_up(compile_s, compiled_s),
-        compile_evidence=CompileEvidence(
+        compile_evidence=None
+        if of.mode == "eager"
+        else CompileEvidence(
             backend="inductor", graphs=1, frames_compiled=1, kernels=40, graph_breaks=graph_breaks
         ),
         agreement=Agreement(
@@ -140,6 +145,54 @@ def measurement(
         stage_s={"measure": 6.0},
         start_up_s=5.0,
     )
+
+
+def on_gpu(
+    measured: Measurement,
+    *,
+    device_s: tuple[float, float] = (0.0098, 0.0078),
+    enqueue_s: tuple[float, float] = (0.004, 0.002),
+    busy_s: tuple[float, float] | None = (0.0097, 0.0077),
+    clocks_mhz: tuple[float, float] = (1410.0, 1410.0),
+    throttle: tuple[str, ...] = (),
+    joules: tuple[float, float] | None = (3000.0, 2700.0),
+    retaken: int = 0,
+    flops_per_image: int | None = 35_000_000_000,
+    **changes: object,
+) -> Measurement:
+    """The same measurement with what a GPU tells beside wall times; pairs are eager, compiled."""
+
+    def told(block: Block) -> dict[str, object]:
+        compiled = block.variant == "compiled"
+        telemetry = BlockTelemetry(
+            sm_clock_mhz=clocks_mhz[compiled],
+            memory_clock_mhz=1215.0,
+            temperature_c=55.0,
+            power_w=250.0,
+            throttle=throttle,
+        )
+        return block.model_dump() | {
+            "device_s": (device_s[compiled],) * len(block.samples_s),
+            "enqueue_s": (enqueue_s[compiled],) * len(block.samples_s),
+            "telemetry": telemetry,
+        }
+
+    blocks = [told(block) for block in measured.blocks]
+    blocks[0]["retaken"] = retaken
+    images = 1200 * measured.case.batch_size
+    values = measured.model_dump() | {
+        "blocks": tuple(blocks),
+        "facts": measured.facts.model_dump() | {"flops_per_image": flops_per_image},
+        "eager_busy_s": None if busy_s is None else (busy_s[0],) * 5,
+        "compiled_busy_s": None if busy_s is None else (busy_s[1],) * 5,
+        "energy": None
+        if joules is None
+        else Energy(
+            eager=EnergyUse(joules=joules[0], images=images, seconds=12.0),
+            compiled=EnergyUse(joules=joules[1], images=images, seconds=10.0),
+        ),
+    }
+    return Measurement.model_validate(values | changes)
 
 
 def failure(
@@ -179,7 +232,10 @@ def outcome(
 def comparison(*outcomes: HostOutcome, of: Plan | None = None) -> Comparison:
     """The comparison of a run; its plan spans all cases that any outcome knows."""
     ids = dict.fromkeys(i for each in outcomes for i in (*each.measurements, *each.failures))
-    chosen = of or plan([_case_of(case_id) for case_id in ids])
+    cases = [_case_of(case_id) for case_id in ids]
+    compared = [each for each in cases if each.mode != "eager"]
+    noise_floor = tuple(each for each in cases if each.mode == "eager")
+    chosen = of or plan(compared, noise_floor=noise_floor)
     command = "python orchestrate.py --hosts a100"
     run = RunInfo("2026-11-23-a", "2026-11-23 10:00 UTC", command, chosen)
     return build(run, chosen, outcomes)

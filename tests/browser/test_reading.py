@@ -9,7 +9,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 from pypdf import PdfReader
 
-from orchestrator.comparison import Comparison, build_published
+from orchestrator.comparison import Comparison
+from orchestrator.published_table import build_published
 from tests.browser import runs
 from tests.browser.conftest import Open, shown
 from tests.factories import case, comparison, measurement, outcome

@@ -8,10 +8,11 @@ import pytest
 from harness import records
 from harness.plan import Case, Picture, Plan, read_plan
 from harness.records import Block, Heartbeat, Measurement
-from harness.vocabulary import NewerSchemaError
+from harness.vocabulary import SCHEMA_VERSION, NewerSchemaError
 from tests import factories
 
 CASE = Case(model="vit-base", mode="default", precision="float32", batch_size=16)
+FIXTURES = Path(__file__).parent.parent / "fixtures"
 SCHEMA = Path(records.__file__).with_name("record.schema.json")
 
 
@@ -75,8 +76,44 @@ def test_device_times_must_match_the_samples() -> None:
 
 
 def test_a_newer_plan_is_refused_with_a_sentence() -> None:
+    newer = f'{{"kind": "plan", "schema_version": {SCHEMA_VERSION + 1}, "anything": {{}}}}'
     with pytest.raises(NewerSchemaError, match="update this checkout"):
-        read_plan('{"kind": "plan", "schema_version": 2, "anything": {}}')
+        read_plan(newer)
+
+
+def test_what_version_1_wrote_reads_as_version_2_that_lacks_what_came_since() -> None:
+    lines = (FIXTURES / "version-1.jsonl").read_bytes().splitlines()
+    read = [records.read_record(line) for line in lines]
+    assert [record.seq for record in read] == list(range(len(read)))
+    (measured,) = (record for record in read if isinstance(record, Measurement))
+    assert measured.blocks[0].enqueue_s is None
+    assert measured.eager_busy_s is None
+    assert not measured.stopped_early
+
+
+def test_a_plan_of_version_1_keeps_its_id_and_its_cases_also_when_written_again() -> None:
+    plan = read_plan((FIXTURES / "version-1-plan.json").read_bytes())
+    assert (plan.schema_version, plan.plan_id) == (1, "a3ffc3e86ab7bc17")
+    assert len(plan.cases()) == 4
+    assert plan.protocol.until is None
+    assert read_plan(plan.model_dump_json()) == plan
+
+
+def test_a_a_cases_run_around_the_others_and_are_none_of_the_comparison() -> None:
+    light, heavy = (factories.case(model, mode="eager") for model in ("resnet-50", "vit-base"))
+    plan = factories.plan([CASE], noise_floor=(light, heavy))
+    assert plan.cases() == (light, CASE, heavy)
+    assert list(plan.all_cases()) == [CASE]
+    with pytest.raises(ValueError, match='the mode "eager"'):
+        factories.plan([CASE], noise_floor=(CASE,))
+
+
+def test_every_case_but_an_a_a_case_has_proof_that_it_was_compiled() -> None:
+    content = json.loads(records.write_line(a_measurement()))
+    with pytest.raises(ValueError, match="compile_evidence"):
+        records.read_record(json.dumps(content | {"compile_evidence": None}))
+    of_a_a = factories.measurement(factories.case(mode="eager"))
+    assert records.read_record(records.write_line(of_a_a)) == of_a_a
 
 
 def test_records_cannot_be_changed() -> None:

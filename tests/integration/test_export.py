@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import exports
-from orchestrator.comparison import build_published
+from orchestrator.published_table import build_published
 from tests.integration.test_command_line import a_run, outside, say
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness import catalogue
-from harness.plan import Picture, Plan, Protocol
+from harness.plan import Case, Picture, Plan, Protocol
 from harness.records import (
     CaseStarted,
     Failure,
@@ -155,9 +155,11 @@ def test_every_architecture_is_measured_from_plan_to_record(models: tuple[str, .
     assert len(found) == 6
     for case_id, result in found.items():
         assert isinstance(result, Measurement), (case_id, result)
+        assert result.compile_evidence is not None
         assert result.compile_evidence.graphs >= 1
         assert result.compile_evidence.recompiles_while_timing == 0
         assert result.agreement.relative_error <= result.agreement.tolerance
+        assert result.facts.flops_per_image
         for variant in ("eager", "compiled"):
             blocks = [block for block in result.blocks if block.variant == variant]
             assert sum(len(block.samples_s) for block in blocks) == BRIEF.iterations
@@ -166,15 +168,22 @@ def test_every_architecture_is_measured_from_plan_to_record(models: tuple[str, .
 
 
 def test_real_inductor_code_runs_and_is_proven() -> None:
-    records = measured(
-        tiny(backend="inductor", protocol=BRIEF.model_copy(update={"heartbeat_s": 1.0}))
-    )
+    protocol = BRIEF.model_copy(update={"heartbeat_s": 1.0, "warm_cache": True})
+    records = measured(tiny(backend="inductor", protocol=protocol))
     stages = [record.stage for record in records if isinstance(record, CaseStarted)]
     assert stages == ["build", "verify", "compile", "warmup", "measure"]
     (result,) = results(records).values()
     assert isinstance(result, Measurement), result
+    assert result.compile_evidence is not None
     assert result.compile_evidence.kernels
     assert result.compile_evidence.graph_breaks == 0
+    assert result.warm_first_call_s is not None
+    assert result.warm_first_call_s < result.compiled.first_call_s
+    assert result.notes == ()
+    assert result.telemetry_note == "no NVML: this is a CPU"
+    assert result.facts.flops_per_image
+    assert result.agreement.top1_agrees
+    assert result.flags["autocast"] == "False"
     assert result.compiled.first_call_s > 100 * result.compiled.samples_s[-1]
     started = next(record for record in records if isinstance(record, Started))
     assert started.environment.device.type == "cpu"
@@ -212,6 +221,17 @@ def test_every_bad_end_is_a_failure_of_its_case_and_the_next_case_goes_on() -> N
 def test_a_silent_fall_back_to_eager_is_no_speed_up_of_one() -> None:
     failure = only_failure(measured(tiny(), TORCHDYNAMO_DISABLE="1"))
     assert (failure.reason, failure.stage) == ("fell_back_to_eager", "compile")
+
+
+def test_an_a_a_case_holds_eager_against_itself_and_compiles_nothing() -> None:
+    a_a = Case(model="vit-base", mode="eager", precision="float32", batch_size=1)
+    found = results(measured(tiny(noise_floor=(a_a,))))
+    assert list(found) == [a_a.case_id, "vit-base/default/float32/b1"]
+    alike = found[a_a.case_id]
+    assert isinstance(alike, Measurement), alike
+    assert alike.compile_evidence is None
+    assert alike.agreement.relative_error == 0
+    assert len(alike.blocks) == 2 * BRIEF.iterations
 
 
 def test_a_compiler_that_fails_is_a_compile_error_with_its_traceback() -> None:

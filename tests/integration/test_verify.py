@@ -99,3 +99,42 @@ def test_a_model_that_cannot_run_in_float64_has_no_reference() -> None:
     linear = torch.nn.Linear(2, 2)
     assert verify.float64_outputs(linear, {"input": torch.ones(1, 2)}) is not None
     assert linear.weight.dtype == torch.float32
+
+
+def test_a_classifier_is_asked_whether_every_image_gets_the_same_class() -> None:
+    agreement = verify.agree(outputs(), outputs(), outputs(scale=1.0001), "float32", no_reference)
+    assert agreement.top1_agrees is True
+    near = {"logits": torch.tensor([[1.0, 1.0001, 0.0]], dtype=torch.float64)}
+    swapped = {"logits": torch.tensor([[1.0001, 1.0, 0.0]], dtype=torch.float64)}
+    assert verify.agree(near, near, swapped, "float32", no_reference).top1_agrees is False
+
+
+def test_a_detector_has_no_top_1_and_no_masks() -> None:
+    boxes = {"logits": torch.randn(2, 100, 91, dtype=torch.float64)}
+    agreement = verify.agree(boxes, boxes, boxes, "float32", no_reference)
+    assert agreement.top1_agrees is None
+    assert agreement.mask_iou is None
+
+
+def test_masks_are_held_against_each_other_by_their_intersection_over_union() -> None:
+    eager = torch.full((1, 2, 20, 20), -1.0, dtype=torch.float64)
+    eager[:, 0, :10] = 1.0  # a mask of 200 pixels
+    eager[:, 1, :, :10] = 1.0
+    compiled = eager.clone()
+    compiled[:, 0, 9] = -1e-9  # one row of 20 pixels is lost
+    eager[:, 0, 9] = 1e-9
+    before, after = {"masks_queries_logits": eager}, {"masks_queries_logits": compiled}
+    agreement = verify.agree(before, before, after, "float32", no_reference)
+    assert agreement.mask_iou == pytest.approx(180 / 200)
+
+
+def test_a_segmenter_has_one_mask_per_class_and_tiny_masks_do_not_count() -> None:
+    eager = torch.zeros(1, 3, 50, 50, dtype=torch.float64)
+    eager[:, 0], eager[:, 1, 25:] = 0.5, 1.0
+    eager[:, 2, 0, 0] = 0.5 + 1e-9  # a class of one pixel, lost in compiled
+    compiled = eager.clone()
+    compiled[:, 2, 0, 0] = 0.5 - 1e-9
+    agreement = verify.agree(
+        {"logits": eager}, {"logits": eager}, {"logits": compiled}, "float32", no_reference
+    )
+    assert agreement.mask_iou == pytest.approx(1249 / 1250)

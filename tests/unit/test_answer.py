@@ -5,7 +5,7 @@ import pytest
 from harness.records import Measurement
 from orchestrator import wording
 from orchestrator.answer import answer, describe, judge
-from orchestrator.comparison import build_published
+from orchestrator.published_table import build_published
 from orchestrator.statistics import BreakEven, Estimate
 from tests.factories import case, comparison, environment, failure, measurement, outcome, plan
 

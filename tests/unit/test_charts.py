@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from harness.records import Failure, Measurement
 from orchestrator.axes import tick_values
 from orchestrator.charts import Bar, Chart, durations, fit, savings, segments
-from orchestrator.comparison import Comparison, build_published
+from orchestrator.comparison import Comparison
+from orchestrator.published_table import build_published
 from tests.factories import case, comparison, failure, measurement, outcome
 
 

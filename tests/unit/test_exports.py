@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from orchestrator.comparison import Comparison, build_published
+from orchestrator.comparison import Comparison
 from orchestrator.exports import to_csv, to_json, to_markdown
+from orchestrator.published_table import build_published
 from tests.factories import case, comparison, environment, failure, measurement, outcome
 
 

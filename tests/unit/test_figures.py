@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 import pytest
 
 from orchestrator import figures
-from orchestrator.comparison import Comparison, build_published
+from orchestrator.comparison import Comparison
+from orchestrator.published_table import build_published
 from tests.factories import case, comparison, environment, failure, measurement, outcome
 from tests.unit.test_report import ALL, HOSTILE
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator import index_page, results
-from orchestrator.comparison import build_published
 from orchestrator.errors import RunError
 from orchestrator.exports import to_json
+from orchestrator.published_table import build_published
 from tests.unit.test_report import HOSTILE, Page
 from tests.unit.test_results import content, put
 

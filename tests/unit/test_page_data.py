@@ -8,10 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from harness.plan import Protocol
-from orchestrator import caveats, choices, page_data, reproduce, samples, tables
-from orchestrator.comparison import build_published
+from orchestrator import caveats, choices, page_data, planning, reproduce, samples, tables
 from orchestrator.heatmap import MAX_COLUMNS, heat_maps
+from orchestrator.published_table import build_published
 from tests.browser import runs
 from tests.factories import case, comparison, environment, failure, measurement, outcome, plan
 
@@ -93,11 +92,11 @@ def test_a_host_says_what_limits_its_numbers() -> None:
 
 
 def test_the_command_names_all_that_made_the_case_what_it_is() -> None:
-    quick = Protocol(iterations=30, warmup_min_calls=4, warmup_min_s=1.0, warmup_max_s=10.0)
+    quick = planning.protocol(30, quick=True, until="1%", warm_cache=True)
     chosen = plan([case()], protocol=quick, weights="random", backend="aot_eager", size="tiny")
     words = shlex.split(reproduce.command("my host", [case("a b"), case("a b", 4)], chosen))
-    assert words[:3] == ["python", "orchestrate.py", "--quick"]
-    assert dict(zip(words[3::2], words[4::2], strict=True)) == {
+    assert words[:4] == ["python", "orchestrate.py", "--quick", "--warm-cache"]
+    assert dict(zip(words[4::2], words[5::2], strict=True)) == {
         "--hosts": "my host",
         "--models": "a b",
         "--modes": "default",
@@ -106,6 +105,7 @@ def test_the_command_names_all_that_made_the_case_what_it_is() -> None:
         "--iterations": "30",
         "--weights": "random",
         "--image": "https://example.org/cats.jpg",
+        "--until": "1%",
         "--backend": "aot_eager",
         "--size": "tiny",
     }

@@ -135,3 +135,33 @@ def test_the_help_names_every_mode_and_precision() -> None:
     text = " ".join(CliRunner().invoke(app, ["--help"], terminal_width=300).output.split())
     for name in (*MODES, *PRECISIONS):
         assert name in text
+
+
+def test_the_noise_floor_is_measured_on_the_lightest_and_the_heaviest_case() -> None:
+    light, heavy = planning.make(Choices()).noise_floor
+    assert light.case_id == "resnet-50/eager/float32/b1"
+    assert heavy.case_id == "maskformer-swin-base/eager/float32/b16"
+
+
+def test_one_a_a_case_is_enough_for_a_quick_run_and_for_a_single_case() -> None:
+    assert len(planning.make(Choices(quick=True)).noise_floor) == 1
+    assert len(planning.make(Choices(models="vit-base", batch_sizes="4")).noise_floor) == 1
+
+
+def test_eager_is_no_mode_to_choose() -> None:
+    with pytest.raises(UsageError, match="every mode is compared with eager already"):
+        planning.make(Choices(modes="default,eager"))
+
+
+@pytest.mark.parametrize(("text", "share"), [("1%", 0.01), ("0.5 %", 0.005), (" 25% ", 0.25)])
+def test_until_is_a_percentage(text: str, share: float) -> None:
+    plan = planning.make(Choices(until=text, warm_cache=True))
+    assert plan.protocol.until == pytest.approx(share)
+    assert plan.protocol.warm_cache
+    assert planning.make(Choices(quick=True, until=text)).protocol.until == plan.protocol.until
+
+
+@pytest.mark.parametrize("text", ["1", "0%", "-1%", "100%", "nan%", "one", "%", ""])
+def test_until_without_a_sensible_percentage_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="--until"):
+        planning.make(Choices(until=text))

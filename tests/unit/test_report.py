@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from harness.records import Measurement
-from orchestrator.comparison import Comparison, build_published
+from orchestrator.comparison import Comparison
 from orchestrator.exports import to_json
 from orchestrator.page_data import unpacked
+from orchestrator.published_table import build_published
 from orchestrator.report import render
 from tests.factories import case, comparison, environment, failure, measurement, outcome, plan
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from orchestrator import results
-from orchestrator.comparison import build_published
 from orchestrator.exports import to_json
+from orchestrator.published_table import build_published
 from tests.factories import case, comparison, failure, measurement, outcome
 
 

@@ -3,9 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
 
+from harness.sampling import schedule
 from orchestrator import statistics
-from orchestrator.statistics import BreakEven, Estimate
+from orchestrator.statistics import BreakEven, Estimate, Floats
 
 Blocks = list[list[float]]
 
@@ -19,6 +22,22 @@ def noisy(mean_s: float, noise: float, seed: int, blocks: int = 30, calls: int =
     return (mean_s * (1 + noise * generator.standard_normal((blocks, calls)))).tolist()
 
 
+def rounds(blocks: Blocks) -> Floats:
+    return np.sum(blocks, axis=1).reshape(-1, 2).sum(axis=1)
+
+
+def drifting(eager_s: float, compiled_s: float, drift: float) -> tuple[Blocks, Blocks]:
+    """Calls in the order A B B A on a machine that gets slower by `drift` from first to last."""
+    slots = schedule(300, 30)
+    total = sum(slot.calls for slot in slots)
+    clock = iter(1 + drift * np.arange(total) / total)
+    blocks: dict[str, Blocks] = {"eager": [], "compiled": []}
+    for slot in slots:
+        mean_s = eager_s if slot.variant == "eager" else compiled_s
+        blocks[slot.variant].append([mean_s * next(clock) for _ in range(slot.calls)])
+    return blocks["eager"], blocks["compiled"]
+
+
 def test_known_times_give_the_exact_mean_median_and_percentiles() -> None:
     summary = statistics.summarise([[1, 2], [3, 4], [5, 6], [7, 8], [9, 10]])
     assert summary.mean.value == pytest.approx(5.5)
@@ -30,7 +49,12 @@ def test_known_times_give_the_exact_mean_median_and_percentiles() -> None:
 
 def test_times_without_noise_give_an_interval_without_width() -> None:
     ratio = statistics.speed_up(flat(0.011), flat(0.010))
-    assert ratio == Estimate(*[pytest.approx(1.1)] * 3)
+    assert [ratio.value, ratio.low, ratio.high] == [pytest.approx(1.1)] * 3
+    assert ratio.p_value == pytest.approx(0, abs=1e-100)
+
+
+def test_no_difference_at_all_has_a_p_value_of_one() -> None:
+    assert statistics.speed_up(flat(0.01), flat(0.01)).p_value == 1
 
 
 def test_ten_percent_faster_is_faster() -> None:
@@ -71,7 +95,21 @@ def test_a_common_drift_cancels_between_neighbouring_blocks() -> None:
     drift = np.linspace(1, 1.5, 30)
     eager = [[0.011 * step] * 10 for step in drift]
     compiled = [[0.010 * step] * 10 for step in drift]
-    assert statistics.speed_up(eager, compiled) == Estimate(*[pytest.approx(1.1)] * 3)
+    ratio = statistics.speed_up(eager, compiled)
+    assert [ratio.value, ratio.low, ratio.high] == [pytest.approx(1.1)] * 3
+
+
+def test_a_drift_that_runs_on_within_a_round_falls_on_both_variants_alike() -> None:
+    ratio = statistics.speed_up(*drifting(eager_s=0.010, compiled_s=0.010, drift=0.1))
+    assert ratio.value == pytest.approx(1, abs=1e-6)
+    assert ratio.low == pytest.approx(1, abs=1e-4)
+
+
+def test_a_call_that_is_slow_just_after_the_other_variant_does_not_widen_the_interval() -> None:
+    first, second = [0.0105] * 10, [0.0100] * 10
+    eager, compiled = [first, second] * 15, [second, first] * 15
+    ratio = statistics.speed_up(eager, compiled)
+    assert [ratio.value, ratio.low, ratio.high] == [pytest.approx(1)] * 3
 
 
 def test_fewer_than_five_blocks_carry_no_interval_and_no_verdict() -> None:
@@ -85,11 +123,11 @@ def test_blocks_that_do_not_pair_up_are_refused() -> None:
         statistics.speed_up(flat(1, blocks=6), flat(1, blocks=5))
 
 
-def test_the_interval_agrees_with_scipys_own_bca_bootstrap() -> None:
-    eager, compiled = noisy(0.0105, 0.2, 3), noisy(0.0100, 0.3, 4)
+def test_the_interval_agrees_with_a_bootstrap_where_noise_is_harmless() -> None:
+    eager, compiled = noisy(0.0105, 0.2, 3, blocks=120), noisy(0.0100, 0.3, 4, blocks=120)
     ours = statistics.speed_up(eager, compiled)
     theirs = scipy.stats.bootstrap(
-        (np.sum(eager, axis=1), np.sum(compiled, axis=1)),
+        (rounds(eager), rounds(compiled)),
         lambda e, c, axis: e.sum(axis=axis) / c.sum(axis=axis),
         paired=True,
         method="BCa",
@@ -99,6 +137,24 @@ def test_the_interval_agrees_with_scipys_own_bca_bootstrap() -> None:
     width = theirs.high - theirs.low
     assert ours.low == pytest.approx(theirs.low, abs=0.05 * width)
     assert ours.high == pytest.approx(theirs.high, abs=0.05 * width)
+
+
+def test_the_p_value_agrees_with_a_t_test_on_the_rounds() -> None:
+    eager, compiled = noisy(0.01005, 0.05, 3), noisy(0.01, 0.05, 4)
+    theirs = scipy.stats.ttest_rel(rounds(eager), rounds(compiled)).pvalue
+    assert statistics.speed_up(eager, compiled).p_value == pytest.approx(theirs, rel=0.05)
+
+
+@given(st.integers(0, 2**32), st.floats(0.95, 1.05), st.integers(5, 30))
+def test_the_interval_excludes_one_exactly_when_the_p_value_is_below_5_percent(
+    seed: int, factor: float, blocks: int
+) -> None:
+    eager = noisy(0.01 * factor, 0.1, seed, blocks=blocks)
+    ratio = statistics.speed_up(eager, noisy(0.01, 0.1, seed + 1, blocks=blocks))
+    assert ratio.low is not None
+    assert ratio.high is not None
+    assert ratio.p_value is not None
+    assert (ratio.low > 1 or ratio.high < 1) == (ratio.p_value < 0.05)
 
 
 def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
@@ -127,17 +183,53 @@ def test_the_published_detr_row_is_45_percent_less_time() -> None:
 
 def test_break_even_counts_the_inferences_that_pay_the_compile_time_back() -> None:
     # 30 s of compiling and one warm call, against 20 ms eager and 10 ms compiled.
-    paid = statistics.break_even([30.02, 0.010], 0.020, 0.010)
-    assert paid == BreakEven(2999)
+    paid = statistics.break_even([30.02, 0.010], flat(0.020), flat(0.010))
+    assert paid == BreakEven(2999, (2999, 2999))
 
 
 def test_what_is_not_faster_never_breaks_even() -> None:
-    assert statistics.break_even([30.0], 0.010, 0.010) == BreakEven(None)
-    assert statistics.break_even([30.0], 0.010, 0.011) == BreakEven(None)
+    never = BreakEven(None, (None, None))
+    assert statistics.break_even([30.0], flat(0.010), flat(0.010)) == never
+    assert statistics.break_even([30.0], flat(0.010), flat(0.011)) == never
 
 
 def test_a_warm_up_that_cost_nothing_breaks_even_at_once() -> None:
-    assert statistics.break_even([0.010], 0.020, 0.010) == BreakEven(0)
+    assert statistics.break_even([0.010], flat(0.020), flat(0.010)) == BreakEven(0)
+
+
+def test_too_few_blocks_give_a_break_even_without_an_interval() -> None:
+    few = flat(0.020, blocks=4), flat(0.010, blocks=4)
+    assert statistics.break_even([30.02, 0.010], *few) == BreakEven(2999)
+
+
+def test_a_gain_that_may_be_noise_may_never_break_even() -> None:
+    paid = statistics.break_even([30.0], noisy(0.0101, 0.5, 1), noisy(0.01, 0.5, 2))
+    assert paid.interval is not None
+    low, high = paid.interval
+    assert low is not None
+    assert high is None
+
+
+def test_the_interval_of_the_break_even_agrees_with_a_bootstrap() -> None:
+    eager, compiled = noisy(0.012, 0.1, 3, blocks=120), noisy(0.010, 0.1, 4, blocks=120)
+    warm_up = [30.0] + [0.01] * 100
+
+    def pays_back(e: Floats, c: Floats, axis: int) -> Floats:
+        e_s, c_s = e.mean(axis=axis) / 20, c.mean(axis=axis) / 20
+        return (e_s - c_s) / (sum(warm_up) - len(warm_up) * e_s)
+
+    theirs = scipy.stats.bootstrap(
+        (rounds(eager), rounds(compiled)),
+        pays_back,
+        paired=True,
+        method="BCa",
+        rng=np.random.default_rng(5),
+    ).confidence_interval
+    paid = statistics.break_even(warm_up, eager, compiled)
+    assert paid.interval == (
+        pytest.approx(1 / theirs.high, rel=0.02),
+        pytest.approx(1 / theirs.low, rel=0.02),
+    )
 
 
 def test_twice_as_fast_and_twice_as_slow_average_to_no_change() -> None:

@@ -7,46 +7,52 @@ import pytest
 
 from harness import timing
 from harness.plan import Protocol
+from harness.records import Block, BlockTelemetry
+from harness.sampling import Sampling, schedule
+from harness.timing import Monitor
 from tests.fake_clock import FakeClock, compiled, eager
 
 PATIENT = Protocol(warmup_min_calls=20, warmup_min_s=2.0, warmup_max_calls=300, warmup_max_s=60.0)
 
 
-@pytest.mark.parametrize("iterations", [1, 2, 5, 29, 30, 31, 100, 299, 300, 301, 1000])
-def test_every_variant_gets_exactly_the_iterations_asked_for(iterations: int) -> None:
-    slots = timing.schedule(iterations, max_blocks=30)
-    for variant in ("eager", "compiled"):
-        assert sum(slot.calls for slot in slots if slot.variant == variant) == iterations
+class FakeMonitor:
+    """Has seen these throttle reasons, one list per block asked for."""
+
+    def __init__(self, *throttle: list[str]) -> None:
+        self._throttle = iter(throttle)
+
+    def between(self, start_s: float, end_s: float) -> BlockTelemetry | None:
+        assert start_s <= end_s
+        return BlockTelemetry(
+            sm_clock_mhz=1000,
+            memory_clock_mhz=None,
+            temperature_c=None,
+            power_w=None,
+            throttle=tuple(next(self._throttle)),
+        )
 
 
-def test_blocks_alternate_as_a_b_b_a_so_that_drift_cancels() -> None:
-    order = "".join(slot.variant[0] for slot in timing.schedule(4, max_blocks=30))
-    assert order == "ecceecce"
+class NothingSeen:
+    def between(self, start_s: float, end_s: float) -> None:
+        return None
 
 
-def test_the_default_is_thirty_blocks_of_ten_calls_per_variant() -> None:
-    slots = timing.schedule(300, max_blocks=30)
-    assert [slot.calls for slot in slots] == [10] * 60
-
-
-def test_blocks_next_to_each_other_have_the_same_length() -> None:
-    slots = timing.schedule(100, max_blocks=30)
-    pairs = (
-        itertools.batched(slots, 2)
-        if hasattr(itertools, "batched")
-        else zip(slots[::2], slots[1::2], strict=True)
-    )
-    for first, second in pairs:
-        assert first.calls == second.calls
-        assert {first.variant, second.variant} == {"eager", "compiled"}
+def measured(
+    clock: FakeClock,
+    sampling: Sampling,
+    monitor: Monitor | None = None,
+    pauses: list[float] | None = None,
+) -> list[Block]:
+    calls: dict[str, timing.Call] = {"eager": eager, "compiled": compiled}
+    pause = ([] if pauses is None else pauses).append
+    timing.measure(sampling, calls, clock, monitor or NothingSeen(), 3, pause)
+    return sampling.taken
 
 
 def test_measuring_keeps_every_sample_in_the_order_taken() -> None:
     clock = FakeClock({eager: [1, 2, 3, 4], compiled: [10, 20, 30, 40]})
-    blocks = timing.measure(
-        timing.schedule(4, max_blocks=2), {"eager": eager, "compiled": compiled}, clock
-    )
-    assert [(block.variant, block.samples_s) for block in blocks] == [
+    taken = measured(clock, Sampling(schedule(4, max_blocks=2)))
+    assert [(block.variant, block.samples_s) for block in taken] == [
         ("eager", (1, 2)),
         ("compiled", (10, 20)),
         ("compiled", (30, 40)),
@@ -63,9 +69,41 @@ def test_the_garbage_collector_is_off_while_timing_and_on_again_after() -> None:
             return super().time(call, calls)
 
     clock = Watching({eager: [1] * 2, compiled: [1] * 2})
-    timing.measure(timing.schedule(2, 2), {"eager": eager, "compiled": compiled}, clock)
+    measured(clock, Sampling(schedule(2, 2)))
     assert states == [False] * 4
     assert gc.isenabled()
+
+
+def test_a_case_ends_as_soon_as_its_speed_up_is_known_well_enough() -> None:
+    clock = FakeClock({eager: itertools.repeat(2), compiled: itertools.repeat(1)})
+    sampling = Sampling(schedule(300, 30), until=0.01)
+    assert len(measured(clock, sampling)) == 20
+    assert sampling.stopped_early
+
+
+def test_a_block_disturbed_by_heat_is_taken_again_and_only_the_good_attempt_is_kept() -> None:
+    clock = FakeClock({eager: [9, 8, 1], compiled: [2]})
+    monitor = FakeMonitor(["hardware slowdown"], ["power cap", "software thermal slowdown"], [], [])
+    pauses: list[float] = []
+    hot, cool = measured(clock, Sampling(schedule(1, 1)), monitor, pauses=pauses)
+    assert (hot.samples_s, hot.retaken) == ((1,), 2)
+    assert (cool.samples_s, cool.retaken) == ((2,), 0)
+    assert pauses == pytest.approx([0.05, 0.075])
+
+
+def test_a_block_is_taken_again_three_times_at_most_and_then_kept_with_its_reason() -> None:
+    clock = FakeClock({eager: [1, 2, 3, 4], compiled: [5, 6, 7, 8]})
+    monitor = FakeMonitor(*[["hardware thermal slowdown"]] * 8)
+    blocks = measured(clock, Sampling(schedule(1, 1)), monitor)
+    assert [(block.samples_s, block.retaken) for block in blocks] == [((4,), 3), ((8,), 3)]
+    assert blocks[0].telemetry is not None
+    assert blocks[0].telemetry.throttle == ("hardware thermal slowdown",)
+
+
+def test_a_power_cap_is_no_disturbance() -> None:
+    clock = FakeClock({eager: [1], compiled: [2]})
+    blocks = measured(clock, Sampling(schedule(1, 1)), FakeMonitor(["power cap"], ["power cap"]))
+    assert [block.retaken for block in blocks] == [0, 0]
 
 
 def test_steady_times_end_the_warm_up_after_the_minimum() -> None:

@@ -1,0 +1,200 @@
+"""What `gpu_check` found: a line per check, a line per case, and why each failure failed (pure,
+but for reading the folders)."""
+
+from __future__ import annotations
+
+import json
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from statistics import fmean
+from typing import Final
+
+from harness.records import Block, Failure, Measurement
+from harness.vocabulary import Variant
+from orchestrator.rundir import RunFolder
+
+RUNS: Final = ("first", "second", "graphs-1", "graphs-2", "modes", "precisions")
+INSTRUMENT_TOLERANCE: Final = {
+    "wall / bare loop": 0.01,
+    "wall / torch.utils.benchmark": 0.01,
+    "device time / event loop": 0.01,
+    "device-busy / profiler's kernels": 0.03,
+}
+NOISE_FLOOR: Final = 0.02
+# Launch-bound: the device waits for the host (E/K), or the host is busy all the time (H/K).
+LAUNCH_BOUND_DEVICE_OVER_BUSY: Final = 1.10
+LAUNCH_BOUND_ENQUEUE_OVER_BUSY: Final = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One claim and what was found; `holds` is None where this machine cannot tell."""
+
+    name: str
+    found: str
+    holds: bool | None
+
+
+def render(output: Path) -> str:
+    """The whole result as text."""
+    lines = ["", "checks"]
+    for check in checks(output):
+        word = {True: "holds", False: "FAILS", None: "-"}[check.holds]
+        lines.append(f"  {word:<6} {check.name:<44} {check.found}")
+    lines += ["", "speed-up, the same case twice", *_repeated(output)]
+    lines += ["", "failures", *(_failures(output) or ["  none"])]
+    return "\n".join(lines)
+
+
+def holds(output: Path) -> bool:
+    """Whether no check fails; a case that failed has its reason in the table and is no check."""
+    return all(check.holds is not False for check in checks(output))
+
+
+def measurements(folder: Path) -> Mapping[str, Measurement]:
+    """What was measured in a run folder, by case id; nothing where there is no such folder."""
+    if not (folder / "run.json").exists():
+        return {}
+    (outcome,) = RunFolder(folder).outcomes()
+    return outcome.measurements
+
+
+def checks(output: Path) -> list[Check]:
+    """All claims, in the order in which a reader doubts them."""
+    found = list(chain.from_iterable(measurements(output / run).values() for run in RUNS))
+    graphs = [
+        each
+        for run in ("graphs-1", "graphs-2")
+        for each in measurements(output / run).values()
+        if each.case.mode == "reduce-overhead"
+    ]
+    on_gpu = [each for each in found if each.clock == "cuda"]
+    return [
+        *_instruments(output),
+        _every("host enqueue is shorter than wall", on_gpu, _enqueue_is_shorter),
+        _every("device time is shorter than wall", on_gpu, _device_is_shorter),
+        _every("every block has telemetry", on_gpu, _has_telemetry),
+        _every("device-busy was measured", on_gpu, lambda each: each.eager_busy_s is not None),
+        _every(
+            f"A/A: eager against itself within {NOISE_FLOOR:.0%}",
+            [each for each in found if each.case.mode == "eager"],
+            lambda each: abs(speed_up(each) - 1) <= NOISE_FLOOR,
+        ),
+        _every("reduce-overhead uses CUDA graphs", graphs, _skips_no_graph),
+        _measured(output, "modes"),
+        _measured(output, "precisions"),
+        _every("flags were read back", found, lambda each: bool(each.flags)),
+    ]
+
+
+def speed_up(measurement: Measurement) -> float:
+    """Ratio of the means of all timed calls."""
+    return _mean_s(measurement, "eager") / _mean_s(measurement, "compiled")
+
+
+def is_launch_bound(measurement: Measurement) -> bool:
+    """Whether the eager model waits for the host; unknown on a CPU, and then False."""
+    busy_s = measurement.eager_busy_s
+    device_s = [t for block in _eager(measurement) for t in block.device_s or ()]
+    enqueue_s = [t for block in _eager(measurement) for t in block.enqueue_s or ()]
+    if not (busy_s and device_s and enqueue_s) or measurement.case.mode == "eager":
+        return False
+    return fmean(device_s) >= LAUNCH_BOUND_DEVICE_OVER_BUSY * fmean(busy_s) or fmean(
+        enqueue_s
+    ) >= LAUNCH_BOUND_ENQUEUE_OVER_BUSY * fmean(busy_s)
+
+
+def _instruments(output: Path) -> Iterator[Check]:
+    path = output / "instruments.json"
+    found = json.loads(path.read_text()) if path.exists() else {}
+    for name, tolerance in INSTRUMENT_TOLERANCE.items():
+        claim = f"{name} within {tolerance:.0%}"
+        if name not in found:
+            yield Check(claim, "not on this machine", None)
+            continue
+        ratio, spread = found[name]
+        # No claim can be held to more than what this machine can tell.
+        holds = None if spread > tolerance else abs(ratio - 1) <= tolerance + spread
+        yield Check(claim, f"{ratio:.4f} ± {spread:.4f}", holds)
+
+
+def _every(name: str, of: Sequence[Measurement], condition: Callable[[Measurement], bool]) -> Check:
+    good = sum(map(condition, of))
+    return Check(name, f"{good} of {len(of)} cases", None if not of else good == len(of))
+
+
+def _measured(output: Path, run: str) -> Check:
+    """Whether a run has a result for all its cases: what is unsupported counts as one."""
+    name = f"{run}: every case was measured, or is unsupported"
+    if not (output / run / "run.json").exists():
+        return Check(name, "no run", None)
+    folder = RunFolder(output / run)
+    (outcome,) = folder.outcomes()
+    unsupported = [each for each in outcome.failures.values() if each.reason == "unsupported"]
+    planned, good = len(folder.plan().cases()), len(outcome.measurements) + len(unsupported)
+    return Check(name, f"{good} of {planned} cases", good == planned)
+
+
+def _enqueue_is_shorter(measurement: Measurement) -> bool:
+    return all(_is_below(block.enqueue_s, block) for block in measurement.blocks)
+
+
+def _device_is_shorter(measurement: Measurement) -> bool:
+    return all(_is_below(block.device_s, block) for block in measurement.blocks)
+
+
+def _is_below(times_s: tuple[float, ...] | None, block: Block) -> bool:
+    """Whether there are such times, each below the wall time of its call."""
+    return times_s is not None and all(map(operator.lt, times_s, block.samples_s))
+
+
+def _has_telemetry(measurement: Measurement) -> bool:
+    return all(block.telemetry is not None for block in measurement.blocks)
+
+
+def _skips_no_graph(measurement: Measurement) -> bool:
+    evidence = measurement.compile_evidence
+    return evidence is not None and evidence.cuda_graph_skips == 0
+
+
+def _repeated(output: Path) -> Iterator[str]:
+    for before, after in (("first", "second"), ("graphs-1", "graphs-2")):
+        once, twice = measurements(output / before), measurements(output / after)
+        for case_id in once:
+            if case_id in twice:
+                yield _line(case_id, once[case_id], twice[case_id])
+    for run in ("modes", "precisions"):
+        for case_id, measured in measurements(output / run).items():
+            yield f"  {case_id:<58} {speed_up(measured):7.3f}"
+
+
+def _line(case_id: str, once: Measurement, twice: Measurement) -> str:
+    before, after = speed_up(once), speed_up(twice)
+    bound = "  launch-bound" if is_launch_bound(once) else ""
+    return f"  {case_id:<58} {before:7.3f} {after:7.3f}  {after / before - 1:+7.2%}{bound}"
+
+
+def _failures(output: Path) -> list[str]:
+    return [
+        f"  {run}: {failure.case_id or 'the host'}: {failure.reason}: {failure.message}"
+        for run in RUNS
+        if (output / run / "run.json").exists()
+        for failure in _failed(output / run)
+    ]
+
+
+def _failed(folder: Path) -> list[Failure]:
+    (outcome,) = RunFolder(folder).outcomes()
+    return [*outcome.host_failures, *outcome.failures.values()]
+
+
+def _eager(measurement: Measurement) -> list[Block]:
+    return [block for block in measurement.blocks if block.variant == "eager"]
+
+
+def _mean_s(measurement: Measurement, variant: Variant) -> float:
+    blocks = [block for block in measurement.blocks if block.variant == variant]
+    return fmean(sample_s for block in blocks for sample_s in block.samples_s)

@@ -1,0 +1,107 @@
+"""Pages whose truth is known, drawn from a noise model and judged as every real page is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from benchmarks.noise_models import Fit, Noise
+from harness import sampling
+from harness.plan import Case
+from orchestrator import noise, statistics, verdicts
+from orchestrator.statistics import Blocks, Decision, Estimate, Floats
+
+PAGES: Final = 1000
+CASES: Final = 36
+AA_CASES: Final = 2
+AA_CASE: Final = Case(model="simulated", mode="eager", precision="float32", batch_size=1)
+ITERATIONS: Final = 300
+BLOCKS: Final = 30
+SEED: Final = 20230622
+
+Pair: TypeAlias = tuple[Floats, Floats]
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What all experiments share: the fitted noise, and how many pages to draw."""
+
+    fit: Fit
+    pages: int = PAGES
+    cases: int = CASES
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The estimates and verdicts of one simulated page, what its A/A cases said, and how many
+    pairs of blocks each case took."""
+
+    ratios: tuple[Estimate, ...]
+    decisions: tuple[Decision, ...]
+    floor: noise.NoiseFloor
+    pairs: tuple[int, ...]
+
+
+def simulate(
+    setup: Setup,
+    model: Noise,
+    truth: Callable[[int], float],
+    scale: float = 1.0,
+    arrange: Callable[[Floats], Pair] | None = None,
+    until: float | None = None,
+) -> list[Page]:
+    """Draw pages and judge them.
+
+    Args:
+        truth: the speed-up of the n-th case.
+        arrange: consecutive calls (cases, calls) -> those of both variants (cases, blocks, calls).
+        until: the width of an interval at which the harness stops a case.
+    """
+    generator = np.random.default_rng(SEED)
+    shape = (setup.cases + AA_CASES, 2 * ITERATIONS)
+    factors = np.asarray([truth(case) for case in range(setup.cases)] + [1.0] * AA_CASES)
+    pages = []
+    for _ in range(setup.pages):
+        eager, compiled = (arrange or interleaved)(model.draw(setup.fit, generator, shape, scale))
+        eager = eager * factors[:, None, None]
+        pairs = [_pairs(*sums, until) for sums in zip(eager, compiled, strict=True)]
+        pages.append(judge(eager.tolist(), compiled.tolist(), pairs, setup.cases))
+    return pages
+
+
+def judge(eager: list[Blocks], compiled: list[Blocks], pairs: list[int], cases: int) -> Page:
+    """Judge a page as the report does; what follows the first `cases` are A/A cases."""
+    taken = zip(eager, compiled, pairs, strict=True)
+    ratios = tuple(statistics.speed_up(e[:count], c[:count]) for e, c, count in taken)
+    floor = noise.floor([(AA_CASE, ratio) for ratio in ratios[cases:]])
+    judged = verdicts.judge(ratios[:cases], [floor.threshold] * cases)
+    decisions = tuple(each.decision for each in judged)
+    return Page(ratios[:cases], decisions, floor, tuple(pairs[:cases]))
+
+
+def _pairs(eager: Floats, compiled: Floats, until: float | None) -> int:
+    """How many pairs of blocks the harness takes; both of shape (blocks, calls)."""
+    if until is None:
+        return BLOCKS
+    sums = eager.sum(axis=1).tolist(), compiled.sum(axis=1).tolist()
+    for pairs in range(sampling.MIN_PAIRS, BLOCKS, 2):
+        if sampling.relative_width(*(each[:pairs] for each in sums)) <= until:
+            return pairs
+    return BLOCKS
+
+
+def interleaved(times: Floats) -> Pair:
+    """Consecutive calls as the harness makes them, in blocks A B B A."""
+    variants = [slot.variant for slot in sampling.schedule(ITERATIONS, BLOCKS)]
+    blocks = times.reshape(len(times), len(variants), -1)
+    eager = [variant == "eager" for variant in variants]
+    return blocks[:, eager], blocks[:, [not each for each in eager]]
+
+
+def halves(times: Floats) -> Pair:
+    """The same calls, but all of one variant before all of the other."""
+    blocks = times.reshape(len(times), 2 * BLOCKS, -1)
+    return blocks[:, :BLOCKS], blocks[:, BLOCKS:]

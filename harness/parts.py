@@ -1,0 +1,137 @@
+"""The parts of a measurement: blocks of raw samples, and the evidence around them.
+
+They belong to the contract; `harness.records` puts them together.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from harness.vocabulary import (
+    Backend,
+    Count,
+    PositiveSeconds,
+    Seconds,
+    ShortText,
+    Strict,
+    Variant,
+)
+
+
+class BlockTelemetry(Strict):
+    """What NVML said while a block ran: medians over its samples, and every throttle reason seen.
+
+    A value that this GPU does not report is None.
+    """
+
+    sm_clock_mhz: Seconds | None
+    memory_clock_mhz: Seconds | None
+    temperature_c: float | None
+    power_w: Seconds | None
+    throttle: tuple[ShortText, ...] = ()
+
+
+class Block(Strict):
+    """Consecutive calls of one variant; blocks are listed in the order in which they were taken.
+
+    `samples_s` is what a caller waits: wall time of the call and the synchronisation after it.
+    `device_s` is the time between two device events around the call, `enqueue_s` the time until
+    the call itself returned, from an empty queue; both absent on a CPU. `retaken` counts the
+    attempts at this block that were thrown away because throttling disturbed them.
+    """
+
+    variant: Variant
+    samples_s: Annotated[tuple[PositiveSeconds, ...], Field(min_length=1)]
+    device_s: tuple[Seconds, ...] | None = None
+    enqueue_s: tuple[Seconds, ...] | None = None
+    telemetry: BlockTelemetry | None = None
+    retaken: Count = 0
+
+    @model_validator(mode="after")
+    def _same_length(self) -> Self:
+        for name, times_s in (("device_s", self.device_s), ("enqueue_s", self.enqueue_s)):
+            if times_s is not None and len(times_s) != len(self.samples_s):
+                raise ValueError(f"{name} and samples_s differ in length")
+        return self
+
+
+class WarmUp(Strict):
+    """One variant before it is timed: its first call, then calls until times were stable."""
+
+    first_call_s: PositiveSeconds
+    samples_s: tuple[PositiveSeconds, ...]
+    stable: bool
+
+
+class CompileEvidence(Strict):
+    """What the compiler itself counted: the proof that compiled code ran.
+
+    `gates` are optimisations that the compiler left out on this device, and why.
+    """
+
+    backend: Backend
+    graphs: Count
+    frames_compiled: Count
+    kernels: Count | None
+    graph_breaks: Count
+    graph_break_reasons: tuple[ShortText, ...] = ()
+    recompiles_while_timing: Count = 0
+    recompile_reasons: tuple[ShortText, ...] = ()
+    cuda_graph_skips: Count = 0
+    cuda_graph_skip_reasons: tuple[ShortText, ...] = ()
+    gates: tuple[ShortText, ...] = ()
+    compile_threads: Count | None = None
+
+
+class Agreement(Strict):
+    """How close compiled output is to eager output.
+
+    Errors are relative: the root mean square of the difference over that of the reference, for
+    the worst output tensor. `reference` says whether eager itself was the reference (enough when
+    within `tolerance`) or a float64 run of the model that both were held against.
+
+    `top1_agrees`: for classifiers, whether every image gets the same class. `mask_iou`: where
+    outputs are masks, the lowest intersection over union of the thresholded masks.
+    """
+
+    tensors: Annotated[int, Field(ge=1)]
+    worst_tensor: ShortText
+    relative_error: Annotated[float, Field(ge=0)]
+    eager_repeat_error: Annotated[float, Field(ge=0)]
+    tolerance: Annotated[float, Field(gt=0)]
+    reference: Literal["eager", "float64"]
+    top1_agrees: bool | None = None
+    mask_iou: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
+class ModelFacts(Strict):
+    """What was built, read back from the object itself.
+
+    `flops_per_image` counts two per multiply-add, on the inputs of the case; None where the model
+    could not be counted.
+    """
+
+    architecture: str
+    parameters: Count
+    dtype: str
+    attention: str | None
+    revision: str | None
+    inputs: dict[str, tuple[int, ...]]
+    flops_per_image: Count | None = None
+
+
+class EnergyUse(Strict):
+    """What the GPU's energy counter added up to while one variant ran alone."""
+
+    joules: Seconds
+    images: Annotated[int, Field(ge=1)]
+    seconds: PositiveSeconds
+
+
+class Energy(Strict):
+    """The energy of both variants, each over a stretch of its own."""
+
+    eager: EnergyUse
+    compiled: EnergyUse

@@ -1,0 +1,76 @@
+"""A simulated device that works through a queue in virtual time, and the host beside it.
+
+The host's clock moves when it enqueues work or waits; the device starts work when it is free and
+the work has been enqueued. The queue holds so many launches: with a full one the host waits.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+EVENT_COST_S = 1e-6
+CYCLES_PER_S = 1.5e9
+
+
+class FakeDevice:
+    def __init__(self, queue_length: int = 1000, cycles_per_s: float = CYCLES_PER_S) -> None:
+        self.now_s = 100.0
+        self.free_s = self.now_s
+        self.events_made = 0
+        self.cycles_per_s = cycles_per_s
+        self._queue_length = queue_length
+        self._ends_s: deque[float] = deque()
+
+    def now(self) -> float:
+        return self.now_s
+
+    def event(self) -> FakeEvent:
+        self.events_made += 1
+        return FakeEvent(self)
+
+    def synchronize(self) -> None:
+        self.now_s = max(self.now_s, self.free_s)
+
+    def sleep(self, cycles: int) -> None:
+        self.launch(cycles / self.cycles_per_s)
+
+    def launch(self, busy_s: float, host_s: float = 0.0) -> None:
+        """The host spends `host_s` on one launch, the device `busy_s` once it gets there."""
+        self.now_s += host_s
+        while self._ends_s and self._ends_s[0] <= self.now_s:
+            self._ends_s.popleft()
+        if len(self._ends_s) >= self._queue_length:
+            self.now_s = self._ends_s.popleft()
+        self.free_s = max(self.free_s, self.now_s) + busy_s
+        self._ends_s.append(self.free_s)
+
+    def kernels(self, number: int, busy_s: float, host_s: float) -> Callable[[], None]:
+        """A call of so many kernels; the times are each kernel's."""
+
+        def call() -> None:
+            for _ in range(number):
+                self.launch(busy_s, host_s)
+
+        return call
+
+
+class FakeEvent:
+    def __init__(self, device: FakeDevice) -> None:
+        self._device = device
+        self.passed_s: float | None = None
+        self.records = 0
+
+    def record(self) -> None:
+        self._device.now_s += EVENT_COST_S
+        self.passed_s = max(self._device.free_s, self._device.now_s)
+        self.records += 1
+
+    def query(self) -> bool:
+        assert self.passed_s is not None
+        return self.passed_s <= self._device.now_s
+
+    def elapsed_time(self, end_event: FakeEvent) -> float:
+        assert self.passed_s is not None
+        assert end_event.passed_s is not None
+        return (end_event.passed_s - self.passed_s) * 1000
