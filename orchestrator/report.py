@@ -56,6 +56,7 @@ def _facts(comparison: Comparison) -> dict[str, object]:
         "plan": comparison.run.plan,
         "published": comparison.is_published,
         "has_published": any(published_means(row) is not None for row in comparison.rows),
+        "has_prices": any(host.price_per_hour is not None for host in comparison.hosts),
         "large": page_data.is_large(comparison),
         "titles": cases <= MAX_TITLED_CASES,
         "page_lines": page_data.PAGE_LINES,
