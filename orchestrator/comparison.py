@@ -19,7 +19,7 @@ from orchestrator import published, statistics
 from orchestrator.outcomes import Ending, HostOutcome
 from orchestrator.published import PublishedRow
 from orchestrator.statistics import BreakEven, Estimate, Summary
-from orchestrator.wording import redacted
+from orchestrator.wording import redacted, told_apart
 
 Verdict: TypeAlias = Literal[
     "faster", "slower", "same", "unclear", "failed", "missing", "published"
@@ -168,8 +168,10 @@ def build(run: RunInfo, plan: Plan, outcomes: Sequence[HostOutcome]) -> Comparis
     """Compare eager with compiled for every planned case on every host."""
     rows: list[Row] = []
     hosts: list[HostSummary] = []
-    for outcome in outcomes:
-        price = run.prices_per_hour.get(outcome.host)
+    names = told_apart([outcome.host for outcome in outcomes])
+    for known, name in zip(outcomes, names, strict=True):
+        price = run.prices_per_hour.get(known.host)
+        outcome = replace(known, host=name)
         of_host = [replace(_row(outcome, case), price_per_hour=price) for case in plan.all_cases()]
         rows += of_host
         hosts.append(replace(_summary_of_host(outcome, of_host), price_per_hour=price))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,7 @@ from orchestrator.comparison import Comparison
 from orchestrator.statistics import PRACTICAL_THRESHOLD
 
 TEMPLATES: Final = Path(__file__).resolve().parent.parent / "templates"
+STYLES: Final = ("report.css", "_media.css")
 # In this order: each file uses what stands in those before it, and the last one starts the page.
 SCRIPTS: Final = ("report.js", "_table.js", "_charts.js", "_case.js", "_start.js")
 # Beyond this many cases the tool tips of bars and cells would be a quarter of the page.
@@ -36,7 +38,7 @@ def render(comparison: Comparison) -> str:
 
     Raises: jinja2.TemplateNotFound: the folder `templates` is not beside this package.
     """
-    style, script = _source("report.css"), _script()
+    style, script = _joined(STYLES), _joined(SCRIPTS)
     page = _environment().get_template("report.html.j2")
     return page.render(
         csp=_content_security_policy(style, script),
@@ -81,7 +83,6 @@ def _sections(comparison: Comparison) -> dict[str, object]:
         "filters": choices.filters(comparison),
         "heat_maps": heatmap.heat_maps(comparison),
         "chart_groups": groups,
-        "model_column": tables.MODEL,
         "results": results,
         "failed": [trouble for trouble in troubles if trouble.verdict == "failed"],
         "missing": [trouble for trouble in troubles if trouble.verdict == "missing"],
@@ -140,9 +141,9 @@ def _finalize(value: object) -> object:
 
 
 @functools.cache
-def _script() -> Markup:
-    """The page's script, of several files that share one module scope."""
-    return Markup("").join(_source(name) for name in SCRIPTS)
+def _joined(names: Sequence[str]) -> Markup:
+    """Several of our own files as one; those of the script share one module scope."""
+    return Markup("").join(map(_source, names))
 
 
 @functools.cache
