@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 SETTINGS ?=
 LOCK := --quiet --universal --upgrade --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 
-.PHONY: help demo test check bench gpu-check schema lock clean
+.PHONY: help demo test check bench gpu-check screenshot schema lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -28,6 +28,9 @@ bench: $(VENV)/.develops  ## what is fast and what is not, as ratios
 
 gpu-check:  ## what only a GPU can show, with the torch of PYTHON; run it until it prints a table
 	$(PYTHON) -m benchmarks.gpu_check $(SETTINGS)
+
+screenshot: $(VENV)/.develops  ## take the README's pictures of the samples again (needs Chromium)
+	$(BIN)/python docs/screenshot.py
 
 schema: $(VENV)/.develops  ## write the JSON Schema of the records again
 	$(BIN)/python -m harness --schema > harness/record.schema.json

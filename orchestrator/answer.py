@@ -78,7 +78,7 @@ def answer(comparison: Comparison) -> Answer:
     if len(comparison.rows) == 1 and _compared(comparison.counts):
         return _answer_of_one(comparison.rows[0], _noise(comparison.hosts))
     headline = _headline(comparison.hosts)
-    if _is_partial(comparison):
+    if comparison.counts.get("missing") and _compared(comparison.counts):
         headline = f"so far, {headline}"
     headline = headline[0].upper() + headline[1:]
     sentences = (_counts_sentence(comparison), _size_sentence(comparison), _noise(comparison.hosts))
@@ -288,10 +288,6 @@ def _published_answer(rows: Sequence[Row]) -> Answer:
         "These are published means without spread: nobody can tell how sure they are, so this page "
         f"gives no verdict on them.{average}{failed}",
     )
-
-
-def _is_partial(comparison: Comparison) -> bool:
-    return bool(comparison.counts.get("missing")) and _compared(comparison.counts) > 0
 
 
 def _compared(counts: Mapping[Verdict, int]) -> int:

@@ -11,7 +11,7 @@ from typing import Final
 from orchestrator import change_tables, change_words, wording
 from orchestrator.changes import Changes, Judged, Match
 from orchestrator.comparison import Row
-from orchestrator.pages import content_security_policy, environment, source
+from orchestrator.pages import STYLES, content_security_policy, environment, source
 from orchestrator.statistics import PRACTICAL_THRESHOLD
 
 # History of the JSON of a comparison.
@@ -21,7 +21,7 @@ VERSION: Final = 1
 
 def render(changes: Changes) -> str:
     """The page, complete: no request leaves it. Raises: jinja2.TemplateNotFound."""
-    style = source("report.css", "changes.css")
+    style = source(*STYLES)
     return (
         environment()
         .get_template("compare.html.j2")

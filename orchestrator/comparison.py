@@ -23,7 +23,7 @@ from orchestrator.noise import NoiseFloor
 from orchestrator.outcomes import Ending, HostOutcome
 from orchestrator.published import PublishedRow
 from orchestrator.statistics import PRACTICAL_THRESHOLD, BreakEven, Estimate, Summary
-from orchestrator.wording import redacted
+from orchestrator.wording import redacted, told_apart
 
 Verdict: TypeAlias = Literal[
     "faster", "slower", "same", "unclear", "failed", "missing", "published"
@@ -181,7 +181,11 @@ class Comparison:
 
 def build(run: RunInfo, plan: Plan, outcomes: Sequence[HostOutcome]) -> Comparison:
     """Compare eager with compiled for every planned case on every host."""
-    hosts = [_host(outcome, plan, run.prices_per_hour.get(outcome.host)) for outcome in outcomes]
+    names = told_apart([outcome.host for outcome in outcomes])
+    hosts = [
+        _host(replace(outcome, host=name), plan, run.prices_per_hour.get(outcome.host))
+        for outcome, name in zip(outcomes, names, strict=True)
+    ]
     judged = iter(_judged(hosts))
     complete = tuple(
         replace(host, rows=tuple(itertools.islice(judged, len(host.rows)))) for host in hosts

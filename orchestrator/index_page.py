@@ -15,7 +15,7 @@ from urllib.parse import quote
 from orchestrator import charts, results, trends, wording
 from orchestrator.charts import Segment
 from orchestrator.errors import RunError
-from orchestrator.pages import content_security_policy, environment, source
+from orchestrator.pages import STYLES, content_security_policy, environment, source
 from orchestrator.results import LeftOut, RunOnDisk
 from orchestrator.rundir import ensure_folder, write_whole
 
@@ -65,7 +65,7 @@ def rebuild(output: Path) -> Index:
 
 def render(runs: tuple[RunOnDisk, ...], left_out: tuple[LeftOut, ...]) -> str:
     """The page, complete: no request leaves it. Raises: jinja2.TemplateNotFound."""
-    style = source("report.css", "changes.css")
+    style = source(*STYLES)
     entries = [_entry(run) for run in runs]
     return (
         environment()

@@ -20,6 +20,8 @@ from markupsafe import Markup
 from orchestrator import wording
 
 TEMPLATES: Final = Path(__file__).resolve().parent.parent / "templates"
+# Paper and forced colours come last, to win over both.
+STYLES: Final = ("report.css", "changes.css", "_media.css")
 
 
 @functools.cache

@@ -17,7 +17,7 @@ from orchestrator.baseline import Baseline
 from orchestrator.charts import published_means
 from orchestrator.comparison import Comparison
 from orchestrator.noise import WIDEST_BAND
-from orchestrator.pages import content_security_policy, environment, source
+from orchestrator.pages import STYLES, content_security_policy, environment, source
 from orchestrator.statistics import PRACTICAL_THRESHOLD
 
 # In this order: each file uses what stands in those before it, and the last one starts the page.
@@ -31,7 +31,7 @@ def render(comparison: Comparison, baseline: Baseline | None = None) -> str:
 
     Raises: jinja2.TemplateNotFound: the folder `templates` is not beside this package.
     """
-    style, script = source("report.css", "changes.css"), source(*SCRIPTS)
+    style, script = source(*STYLES), source(*SCRIPTS)
     page = environment().get_template("report.html.j2")
     return page.render(
         csp=content_security_policy(style, script),
@@ -52,6 +52,7 @@ def _facts(comparison: Comparison) -> dict[str, object]:
         "plan": comparison.run.plan,
         "published": comparison.is_published,
         "has_published": any(published_means(row) is not None for row in comparison.rows),
+        "has_prices": any(host.price_per_hour is not None for host in comparison.hosts),
         "large": page_data.is_large(comparison),
         "titles": cases <= MAX_TITLED_CASES,
         "page_lines": page_data.PAGE_LINES,
@@ -81,7 +82,6 @@ def _sections(comparison: Comparison) -> dict[str, object]:
         "filters": choices.filters(comparison),
         "heat_maps": heatmap.heat_maps(comparison),
         "chart_groups": groups,
-        "model_column": tables.MODEL,
         "results": results,
         "failed": [trouble for trouble in troubles if trouble.verdict == "failed"],
         "missing": [trouble for trouble in troubles if trouble.verdict == "missing"],

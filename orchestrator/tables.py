@@ -61,8 +61,6 @@ _CASE: Final = (
     Column("Precision", "precision"),
     Column("Batch", "batch_size"),
 )
-VERDICT: Final = Column("Verdict", "verdict")
-MODEL: Final = Column("Model", "label")
 VALUE_COLUMNS: Final = (
     Column("Speed-up", "speed_up", "eager ÷ compiled"),
     Column("Time saved", "time_saved", "share of eager time"),

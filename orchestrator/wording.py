@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -69,6 +70,17 @@ def plain(text: str) -> str:
 def redacted(text: str) -> str:
     """Plain text without access tokens, addresses and home directories: reports get published."""
     return redaction.redact(plain(text))
+
+
+def told_apart(names: Sequence[str]) -> list[str]:
+    """The same names, numbered where redaction would make them equal: "ssh://… (2)"."""
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names:
+        public = redacted(name)
+        seen[public] += 1
+        found.append(name if seen[public] == 1 else f"{name} ({seen[public]})")
+    return found
 
 
 def one_line(text: str) -> str:

@@ -1,6 +1,6 @@
 // --- one case, closely: samples in the order taken, evidence, environment, command ----------------
 const dialog = $("#case");
-const PLOT = { width: 640, height: 250, left: 52, right: 10, top: 8, bottom: 26 };
+const PLOT = { height: 250, left: 52, right: 10, top: 8, bottom: 26 };
 
 const layouts = data.samples.layouts.map((layout) =>
   layout.split(" ").map((block) => [block[0] === "e" ? "eager" : "compiled", Number(block.slice(1))]));
@@ -34,18 +34,19 @@ function roundValues(low, high) {
 }
 
 function samplesPlot(blocks, title) {
+  const width = Math.min(714, innerWidth - 52); // of the dialog's inside, so that text keeps its size
   const values = blocks.flatMap(([, samples]) => samples);
   const ticks = roundValues(Math.min(...values) * 1000, Math.max(...values) * 1000);
   const [bottom, top] = [ticks[0][0], ticks.at(-1)[0]];
-  const x = (n) => PLOT.left + ((n + 0.5) / values.length) * (PLOT.width - PLOT.left - PLOT.right);
+  const x = (n) => PLOT.left + ((n + 0.5) / values.length) * (width - PLOT.left - PLOT.right);
   const y = (ms) => PLOT.top + ((top - ms) / (top - bottom)) * (PLOT.height - PLOT.top - PLOT.bottom);
   const drawn = svg("svg", {
-    class: "samples", role: "img", viewBox: `0 0 ${PLOT.width} ${PLOT.height}`,
+    class: "samples", role: "img", viewBox: `0 0 ${width} ${PLOT.height}`,
     "aria-label": `Milliseconds of every call of ${title}, in the order taken. The table below has the numbers.`,
   });
   for (const [ms, text] of ticks) {
     drawn.append(
-      svg("line", { class: "grid", x1: PLOT.left, x2: PLOT.width - PLOT.right, y1: y(ms), y2: y(ms) }),
+      svg("line", { class: "grid", x1: PLOT.left, x2: width - PLOT.right, y1: y(ms), y2: y(ms) }),
       svg("text", { class: "scale", x: PLOT.left - 6, y: y(ms) + 4 }, text));
   }
   let taken = 0;
@@ -60,7 +61,7 @@ function samplesPlot(blocks, title) {
     taken += samples.length;
   }
   drawn.append(svg("text", { class: "axis", x: PLOT.left, y: PLOT.height - 6 }, "first call"),
-    svg("text", { class: "axis end", x: PLOT.width - PLOT.right, y: PLOT.height - 6 }, "last call"));
+    svg("text", { class: "axis end", x: width - PLOT.right, y: PLOT.height - 6 }, "last call"));
   return drawn;
 }
 

@@ -92,9 +92,10 @@ const LISTED = 6; // more cases than this are summed up instead of told one by o
 function say(found) {
   const target = $(".selection");
   target.replaceChildren();
+  if (found.length === data.rows.length && found.length > 1) return; // the answer has said it
   if (!found.length) {
     target.append(html("p", {}, "No case matches this selection."));
-  } else if (found.length <= LISTED && (found.length < data.rows.length || found.length === 1)) {
+  } else if (found.length <= LISTED) {
     target.append(html("ul", {}, ...found.map((i) =>
       html("li", {}, `${data.sentences[i]}. `,
         html("button", { type: "button", "data-case": i }, "Samples and command")))));

@@ -4,13 +4,14 @@ import json
 
 import pytest
 
-from orchestrator import sections, tables
+from orchestrator import choices, sections, tables
 from orchestrator.comparison import Comparison
 from orchestrator.exports import to_csv, to_json, to_markdown
 from orchestrator.page_data import block, unpacked
 from orchestrator.report import render
 from orchestrator.wording import redacted
 from tests.browser.runs import hostile, mixed
+from tests.factories import comparison, measurement, outcome
 
 # What must not be published, in a sentence as a library would write it, and what of it must go.
 PLANTED = (
@@ -65,6 +66,17 @@ def test_the_rest_of_a_sentence_stays() -> None:
     assert redacted("cannot open /home/alice/x.jpg on ssh://bob@10.0.0.7:22: refused") == (
         "cannot open ~/x.jpg on ssh://…@(address):22: refused"
     )
+
+
+def test_hosts_whose_addresses_are_taken_out_stay_apart() -> None:
+    hosts = ("ssh://ubuntu@10.0.0.5", "ssh://ubuntu@10.0.0.6")
+    run = comparison(*(outcome(host, measurement()) for host in hosts))
+    ((title, _, options), *_) = choices.filters(run)
+    assert title == "GPU"
+    assert [redacted(value) for value, _ in options] == [
+        "ssh://…@(address)",
+        "ssh://…@(address) (2)",
+    ]
 
 
 def everything(run: Comparison) -> str:
