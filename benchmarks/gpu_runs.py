@@ -136,9 +136,18 @@ def _finish(folder: RunFolder, plan: Plan, settings: Settings) -> bool:
     if time.monotonic() >= settings.deadline_s:
         return False
     print(f"{folder.path.name}: {len(rest.cases())} cases to measure", flush=True)
-    _measure(folder, rest, settings.deadline_s)
-    done = _done(folder)
-    return all(case.case_id in done for case in rest.cases())
+    log = _measure(folder, rest, settings.deadline_s)
+    now_done = _done(folder)
+    if now_done == done and time.monotonic() < settings.deadline_s:
+        sys.exit(_why_not(folder, log))
+    return all(case.case_id in now_done for case in rest.cases())
+
+
+def _why_not(folder: RunFolder, log: Path) -> str:
+    """Why the harness ended without a single result: calling it again would not help."""
+    (outcome,) = folder.outcomes()
+    said = [failure.message for failure in outcome.host_failures]
+    return "\n".join(said or [f"the harness ended without a result; what it said: {log}"])
 
 
 def _create(folder: RunFolder, plan: Plan) -> None:
@@ -162,8 +171,11 @@ def _done(folder: RunFolder) -> set[str]:
     return {*outcome.measurements, *(case for case in outcome.failures if case is not None)}
 
 
-def _measure(folder: RunFolder, plan: Plan, deadline_s: float) -> None:
-    """Run the harness until it is done or the time is over; every record is on disk at once."""
+def _measure(folder: RunFolder, plan: Plan, deadline_s: float) -> Path:
+    """Run the harness until it is done or the time is over; every record is on disk at once.
+
+    Returns: the file with what it printed besides.
+    """
     with (
         folder.attempt(HOST) as attempt,
         attempt.log.open("wb") as log,
@@ -183,6 +195,7 @@ def _measure(folder: RunFolder, plan: Plan, deadline_s: float) -> None:
         except subprocess.TimeoutExpired:
             _stop(harness)
             folder.mark_interrupted([attempt.name])
+    return attempt.log
 
 
 def _stop(harness: subprocess.Popen[bytes]) -> None:

@@ -252,7 +252,8 @@ def _time(prepared: Prepared, calls: dict[Variant, Call]) -> Timed:
         raise failures.RecompiledError(
             f"{recompiles} graphs were compiled while timing: the samples mix compiling and running"
         )
-    energy, no_energy = tools.energy(calls, prepared.case.batch_size, protocol.energy_s)
+    energy_s = 0.0 if prepared.is_a_a else protocol.energy_s
+    energy, no_energy = tools.energy(calls, prepared.case.batch_size, energy_s)
     return Timed(
         blocks=tuple(taken.taken),
         stopped_early=taken.stopped_early,

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from harness.vocabulary import (
+    Amount,
     Backend,
     Count,
     PositiveSeconds,
@@ -26,10 +27,10 @@ class BlockTelemetry(Strict):
     A value that this GPU does not report is None.
     """
 
-    sm_clock_mhz: Seconds | None
-    memory_clock_mhz: Seconds | None
+    sm_clock_mhz: Amount | None
+    memory_clock_mhz: Amount | None
     temperature_c: float | None
-    power_w: Seconds | None
+    power_w: Amount | None
     throttle: tuple[ShortText, ...] = ()
 
 
@@ -125,7 +126,7 @@ class ModelFacts(Strict):
 class EnergyUse(Strict):
     """What the GPU's energy counter added up to while one variant ran alone."""
 
-    joules: Seconds
+    joules: Amount
     images: Annotated[int, Field(ge=1)]
     seconds: PositiveSeconds
 

@@ -51,7 +51,8 @@ PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 # Reasons that a second attempt on the same machine would only repeat.
 LASTING_REASONS: Final[frozenset[Reason]] = frozenset({"oom", "unsupported"})
 
-Seconds: TypeAlias = Annotated[float, Field(ge=0)]
+Amount: TypeAlias = Annotated[float, Field(ge=0)]
+Seconds: TypeAlias = Amount
 PositiveSeconds: TypeAlias = Annotated[float, Field(gt=0)]
 Count: TypeAlias = Annotated[int, Field(ge=0)]
 ShortText: TypeAlias = Annotated[str, Field(max_length=4096)]

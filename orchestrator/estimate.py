@@ -37,9 +37,8 @@ def seconds(plan: Plan, *, gpu: bool) -> float:
     energy_s = 2 * plan.protocol.energy_s if gpu else 0.0
     return sum(
         START_UP_S
-        + (0 if case.mode == "eager" else compile_s)
+        + (0 if case.mode == "eager" else compile_s + energy_s)
         + _timed_s(plan, call_s(case))
-        + energy_s
         for case in plan.cases()
     )
 

@@ -81,7 +81,7 @@ def to_json(comparison: Comparison, page: Path) -> str:
 
 def plan_text(plan: Plan, hosts: Sequence[Host]) -> str:
     """What would be measured, and how long it may take."""
-    cases = plan.cases()
+    cases = [case for case in plan.cases() if case.mode != "eager"]
     lines = [
         f"{wording.many(len(cases), 'case')} on each of {wording.many(len(hosts), 'host')}, "
         f"{wording.many(plan.protocol.iterations, 'inference')} per variant, "
@@ -91,6 +91,8 @@ def plan_text(plan: Plan, hosts: Sequence[Host]) -> str:
         f"modes        {', '.join(plan.modes)}",
         f"precisions   {', '.join(plan.precisions)}",
     ]
+    if plan.noise_floor:
+        lines.append(f"noise floor  {', '.join(case.case_id for case in plan.noise_floor)}")
     if plan.skip:
         lines.append(f"left out     {wording.many(len(plan.skip), 'case')} that need no measuring")
     gpu = has_gpu()

@@ -182,6 +182,7 @@ def test_facts_are_read_back_from_what_was_built() -> None:
             "input_ids": (4, 16),
             "attention_mask": (4, 16),
         },
+        "flops_per_image": None,  # counted once per model, after timing
     }
 
 

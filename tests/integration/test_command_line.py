@@ -93,6 +93,7 @@ def test_a_dry_run_says_what_would_be_measured_and_writes_nothing(tmp_path: Path
     said = say("--dry-run", "--output", str(tmp_path / "reports"))
     assert said.code == 0
     assert "36 cases" in said.out
+    assert "resnet-50/eager/float32/b1, maskformer-swin-base/eager/float32/b16" in said.out
     assert "about" in said.out
     assert not (tmp_path / "reports").exists()
 

@@ -12,6 +12,7 @@ import pytest
 
 from harness.plan import Plan
 from harness.records import CaseStarted, Finished, Record, write_line
+from harness.vocabulary import SCHEMA_VERSION
 from orchestrator import pipeline
 from orchestrator.errors import NoHostError, RunError, StorageError, UnknownNameError
 from orchestrator.fleet import InterruptedRunError
@@ -110,7 +111,9 @@ def test_a_sample_that_is_not_a_number_is_refused_and_remarked(tmp_path: Path) -
 def test_records_of_a_newer_version_are_refused_with_a_sentence(tmp_path: Path) -> None:
     folder = measured(tmp_path, FakeHost("local", WHOLE))
     path = folder.path / "records" / "local.1.jsonl"
-    path.write_bytes(WHOLE.replace(b'"schema_version":1', b'"schema_version":7'))
+    current = b'"schema_version":%d' % SCHEMA_VERSION
+    assert current in WHOLE
+    path.write_bytes(WHOLE.replace(current, b'"schema_version":%d' % (SCHEMA_VERSION + 1)))
     with pytest.raises(RunError, match="made by a newer version"):
         pipeline.render(folder)
 
@@ -179,9 +182,9 @@ def test_a_run_in_which_no_host_started_says_why(tmp_path: Path) -> None:
 
 @pytest.fixture
 def nearly_full_disk() -> Iterator[None]:
-    """No file may grow beyond 20 kB: the kernel refuses the write, as on a full disk."""
+    """The last measurement does not fit: the kernel refuses the write, as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(WHOLE) * 3 // 4, before[1]))
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
