@@ -9,8 +9,10 @@ import pytest
 
 from tests.docker import bed as beds
 from tests.docker import needs
+from tests.docker import real_image as real_images
 from tests.docker.bed import Bed, Fleet
 from tests.docker.engine import Engine
+from tests.docker.real_image import RealImage
 
 NAMES: Final = ("a100", "t4", "v100")
 
@@ -42,6 +44,7 @@ def engine(plain: Engine) -> Iterator[Engine]:
     """One engine on a unix socket, without containers; `engine.url` is its address."""
     yield plain
     plain.clear()
+    plain.limit_memory(None)
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +52,23 @@ def machines(bed: Bed) -> Fleet:
     """The hosts a100, t4 and v100; use `fleet`, which hands them out in order."""
     needs.require("sshd", "ssh", "ip")
     return bed.fleet(NAMES)
+
+
+@pytest.fixture(scope="session")
+def real_image(bed: Bed) -> RealImage:
+    """The image of the real Dockerfile: minutes when it is new, seconds when it is kept."""
+    needs.require("mmdebstrap")
+    return real_images.build(bed)
+
+
+@pytest.fixture(scope="session")
+def seeded(machines: Fleet, real_image: RealImage) -> RealImage:
+    """The real image and all its layers on every host, as after a run in the past."""
+    for host in machines.hosts.values():
+        host.engine.stop()
+        real_image.seed(host.engine.data)
+        host.engine.start()
+    return real_image
 
 
 @pytest.fixture

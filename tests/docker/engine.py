@@ -6,10 +6,13 @@ import contextlib
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import docker
 
 from tests.docker.machine import Machine, wait_until
+
+_CGROUPS: Final = Path("/sys/fs/cgroup")
 
 
 @dataclass(slots=True)
@@ -83,6 +86,15 @@ class Engine:
         """End it by SIGKILL; containers stay."""
         self.machine.signal(self.pid, "KILL")
         self._wait_for_the_end()
+
+    def limit_memory(self, limit_bytes: int | None) -> None:
+        """Let all containers together have this much; the engine goes on telling the machine's."""
+        top, file, unlimited = _CGROUPS, "memory.max", "max"
+        if (_CGROUPS / "memory").exists():  # version 1 of control groups
+            top, file, unlimited = _CGROUPS / "memory", "memory.limit_in_bytes", "-1"
+        group = top / self.cgroup
+        group.mkdir(parents=True, exist_ok=True)
+        (group / file).write_text(str(limit_bytes or unlimited))
 
     def _wait_for_the_end(self) -> None:
         wait_until(lambda: not self.machine.alive(self.pid), "dockerd ends", self.log.read_text)

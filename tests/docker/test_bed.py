@@ -103,6 +103,17 @@ def test_the_stand_in_misbehaves(
         assert container.attrs["State"]["OOMKilled"] is out_of_memory
 
 
+def test_a_small_host_kills_what_needs_more_than_it_has(engine: Engine) -> None:
+    engine.limit_memory(64 << 20)
+    with contextlib.closing(engine.client()) as client:
+        stand_in.load(client, "stand-in:greedy", [STREAM, stand_in.OUT_OF_MEMORY])
+        container = client.containers.create("stand-in:greedy", network_mode="none")
+        container.start()
+        assert container.wait()["StatusCode"] == 137
+        container.reload()
+        assert container.attrs["State"]["OOMKilled"] is True
+
+
 def test_nothing_is_left_of_a_bed() -> None:
     with beds.laid() as own:
         engine = own.engine("own")
