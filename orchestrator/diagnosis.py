@@ -135,6 +135,8 @@ def _driver(facts: Facts) -> Check:
         return Check(subject, "bad", facts.driver_fault, mend)
     if facts.gpus is None:
         return Check(subject, "unknown", "cannot be asked for over this connection")
+    if any(name.startswith("MIG-") for name in facts.wanted):
+        return Check(subject, "unknown", "parts of a GPU are not listed by nvidia-smi")
     if absent := [name for name in facts.wanted if not _chosen(facts, name)]:
         there = wording.listed([gpu.index for gpu in facts.gpus]) or "none"
         found = f"no GPU {wording.listed(absent)} here; there is {there}"
