@@ -182,7 +182,8 @@ class _Works:
                 work.thread.join(timeout=KILL_S)
         except KeyboardInterrupt:
             pass
-        return InterruptedRunError()
+        deaf = [work.host for work in left if work.session is not None and not work.told]
+        return InterruptedRunError(tuple(dict.fromkeys(deaf)))
 
     def _in_parallel(self, do: Callable[[Work], None], limit_s: float) -> None:
         """One slow or dead host must not hold up the others."""

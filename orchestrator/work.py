@@ -72,6 +72,7 @@ class Work:
     messages: queue.Queue[tuple[Work, Message]]
     twins: Twins
     session: Session | None = None
+    told: bool = False
     stopping: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread = field(init=False)
 
@@ -132,8 +133,8 @@ class Work:
 
     def stop(self) -> None:
         self.stopping.set()
-        if self.session is not None:
-            self.session.stop()
+        if self.session is not None and self.session.stop():
+            self.told = True
 
     def detach(self) -> bool:
         """Returns: whether it goes on measuring without this desk."""

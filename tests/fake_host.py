@@ -34,8 +34,9 @@ class FakeSession:
         if self.endless:
             self.stopped.wait(timeout=30)
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
         self.stopped.set()
+        return True
 
     def detach(self) -> bool:
         self.stopped.set()

@@ -31,8 +31,10 @@ class Session(Protocol):
         """
         ...
 
-    def stop(self) -> None:
-        """Ask it to stop: the running case is abandoned, records written so far stay."""
+    def stop(self) -> bool:
+        """Ask it to stop: the running case is abandoned, records written so far stay.
+
+        Returns: whether it could be told to."""
         ...
 
     def detach(self) -> bool:

@@ -43,12 +43,13 @@ class LocalSession:
                 yield chunk
         self.process.wait()
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
         self.process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(_STOP_GRACE_S)
-            return
+            return True
         self.kill()
+        return True
 
     def detach(self) -> bool:
         """Without a reader of its records it would end by itself, so end it properly."""
