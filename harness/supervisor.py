@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime
 import errno
-import hashlib
 import os
 import shutil
 import signal
@@ -22,7 +21,8 @@ from typing import Final, Self
 
 from harness import picture
 from harness.channel import Channel
-from harness.child import Nursery, ProbeError
+from harness.child import DeadlineError, Nursery, ProbeError
+from harness.limits import Limits
 from harness.plan import Case, Plan
 from harness.records import (
     CaseStarted,
@@ -34,18 +34,20 @@ from harness.records import (
     Record,
     Started,
 )
+from harness.revision import revision
 from harness.vocabulary import Stage
 from harness.worker import Job
 
 PICTURE: Final = "picture.png"
 
 
-def run(plan: Plan, channel: Channel) -> int:
+def run(plan: Plan, channel: Channel, limits: Limits | None = None) -> int:
     """Measure every case of a plan.
 
     Returns: 0 when every case was measured, 1 when some were not.
     Raises: BrokenPipeError when nobody reads the records any more.
     """
+    limits = limits or Limits()
     with Pulse(channel, plan.protocol.heartbeat_s) as pulse, _work_folder() as folder:
         nursery = Nursery()
         try:
@@ -53,7 +55,11 @@ def run(plan: Plan, channel: Channel) -> int:
         except ProbeError as error:
             channel.send(Failure(case_id=None, stage=None, reason="load_error", message=str(error)))
             return 1
-        return _run_cases(plan, environment, folder, nursery, Announcer(channel, pulse))
+        if objection := limits.objection(environment):
+            channel.send(Failure(case_id=None, stage=None, reason="unsupported", message=objection))
+            return 1
+        announce = Announcer(channel, pulse)
+        return _run_cases(plan, environment, folder, nursery, announce, limits)
 
 
 @dataclass(slots=True)
@@ -112,7 +118,12 @@ class Announcer:
 
 
 def _run_cases(
-    plan: Plan, environment: Environment, folder: Path, nursery: Nursery, announce: Announcer
+    plan: Plan,
+    environment: Environment,
+    folder: Path,
+    nursery: Nursery,
+    announce: Announcer,
+    limits: Limits,
 ) -> int:
     cases = plan.cases()
     trouble = ""
@@ -133,16 +144,24 @@ def _run_cases(
         )
     )
     for case in cases:
+        if time.monotonic() >= limits.deadline_s:
+            announce(limits.passed(None, None))
+            return 1
         if trouble:
             announce(_not_loaded(case, trouble))
         else:
-            announce(_run_case(plan, case, folder, nursery, announce))
+            announce(_run_case(plan, case, folder, nursery, announce, limits))
     announce(Finished(plan_id=plan.plan_id, measured=announce.measured, failed=announce.failed))
     return 0 if announce.failed == 0 else 1
 
 
 def _run_case(
-    plan: Plan, case: Case, folder: Path, nursery: Nursery, announce: Announcer
+    plan: Plan,
+    case: Case,
+    folder: Path,
+    nursery: Nursery,
+    announce: Announcer,
+    limits: Limits,
 ) -> Measurement | Failure:
     caches = folder / "caches"
     job = Job(
@@ -154,7 +173,9 @@ def _run_case(
     )
     try:
         caches.mkdir()
-        return nursery.run_case(job, announce)
+        return nursery.run_case(job, announce, limits.deadline_s)
+    except DeadlineError as error:
+        return limits.passed(case.case_id, error.stage)
     except OSError as error:
         return Failure(
             case_id=case.case_id,
@@ -168,14 +189,6 @@ def _run_case(
 
 def _not_loaded(case: Case, trouble: str) -> Failure:
     return Failure(case_id=case.case_id, stage="build", reason="load_error", message=trouble)
-
-
-def revision() -> str:
-    """A hash of the harness's own source, so that results of different code can be told apart."""
-    digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.name.encode() + b"\0" + source.read_bytes())
-    return digest.hexdigest()[:12]
 
 
 @contextmanager

@@ -13,9 +13,10 @@ from harness.plan import Plan
 from orchestrator import comparison, exports, fleet, planning, report
 from orchestrator.comparison import Comparison, RunInfo
 from orchestrator.errors import NoHostError
+from orchestrator.files import ensure_folder
 from orchestrator.fleet import Observer
 from orchestrator.hosts import Host
-from orchestrator.rundir import RunFolder, ensure_folder
+from orchestrator.rundir import RunFolder
 
 PAGE: Final = "report.html"
 # A failure that is a finding about the GPU; the run itself went as it should.

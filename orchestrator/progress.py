@@ -38,7 +38,11 @@ class Progress(Protocol):
 
     def saw(self, host: str, record: Record) -> None: ...
 
+    def doing(self, host: str, what: str) -> None: ...
+
     def noted(self, host: str, remark: str) -> None: ...
+
+    def ended(self, host: str, trouble: str) -> None: ...
 
     def tick(self) -> None: ...
 
@@ -62,8 +66,8 @@ class HostState:
                 environment = record.environment
                 name = wording.device(environment.device.name)
                 self.device = f"{name}, torch {wording.one_line(environment.torch)}"
-                self.total = len(record.case_ids)
-                self.first_case_s = time.monotonic()
+                self.total += len(record.case_ids)  # a stream for each GPU
+                self.first_case_s = self.first_case_s or time.monotonic()
                 return f"{self.device}, {wording.many(self.total, 'case')}"
             case CaseStarted():
                 self.now = f"{short_name(record.case_id)} · {_DOING[record.stage]}"
@@ -78,6 +82,13 @@ class HostState:
             case _:
                 pass
         return ""
+
+    def prepare(self, what: str) -> bool:
+        """Name what precedes the first record; returns whether that is news."""
+        news = wording.one_line(what) != self.now
+        if news:
+            self.now, self.since_s = wording.one_line(what), time.monotonic()
+        return news
 
     def left_s(self) -> float | None:
         """Seconds left, if cases go on as they did; None before the first one is done."""
@@ -123,7 +134,13 @@ class NoProgress:
     def saw(self, host: str, record: Record) -> None:
         pass
 
+    def doing(self, host: str, what: str) -> None:
+        pass
+
     def noted(self, host: str, remark: str) -> None:
+        pass
+
+    def ended(self, host: str, trouble: str) -> None:
         pass
 
     def tick(self) -> None:
@@ -142,8 +159,17 @@ class PlainProgress:
         if line:
             self._say(host, line)
 
+    def doing(self, host: str, what: str) -> None:
+        if self.states[host].prepare(what):
+            self._say(host, what)
+
     def noted(self, host: str, remark: str) -> None:
         self._say(host, f"⚠ {wording.one_line(remark)}")
+
+    def ended(self, host: str, trouble: str) -> None:
+        self.states[host].now = "lost" if trouble else "done"
+        if trouble:
+            self._say(host, f"✕ {wording.one_line(trouble)}")
 
     def tick(self) -> None:
         if time.monotonic() - self.spoke_s < QUIET_S:
@@ -169,8 +195,16 @@ class LiveProgress:
         if line:
             self._scroll(host, line)
 
+    def doing(self, host: str, what: str) -> None:
+        self.states[host].prepare(what)
+
     def noted(self, host: str, remark: str) -> None:
         self._scroll(host, f"⚠ {wording.one_line(remark)}")
+
+    def ended(self, host: str, trouble: str) -> None:
+        self.states[host].now = "lost" if trouble else "done"
+        if trouble:
+            self._scroll(host, f"✕ {wording.one_line(trouble)}")
 
     def tick(self) -> None:
         pass

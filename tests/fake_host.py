@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from harness.plan import Plan
 from harness.records import Record, write_line
-from orchestrator.errors import NoHostError
+from orchestrator.errors import HostError, NoHostError
+from orchestrator.hosts import Say
+from orchestrator.rundir import AttemptFile
 
 
 def lines(*records: Record) -> bytes:
@@ -33,8 +34,13 @@ class FakeSession:
         if self.endless:
             self.stopped.wait(timeout=30)
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
         self.stopped.set()
+        return True
+
+    def detach(self) -> bool:
+        self.stopped.set()
+        return self.endless
 
     def kill(self) -> None:
         self.stopped.set()
@@ -49,6 +55,7 @@ class FakeHost:
     chunk_bytes: int = 1 << 16
     endless: bool = False
     refuses: str = ""
+    breaks: str = ""
     plans: list[Plan] = field(default_factory=list)
     sessions: list[FakeSession] = field(default_factory=list)
 
@@ -56,8 +63,11 @@ class FakeHost:
         if self.refuses:
             raise NoHostError(self.refuses)
 
-    def start(self, plan: Plan, log: Path) -> FakeSession:
-        log.write_text("")
+    def start(self, plan: Plan, attempt: AttemptFile, say: Say) -> FakeSession:
+        say("starting")
+        if self.breaks:
+            raise HostError(self.breaks, "Mend it.")
+        attempt.log.write_text("")
         self.plans.append(plan)
         self.sessions.append(FakeSession(self.stream, self.chunk_bytes, self.endless))
         return self.sessions[-1]

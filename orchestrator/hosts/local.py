@@ -20,6 +20,8 @@ from typing import Final
 
 from harness.plan import Plan
 from orchestrator.errors import NoHostError
+from orchestrator.hosts import Say
+from orchestrator.rundir import AttemptFile
 
 NAME: Final = "local"
 _ROOT: Final = Path(__file__).resolve().parent.parent.parent
@@ -41,12 +43,18 @@ class LocalSession:
                 yield chunk
         self.process.wait()
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
         self.process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(_STOP_GRACE_S)
-            return
+            return True
         self.kill()
+        return True
+
+    def detach(self) -> bool:
+        """Without a reader of its records it would end by itself, so end it properly."""
+        self.stop()
+        return False
 
     def kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -71,8 +79,9 @@ class LocalHost:
         if plan.backend == "inductor":
             _require_compiler()
 
-    def start(self, plan: Plan, log: Path) -> LocalSession:
-        with log.open("ab") as errors:
+    def start(self, plan: Plan, attempt: AttemptFile, say: Say) -> LocalSession:
+        say("starting")
+        with attempt.log.open("ab") as errors:
             process = subprocess.Popen(
                 [sys.executable, "-m", "harness", "--plan", "-"],
                 stdin=subprocess.PIPE,

@@ -1,0 +1,160 @@
+"""A host with a Docker engine: the harness in a container there."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.plan import Plan
+from harness.vocabulary import SCHEMA_VERSION
+from orchestrator.errors import HostError, NoHostError
+from orchestrator.hosts import Say, container
+from orchestrator.hosts.container import Lane
+from orchestrator.hosts.engine import Engine, EngineError
+from orchestrator.hosts.image import ImageSource
+from orchestrator.hosts.preparation import Preparation, Ready, Shipyard
+from orchestrator.hosts.session import ContainerSession
+from orchestrator.inventory import Machine
+from orchestrator.rundir import AttemptFile
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How long things may take: a harness in all, and a host out of reach."""
+
+    limit_s: float = 24 * 3600.0
+    patience_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ContainedHost:
+    """One GPU of a host. Those of one host share its preparation."""
+
+    name: str
+    lane: Lane
+    preparation: Preparation
+    engine: Engine
+    terms: Terms
+
+    def check(self, plan: Plan) -> None:
+        folders = [model for model in plan.models if Path(model).is_dir()]
+        if folders:
+            raise NoHostError(
+                f'host "{self.name}" cannot see the folder {folders[0]} of this machine',
+                "Put the model on the Hub, or measure it with --hosts local",
+            )
+
+    def start(self, plan: Plan, attempt: AttemptFile, say: Say) -> ContainerSession:
+        ready = self.preparation.ready(say, attempt.log)
+        say("starting the harness")
+        try:
+            if self.engine is not self.preparation.engine:
+                self.engine.connect()
+            self._refuse_company(attempt.run_id)
+            made = self._start(plan, attempt, ready)
+        except EngineError as error:
+            self.engine.close()
+            raise self.preparation.explain(error, attempt.run_id) from error
+        except HostError:
+            self.engine.close()
+            raise
+        return session_of(
+            self.preparation.machine,
+            self.engine,
+            made,
+            attempt,
+            self.terms,
+            container.memory_limit(ready.facts.memory_bytes, self.lane),
+        )
+
+    def _start(self, plan: Plan, attempt: AttemptFile, ready: Ready) -> str:
+        pretrained = plan.weights == "pretrained"
+        made = self.engine.create(
+            container.settings(
+                image=ready.image,
+                name=container.name_of(attempt.run_id, self.name, self.lane),
+                labels=self._labels(attempt),
+                lane=self.lane,
+                cpus=ready.facts.cpus,
+                memory_bytes=ready.facts.memory_bytes,
+                pretrained=pretrained,
+                limit_s=self.terms.limit_s,
+            )
+        )
+        token = os.environ.get("HF_TOKEN", "") if pretrained else ""
+        try:
+            self.engine.start(made, f"{token}\n{plan.model_dump_json()}\n".encode())
+        except EngineError:
+            with contextlib.suppress(EngineError):
+                self.engine.remove(made)
+            raise
+        return made
+
+    def _labels(self, attempt: AttemptFile) -> dict[str, str]:
+        return {
+            container.RUN: attempt.run_id,
+            container.HOST: self.name,
+            container.ATTEMPT: attempt.name,
+            container.OWNER: owner(),
+            container.SCHEMA: str(SCHEMA_VERSION),
+            container.GPU: self.lane.gpu or "none",
+        }
+
+    def _refuse_company(self, run_id: str) -> None:
+        """Two runs on one GPU would measure each other. Raises: HostError.
+
+        A container of this very run is left to the engine, which refuses its name.
+        """
+        gpu = self.lane.gpu or "none"
+        for other in self.engine.containers({container.RUN: "", container.GPU: gpu}):
+            run = other.labels[container.RUN]
+            if other.status == "running" and run != run_id:
+                raise HostError(
+                    f'host "{self.name}" is busy: {other.labels.get(container.OWNER)} measures '
+                    f"there, run {run}",
+                    "Wait until that run has ended, or name another GPU in hosts.toml",
+                )
+
+
+def session_of(
+    machine: Machine,
+    engine: Engine,
+    made: str,
+    attempt: AttemptFile,
+    terms: Terms,
+    memory_bytes: int = 0,
+) -> ContainerSession:
+    """Follow a container of ours."""
+    return ContainerSession(
+        machine, engine, made, attempt.run_id, attempt.log, terms.patience_s, memory_bytes
+    )
+
+
+def hosts_for(
+    machines: Sequence[Machine], source: ImageSource, terms: Terms
+) -> list[ContainedHost]:
+    """A host for every GPU of every machine that has an engine."""
+    from orchestrator.hosts.docker import DockerEngine  # the SDK takes a fifth of a second
+
+    distant = [(machine, machine.address) for machine in machines if machine.address is not None]
+    shipyard = Shipyard(len(distant))
+    hosts = []
+    for machine, address in distant:
+        first = DockerEngine(address)
+        preparation = Preparation(machine, first, source, shipyard)
+        gpus: Sequence[str | None] = machine.gpus or (None,)
+        for index, gpu in enumerate(gpus):
+            engine = first if index == 0 else DockerEngine(address)
+            lane = Lane(gpu, index, len(gpus))
+            hosts.append(ContainedHost(machine.name, lane, preparation, engine, terms))
+    return hosts
+
+
+def owner() -> str:
+    """Who started a container, to tell colleagues' apart from one's own."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"

@@ -1,0 +1,306 @@
+"""A Docker engine through the Docker SDK: the only module that imports it.
+
+What the SDK and requests raise leaves as EngineError or LinkError. Log streams are read through the
+SDK's HTTP session directly: its own `logs(stream=True)` ends without an error when the connection
+is lost, and waits for ever on a link that is down.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import docker
+import requests
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.tls import TLSConfig
+
+from orchestrator.addresses import Address
+from orchestrator.hosts.engine import (
+    Container,
+    ContainerState,
+    EngineError,
+    EngineFacts,
+    LinkError,
+    Output,
+    Stream,
+)
+from orchestrator.hosts.frames import demultiplex
+from orchestrator.hosts.tunnel import Tunnel
+
+CALL_S: Final = 30
+# Silence while an image is built, pulled or loaded: installing torch prints nothing for minutes.
+IMAGE_SILENCE_S: Final = 1200
+_INPUT_S: Final = 60
+_OLDEST_API: Final = "1.41"  # Docker 20.10
+_NEWEST_API: Final = "1.47"
+_TLS_FILES: Final = ("ca.pem", "cert.pem", "key.pem")
+
+
+class DockerEngine:
+    """One engine, by whatever way its address says."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._tunnel = Tunnel(address) if address.scheme == "ssh" else None
+        self._client: docker.DockerClient | None = None
+
+    def connect(self) -> None:
+        self.close()
+        url = f"unix://{self._tunnel.open()}" if self._tunnel else str(self.address)
+        tls = self._tls() if self.address.scheme == "tcp" else None
+        try:
+            self._negotiate(url, tls)
+        except LinkError as error:
+            # ssh cannot say what is wrong behind its own end; the machine itself can.
+            if self._tunnel is None or not self._tunnel.alive:
+                raise
+            raise LinkError(f"socket: {self._tunnel.probe()}") from error
+
+    def _negotiate(self, url: str, tls: TLSConfig | None) -> None:
+        with self._translated():
+            # Asked first, because a client that negotiates by itself reads REQUESTS_CA_BUNDLE.
+            oldest = self._new(url, tls, _OLDEST_API)
+            newest = oldest.version(api_version=False)["ApiVersion"]
+            oldest.close()
+            self._client = self._new(url, tls, min(newest, _NEWEST_API, key=_version))
+
+    def _new(self, url: str, tls: TLSConfig | None, version: str) -> docker.DockerClient:
+        client = docker.DockerClient(url, version=version, timeout=CALL_S, tls=tls or False)
+        client.api.trust_env = False
+        return client
+
+    def _tls(self) -> TLSConfig:
+        folder = Path(
+            self.address.certificates
+            or os.environ.get("DOCKER_CERT_PATH")
+            or Path.home() / ".docker"
+        )
+        ca, cert, key = (folder / name for name in _TLS_FILES)
+        missing = [path.name for path in (ca, cert, key) if not path.is_file()]
+        if missing:
+            raise LinkError(f"no client certificate: {folder} lacks {', '.join(missing)}")
+        return TLSConfig(client_cert=(str(cert), str(key)), ca_cert=str(ca), verify=True)
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+        if self._tunnel is not None:
+            self._tunnel.close()
+
+    def facts(self) -> EngineFacts:
+        with self._translated():
+            info = self._client.info()
+        return EngineFacts(
+            name=str(info.get("Name", "")),
+            version=str(info.get("ServerVersion", "")),
+            cpus=int(info.get("NCPU", 1)),
+            memory_bytes=int(info.get("MemTotal", 0)),
+            has_nvidia="nvidia" in info.get("Runtimes", {}),
+        )
+
+    def image_id(self, reference: str) -> str | None:
+        with self._translated():
+            try:
+                return str(self._client.images.get(reference).id)
+            except ImageNotFound:
+                return None
+
+    def build(self, context: bytes, tag: str, arguments: Mapping[str, str], output: Output) -> str:
+        with self._translated():
+            steps = self._client.api.build(
+                fileobj=io.BytesIO(context),
+                custom_context=True,
+                tag=tag,
+                buildargs=dict(arguments),
+                rm=True,
+                forcerm=True,
+                # The host's own network reaches whatever the host reaches: proxies, VPN, DNS.
+                network_mode="host",
+                decode=True,
+                timeout=IMAGE_SILENCE_S,
+            )
+            _follow(steps, output)
+        return self._built(tag)
+
+    def pull(self, reference: str, output: Output) -> str:
+        with self._translated():
+            steps = self._client.api.pull(reference, stream=True, decode=True)
+            _follow(steps, output)
+        return self._built(reference)
+
+    def _built(self, reference: str) -> str:
+        image = self.image_id(reference)
+        if image is None:
+            raise EngineError(f"the engine has no image {reference} after making it")
+        return image
+
+    def export(self, image: str) -> Iterator[bytes]:
+        with self._translated():
+            yield from self._client.images.get(image).save(named=True)
+
+    def load(self, content: Iterator[bytes]) -> None:
+        with self._translated():
+            _follow(self._client.api.load_image(content), _ignore)
+
+    def create(self, settings: Mapping[str, object]) -> str:
+        with self._translated():
+            return str(self._client.containers.create(**settings).id)
+
+    def start(self, container: str, standard_input: bytes) -> None:
+        """Attach first, so that nothing of the input can be lost."""
+        with self._translated():
+            params = {"stdin": 1, "stream": 1}
+            pipe = self._client.api.attach_socket(container, params=params)
+            # Over a socket the SDK gives the reading half of one; writing needs the whole.
+            connection: socket.socket = getattr(pipe, "_sock", pipe)
+            try:
+                self._client.api.start(container)
+                connection.settimeout(_INPUT_S)
+                connection.sendall(standard_input)
+                # Closing while the engine still copies could throw the rest away.
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_WR)
+                    while connection.recv(4096):
+                        pass
+            finally:
+                pipe.close()
+
+    def logs(self, container: str, silence_s: float) -> Iterator[tuple[Stream, bytes]]:
+        api = self._api()
+        with self._translated():
+            response = api.get(
+                f"{api.base_url}/v{api.api_version}/containers/{container}/logs",
+                params={"follow": 1, "stdout": 1, "stderr": 1},
+                stream=True,
+                timeout=(CALL_S, silence_s),
+            )
+            with contextlib.closing(response):
+                if response.status_code != requests.codes.ok:
+                    raise EngineError(_message(response), response.status_code)
+                yield from demultiplex(response.iter_content(None))
+
+    def state(self, container: str) -> ContainerState:
+        with self._translated():
+            state = self._api().inspect_container(container)["State"]
+        return ContainerState(
+            status=str(state["Status"]),
+            exit_code=int(state["ExitCode"]),
+            out_of_memory=bool(state["OOMKilled"]),
+            error=str(state.get("Error", "")),
+        )
+
+    def stop(self, container: str, grace_s: int) -> None:
+        with self._translated(), contextlib.suppress(NotFound):
+            self._api().stop(container, timeout=grace_s)
+
+    def kill(self, container: str) -> None:
+        with self._translated(), contextlib.suppress(NotFound):
+            self._api().kill(container)
+
+    def remove(self, container: str) -> None:
+        with self._translated(), contextlib.suppress(NotFound):
+            self._api().remove_container(container, force=True)
+
+    def containers(self, labels: Mapping[str, str]) -> tuple[Container, ...]:
+        wanted = [f"{name}={value}" if value else name for name, value in labels.items()]
+        with self._translated():
+            found = self._api().containers(all=True, filters={"label": wanted})
+        return tuple(
+            Container(
+                id=str(one["Id"]),
+                name=str(one["Names"][0]).lstrip("/"),
+                labels=dict(one["Labels"]),
+                status=str(one["State"]),
+            )
+            for one in found
+        )
+
+    def remove_leftovers(self, label: str, *, images: bool, volume: str | None) -> list[str]:
+        removed = []
+        with self._translated():
+            if images:
+                for image in self._client.images.list(filters={"label": label}):
+                    self._client.images.remove(image.id, force=True)
+                    removed.append(f"image {(image.tags or [image.short_id])[0]}")
+            if volume is not None:
+                with contextlib.suppress(NotFound):
+                    self._api().remove_volume(volume)
+                    removed.append(f"volume {volume}")
+        return removed
+
+    def _api(self) -> docker.APIClient:
+        if self._client is None:
+            raise LinkError("not connected")
+        return self._client.api
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """What the SDK raises, as an error of ours; with the cause that only ssh knows."""
+        if self._client is None and self._tunnel is not None and not self._tunnel.alive:
+            raise LinkError("not connected")
+        try:
+            yield
+        except APIError as error:
+            raise EngineError(_explanation(error), error.status_code) from error
+        except (requests.RequestException, OSError) as error:
+            raise self._broken(error) from error
+        except DockerException as error:
+            cause = error.__cause__ or error.__context__
+            if isinstance(cause, requests.RequestException | OSError):
+                raise self._broken(cause) from error
+            raise EngineError(str(error)) from error
+
+    def _broken(self, error: Exception) -> LinkError:
+        if self._tunnel is None:
+            return LinkError(_innermost(error))
+        if not self._tunnel.alive:
+            return self._tunnel.failure()
+        return LinkError(_innermost(error))
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))
+
+
+def _follow(steps: Iterable[Any], output: Output) -> None:
+    """Pass on what an engine prints while it works. Raises: EngineError: it failed."""
+    last: list[str] = []
+    for step in steps:
+        if "error" in step:
+            raise EngineError(" | ".join([*last[-3:], str(step["error"]).strip()]))
+        text = str(step.get("stream") or step.get("status") or "").rstrip()
+        for line in text.splitlines():
+            last.append(line)
+            output(line)
+
+
+def _ignore(line: str) -> None:
+    """An image's loading says nothing of interest."""
+
+
+def _explanation(error: APIError) -> str:
+    return str(error.explanation or error)
+
+
+def _message(response: requests.Response) -> str:
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        return str(response.json()["message"])
+    return f"HTTP status {response.status_code}"
+
+
+def _innermost(error: BaseException) -> str:
+    """The operating system's words, which SDK, requests and urllib3 each wrap once more."""
+    seen = str(error)
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+        if isinstance(error, OSError) and error.strerror:
+            seen = error.strerror
+    return seen
