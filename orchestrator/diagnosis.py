@@ -1,20 +1,18 @@
 """What is known of a host -> whether it can measure, line by line, with what mends it (pure).
 
-Facts that nobody could learn are None, and such a line says so: unknown is neither right nor wrong.
+Facts that nobody could learn are None, and such a line says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from orchestrator import wording
+from orchestrator.checks import Check
 from orchestrator.torch_builds import INDUCTOR_CAPABILITY, Build, version
 
-State: TypeAlias = Literal["good", "bad", "unknown"]
-
-SYMBOLS: Final = {"good": "✓", "bad": "✗", "unknown": "–"}
 # Beyond this, certificates of package indexes and of the Hub begin to look expired or premature.
 MAX_SKEW_S: Final = 60.0
 # What an engine writes beside an image: the container's log, the records' copy, compiled kernels.
@@ -23,6 +21,7 @@ _TOOLKIT: Final = (
     "sudo apt-get install -y nvidia-container-toolkit && "
     "sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"
 )
+_DRIVER: Final = "sudo apt-get install -y nvidia-driver-{}-server && sudo reboot"
 _MORE_ROOM: Final = "docker system prune --all   # removes every image that no container uses"
 
 
@@ -69,39 +68,14 @@ class Facts:
     skew_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line: what was looked at, what was found, and the command that mends it.
-
-    With `optional` a host can measure all the same.
-    """
-
-    subject: str
-    state: State
-    found: str
-    mend: str = ""
-    optional: bool = False
-
-
 def diagnose(facts: Facts) -> tuple[Check, ...]:
     """Judge a Docker host."""
     checks = [*_connection(facts)]
     if facts.fault is not None:
         return tuple(checks)
     if facts.wanted:
-        checks += [_runtime(facts), _driver(facts), *_capabilities(facts)]
+        checks += [_runtime(facts), *_gpus(facts)]
     return (*checks, _disk(facts), _image(facts), _clock(facts))
-
-
-def usable(checks: Iterable[Check]) -> bool:
-    """Whether a host with these lines can measure, as far as is known."""
-    return not any(check.state == "bad" and not check.optional for check in checks)
-
-
-def exit_code(hosts: Iterable[Iterable[Check]]) -> int:
-    """0: all hosts are usable; 1: some are; 3: none is."""
-    verdicts = [usable(checks) for checks in hosts]
-    return 0 if all(verdicts) else 1 if any(verdicts) else 3
 
 
 def _connection(facts: Facts) -> list[Check]:
@@ -128,50 +102,57 @@ def _runtime(facts: Facts) -> Check:
             return Check(subject, "bad", "the NVIDIA Container Toolkit is not set up", _TOOLKIT)
 
 
-def _driver(facts: Facts) -> Check:
-    subject, build = "GPU and driver", facts.build
+def _gpus(facts: Facts) -> list[Check]:
+    subject = "GPU and driver"
     if facts.driver_fault:
-        mend = "sudo apt-get install -y nvidia-driver-580-server && sudo reboot   # or your cloud's"
-        return Check(subject, "bad", facts.driver_fault, mend)
+        return [Check(subject, "bad", facts.driver_fault, _DRIVER.format(580))]
     if facts.gpus is None:
-        return Check(subject, "unknown", "cannot be asked for over this connection")
+        return [Check(subject, "unknown", "cannot be asked for over this connection")]
     if any(name.startswith("MIG-") for name in facts.wanted):
-        return Check(subject, "unknown", "parts of a GPU are not listed by nvidia-smi")
-    if absent := [name for name in facts.wanted if not _chosen(facts, name)]:
+        return [Check(subject, "unknown", "nvidia-smi does not list the parts of a GPU")]
+    named = {name: gpu for gpu in facts.gpus for name in (gpu.index, gpu.uuid)}
+    if absent := [name for name in facts.wanted if name not in named]:
         there = wording.listed([gpu.index for gpu in facts.gpus]) or "none"
         found = f"no GPU {wording.listed(absent)} here; there is {there}"
-        return Check(subject, "bad", found, "nvidia-smi -L   # then correct gpu = … in hosts.toml")
-    gpus = _wanted(facts)
+        return [Check(subject, "bad", found, "nvidia-smi -L   # then correct gpu in hosts.toml")]
+    return gpu_checks([named[name] for name in facts.wanted], facts.build, facts.build.remedy)
+
+
+def gpu_checks(gpus: Sequence[Gpu], build: Build, remedy: Callable[[str], str]) -> list[Check]:
+    """Judge GPUs, one at least, and their driver by a build of PyTorch.
+
+    Args:
+        remedy: capability -> what to do where the build has no code for it.
+    """
+    different = {gpu.capability: gpu for gpu in gpus}
+    judged = [_capability(gpu.capability, build, remedy) for gpu in different.values()]
+    return [_driver(gpus, build), *judged]
+
+
+def _driver(gpus: Sequence[Gpu], build: Build) -> Check:
+    subject = "GPU and driver"
     names = wording.listed(list(dict.fromkeys(wording.device(gpu.name) for gpu in gpus)))
     found = f"{names}, driver {gpus[0].driver}"
     if build.driver is None:
-        return Check(subject, "unknown", f"{found}; what PyTorch {build.torch} needs is not known")
+        return Check(subject, "unknown", f"{found}; what PyTorch {build.label} needs is not known")
     if version(gpus[0].driver) < version(build.driver):
-        mend = f"sudo apt-get install -y nvidia-driver-{build.driver}-server && sudo reboot"
         needs = f"CUDA {build.cuda} needs {build.driver} or newer"
-        return Check(subject, "bad", f"{found}; {needs}", mend)
+        return Check(subject, "bad", f"{found}; {needs}", _DRIVER.format(build.driver))
     return Check(subject, "good", f"{found}, enough for CUDA {build.cuda}")
 
 
-def _capabilities(facts: Facts) -> list[Check]:
-    if facts.gpus is None or not (gpus := _wanted(facts)):
-        return []
-    found = {gpu.capability: gpu for gpu in gpus}
-    return [_capability(gpu, facts.build) for gpu in found.values()]
-
-
-def _capability(gpu: Gpu, build: Build) -> Check:
+def _capability(capability: str | None, build: Build, remedy: Callable[[str], str]) -> Check:
     subject = "Compute capability"
-    if gpu.capability is None or not build.capabilities:
-        return Check(subject, "unknown", gpu.capability or "nvidia-smi does not tell it")
-    if version(gpu.capability) < version(INDUCTOR_CAPABILITY):
-        found = f"{gpu.capability}; torch.compile needs {INDUCTOR_CAPABILITY} or newer"
+    if capability is None or not build.capabilities:
+        return Check(subject, "unknown", capability or "nvidia-smi does not tell it")
+    if version(capability) < version(INDUCTOR_CAPABILITY):
+        found = f"{capability}; torch.compile needs {INDUCTOR_CAPABILITY} or newer"
         return Check(subject, "bad", found, "Measure on a newer GPU.")
-    if build.runs_on(gpu.capability):
-        return Check(subject, "good", f"{gpu.capability}, in PyTorch {build.label}")
+    if build.runs_on(capability):
+        return Check(subject, "good", f"{capability}, in PyTorch {build.label}")
     listed = wording.listed(build.capabilities)
-    found = f"{gpu.capability}; PyTorch {build.label} is built for {listed}"
-    return Check(subject, "bad", found, build.remedy(gpu.capability))
+    found = f"{capability}; PyTorch {build.label} is built for {listed}"
+    return Check(subject, "bad", found, remedy(capability))
 
 
 def _disk(facts: Facts) -> Check:
@@ -200,11 +181,3 @@ def _clock(facts: Facts) -> Check:
     if abs(facts.skew_s) > MAX_SKEW_S:
         return Check(subject, "bad", found, "sudo timedatectl set-ntp true", optional=True)
     return Check(subject, "good", found if abs(facts.skew_s) >= 1 else "right")
-
-
-def _wanted(facts: Facts) -> list[Gpu]:
-    return [gpu for name in facts.wanted if (gpu := _chosen(facts, name))]
-
-
-def _chosen(facts: Facts, name: str) -> Gpu | None:
-    return next((gpu for gpu in facts.gpus or () if name in (gpu.index, gpu.uuid)), None)

@@ -14,11 +14,10 @@ from typing import Final
 
 # Triton, and with it Inductor, needs this.
 INDUCTOR_CAPABILITY: Final = "7.0"
-_PORTABLE: Final = (
-    "--build-arg TORCH_VERSION=2.14.1 "
-    "--build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu126"
-)
-_CURRENT: Final = "--build-arg TORCH_VERSION=2.15.0 --build-arg TORCH_INDEX="
+# Version and index of the builds to choose from; without an index it is PyPI's.
+_PORTABLE: Final = ("2.14.1", "https://download.pytorch.org/whl/cu126")
+_CURRENT: Final = ("2.15.0", "")
+_CURRENT_OLDEST: Final = "7.5"
 
 _CAPABILITIES: Final = {
     "cu126": ("5.0", "6.0", "7.0", "7.5", "8.0", "8.6", "9.0"),
@@ -80,9 +79,17 @@ class Build:
 
     def remedy(self, capability: str) -> str:
         """The option of a run with which the image suits a GPU that this build does not."""
-        oldest = self.capabilities[0] if self.capabilities else capability
-        chosen = _PORTABLE if version(capability) < version(oldest) else _CURRENT
-        return f"python orchestrate.py … {chosen}"
+        torch, index = self._instead(capability)
+        return f"--build-arg TORCH_VERSION={torch} --build-arg TORCH_INDEX={index}"
+
+    def remedy_here(self, capability: str) -> str:
+        """How to install a build that suits a GPU, on this machine."""
+        torch, index = self._instead(capability)
+        return f"python -m pip install torch=={torch}" + (f" --index-url {index}" if index else "")
+
+    def _instead(self, capability: str) -> tuple[str, str]:
+        """The version and the index of a build that suits a GPU."""
+        return _PORTABLE if version(capability) < version(_CURRENT_OLDEST) else _CURRENT
 
 
 def of_image(arguments: Mapping[str, str], dockerfile: str) -> Build:
@@ -107,3 +114,9 @@ def _of_index(index: str) -> str:
 
 def _pypi(torch: str) -> str:
     return next((tag for first, tag in _PYPI if version(torch) >= version(first)), "")
+
+
+def of_installed(torch: str, version_module: str) -> Build:
+    """The build that is installed here, by its version and the text of its `torch/version.py`."""
+    cuda = re.search(r"^cuda\b.*= '(\d+)\.(\d+)'$", version_module, re.MULTILINE)
+    return Build(torch.partition("+")[0], f"cu{cuda[1]}{cuda[2]}" if cuda else "cpu")

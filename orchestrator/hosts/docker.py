@@ -104,12 +104,22 @@ class DockerEngine:
             cpus=int(info.get("NCPU", 1)),
             memory_bytes=int(info.get("MemTotal", 0)),
             has_nvidia="nvidia" in info.get("Runtimes", {}),
+            root=str(info.get("DockerRootDir", "")),
+            time=str(info.get("SystemTime", "")),
         )
 
     def image_id(self, reference: str) -> str | None:
         with self._translated():
             try:
                 return str(self._client.images.get(reference).id)
+            except ImageNotFound:
+                return None
+
+    def image_bytes(self, reference: str) -> int | None:
+        """How large an image is; None where it is not here."""
+        with self._translated():
+            try:
+                return int(self._client.images.get(reference).attrs["Size"])
             except ImageNotFound:
                 return None
 

@@ -41,6 +41,8 @@ class EngineFacts:
     cpus: int
     memory_bytes: int
     has_nvidia: bool
+    root: str = "/var/lib/docker"  # where it keeps images
+    time: str = ""  # its clock, as in RFC 3339
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from orchestrator.rundir import AttemptFile
 
 NAME: Final = "local"
 _ROOT: Final = Path(__file__).resolve().parent.parent.parent
-_MEASURES_WITH: Final = ("torch", "transformers", "PIL")
+MEASURES_WITH: Final = ("torch", "transformers", "PIL")
 _READ_BYTES: Final = 1 << 16
 _STOP_GRACE_S: Final = 15.0
 
@@ -69,7 +69,7 @@ class LocalHost:
     name: str = NAME
 
     def check(self, plan: Plan) -> None:
-        missing = [name for name in _MEASURES_WITH if importlib.util.find_spec(name) is None]
+        missing = [name for name in MEASURES_WITH if importlib.util.find_spec(name) is None]
         if missing:
             raise NoHostError(
                 f"this machine cannot measure: {', '.join(missing)} not installed in "
@@ -97,18 +97,28 @@ class LocalHost:
         return LocalSession(process)
 
 
+def compiler() -> str | None:
+    """The C++ compiler that torch.compile would find."""
+    compilers = (os.environ.get("CXX"), "g++", "clang++")
+    return next((found for name in compilers if name and (found := shutil.which(name))), None)
+
+
+def missing_headers() -> str:
+    """The folder where Python.h is missed; empty where it is there."""
+    headers = Path(sysconfig.get_path("include"))
+    return "" if (headers / "Python.h").exists() else str(headers)
+
+
 def _require_compiler() -> None:
     """torch.compile builds C++ that includes Python.h, on a GPU as well."""
-    compilers = (os.environ.get("CXX"), "g++", "clang++")
-    if not any(shutil.which(name) for name in compilers if name):
+    if compiler() is None:
         raise NoHostError(
             "this machine has no C++ compiler, and torch.compile needs one",
             "Install one (Debian, Ubuntu: sudo apt install g++ python3-dev), or set CXX.",
         )
-    headers = Path(sysconfig.get_path("include"))
-    if not (headers / "Python.h").exists():
+    if folder := missing_headers():
         raise NoHostError(
-            f"this machine has no Python headers in {headers}, and torch.compile needs them",
+            f"this machine has no Python headers in {folder}, and torch.compile needs them",
             "Install them (Debian, Ubuntu: sudo apt install python3-dev).",
         )
 

@@ -4,8 +4,9 @@ import dataclasses
 
 import pytest
 
-from orchestrator import diagnosis
-from orchestrator.diagnosis import Check, Facts, Fault, Gpu
+from orchestrator import checks, diagnosis
+from orchestrator.checks import Check, Examined
+from orchestrator.diagnosis import Facts, Fault, Gpu
 from orchestrator.torch_builds import Build
 
 PORTABLE = Build("2.14.1", "cu126")
@@ -27,36 +28,40 @@ GOOD = Facts(
 
 
 def lines(**changes: object) -> dict[str, Check]:
-    checks = diagnosis.diagnose(dataclasses.replace(GOOD, **changes))  # type: ignore[arg-type]
-    return {check.subject: check for check in checks}
+    found = diagnosis.diagnose(dataclasses.replace(GOOD, **changes))  # type: ignore[arg-type]
+    return {check.subject: check for check in found}
 
 
-def bad(checks: dict[str, Check]) -> list[str]:
-    return [subject for subject, check in checks.items() if check.state == "bad"]
+def bad(found: dict[str, Check]) -> list[str]:
+    return [subject for subject, check in found.items() if check.state == "bad"]
+
+
+def usable(found: dict[str, Check]) -> bool:
+    return Examined("a100", "", tuple(found.values())).usable
 
 
 def test_a_host_with_everything_is_usable() -> None:
-    checks = lines()
-    assert list(checks) == [
+    found = lines()
+    assert list(found) == [
         "SSH", "Docker engine", "NVIDIA runtime", "GPU and driver", "Compute capability",
         "Free disk", "Image", "Clock",
     ]  # fmt: skip
-    assert bad(checks) == []
-    assert diagnosis.usable(checks.values())
-    found = checks["GPU and driver"].found
-    assert found == "A100-SXM4-40GB, driver 580.95.05, enough for CUDA 12.6"
+    assert bad(found) == []
+    assert usable(found)
+    driver = found["GPU and driver"].found
+    assert driver == "A100-SXM4-40GB, driver 580.95.05, enough for CUDA 12.6"
 
 
 def test_nothing_is_said_of_what_lies_behind_a_refused_connection() -> None:
     fault = Fault("Host key verification failed.", "ssh-keygen -R a100")
-    checks = lines(fault=fault, reached=False)
-    assert checks == {"SSH": Check("SSH", "bad", fault.sentence, fault.advice)}
+    found = lines(fault=fault, reached=False)
+    assert found == {"SSH": Check("SSH", "bad", fault.sentence, fault.advice)}
 
 
 def test_a_dead_engine_behind_a_good_connection_is_the_engines_fault() -> None:
-    checks = lines(fault=Fault("no engine listens", "sudo systemctl start docker"))
-    assert bad(checks) == ["Docker engine"]
-    assert checks["SSH"].state == "good"
+    found = lines(fault=Fault("no engine listens", "sudo systemctl start docker"))
+    assert bad(found) == ["Docker engine"]
+    assert found["SSH"].state == "good"
 
 
 @pytest.mark.parametrize(
@@ -73,10 +78,10 @@ def test_a_dead_engine_behind_a_good_connection_is_the_engines_fault() -> None:
 def test_each_fault_comes_with_what_mends_it(
     changes: dict[str, object], subject: str, mend: str
 ) -> None:
-    checks = lines(**changes)
-    assert subject in bad(checks)
-    assert mend in checks[subject].mend
-    assert not diagnosis.usable(checks.values())
+    found = lines(**changes)
+    assert subject in bad(found)
+    assert mend in found[subject].mend
+    assert not usable(found)
 
 
 def test_a_gpu_too_old_for_triton_has_no_image() -> None:
@@ -87,29 +92,29 @@ def test_a_gpu_too_old_for_triton_has_no_image() -> None:
 
 
 def test_an_image_that_is_there_needs_no_room() -> None:
-    checks = lines(free_bytes=3 << 30, image_bytes=6 << 30)
-    assert bad(checks) == []
-    assert checks["Image"].found.replace("\N{NO-BREAK SPACE}", " ") == "here, 6.00 GiB"
+    found = lines(free_bytes=3 << 30, image_bytes=6 << 30)
+    assert bad(found) == []
+    assert found["Image"].found.replace("\N{NO-BREAK SPACE}", " ") == "here, 6.00 GiB"
 
 
 def test_what_cannot_be_learnt_is_neither_right_nor_wrong() -> None:
-    checks = lines(ssh=False, gpus=None, gpu_runtime=None, free_bytes=None, skew_s=None)
-    unknown = [subject for subject, check in checks.items() if check.state == "unknown"]
+    found = lines(ssh=False, gpus=None, gpu_runtime=None, free_bytes=None, skew_s=None)
+    unknown = [subject for subject, check in found.items() if check.state == "unknown"]
     assert unknown == ["NVIDIA runtime", "GPU and driver", "Free disk", "Image", "Clock"]
-    assert diagnosis.usable(checks.values())
+    assert usable(found)
 
 
 def test_a_wrong_clock_is_named_and_does_not_stop_a_run() -> None:
-    checks = lines(skew_s=-3600.0)
-    assert checks["Clock"].found == "3600 s behind this machine"
-    assert "set-ntp" in checks["Clock"].mend
-    assert diagnosis.usable(checks.values())
+    found = lines(skew_s=-3600.0)
+    assert found["Clock"].found == "3600 s behind this machine"
+    assert "set-ntp" in found["Clock"].mend
+    assert usable(found)
 
 
 def test_a_host_measured_on_its_cpu_needs_no_driver() -> None:
-    checks = lines(wanted=(), driver_fault="nvidia-smi is missing", gpu_runtime=False)
-    assert bad(checks) == []
-    assert "GPU and driver" not in checks
+    found = lines(wanted=(), driver_fault="nvidia-smi is missing", gpu_runtime=False)
+    assert bad(found) == []
+    assert "GPU and driver" not in found
 
 
 def test_a_part_of_a_gpu_cannot_be_looked_up() -> None:
@@ -120,5 +125,5 @@ def test_a_part_of_a_gpu_cannot_be_looked_up() -> None:
     ("hosts", "code"), [(("good", "good"), 0), (("good", "bad"), 1), (("bad", "bad"), 3)]
 )
 def test_the_exit_code_counts_usable_hosts(hosts: tuple[str, ...], code: int) -> None:
-    examined = [[Check("SSH", state, "")] for state in hosts]  # type: ignore[arg-type]
-    assert diagnosis.exit_code(examined) == code
+    examined = [Examined("", "", (Check("SSH", state, ""),)) for state in hosts]  # type: ignore[arg-type]
+    assert checks.exit_code(examined) == code
