@@ -1,28 +1,30 @@
-"""The command line: parses, calls one room after the other, prints what they say. Nothing else
-prints to standard output.
+"""The command line: parses, calls one room after the other, has the console print what they say.
 
 Imports inside functions keep `--help` fast: most of what a run needs is not needed to describe it.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import typer
 
-from orchestrator import options
+from orchestrator import console, options
+from orchestrator.console import Showing
 from orchestrator.errors import UsageError
-from orchestrator.exits import INTERRUPTED, complain, guard, speaking
+from orchestrator.exits import guard, speaking
+from orchestrator.options import Interruption
 
 if TYPE_CHECKING:
     from harness.plan import Plan
     from orchestrator.hosts import Host
-    from orchestrator.pipeline import Rendered
-    from orchestrator.progress import Style
+    from orchestrator.hosts.contained import Terms
+    from orchestrator.hosts.image import ImageSource
+    from orchestrator.inventory import Machine
     from orchestrator.rundir import RunFolder
 
 # What a plan is made of; with --resume the plan is that of the run.
@@ -65,6 +67,12 @@ def run(
     output: options.Output = Path("reports"),
     progress: options.Progress = options.ProgressStyle.AUTO,
     as_json: options.Json = False,
+    inventory: options.Inventory = None,
+    image_source: options.ImageSource = "build",
+    build_arg: options.BuildArg = None,
+    on_interrupt: options.OnInterrupt = Interruption.STOP,
+    deadline: options.Deadline = 24.0,
+    patience: options.Patience = 10.0,
     backend: options.Backend = options.BackendName.INDUCTOR,
     size: options.Size = options.SizeName.FULL,
 ) -> int | None:
@@ -73,10 +81,16 @@ def run(
         _refuse_options_before_a_command(context)
         return None
     from orchestrator import planning
+    from orchestrator.hosts.contained import Terms
+    from orchestrator.hosts.image import parse_source
 
+    showing = Showing(progress.value, as_json, detach=on_interrupt is Interruption.DETACH)
+    ways = Ways(
+        parse_source(image_source, build_arg or []), Terms(deadline * 3600, patience * 60), showing
+    )
     if resume is not None:
         _refuse_a_second_plan(context)
-        return _resume(resume, output, progress, as_json=as_json, dry_run=dry_run)
+        return _resume(resume, output, inventory, ways, dry_run=dry_run)
     plan = planning.make(
         planning.Choices(
             models=models,
@@ -91,7 +105,10 @@ def run(
             quick=quick,
         )
     )
-    return _run(_hosts(_names(hosts)), plan, output, progress, as_json=as_json, dry_run=dry_run)
+    machines = _resolve(hosts, inventory)
+    if dry_run:
+        return console.show_plan(plan, machines, as_json=as_json)
+    return _run(machines, plan, output, ways)
 
 
 @app.command()
@@ -113,7 +130,7 @@ def report(
         rendered = pipeline.render_published(output)
     else:
         rendered = pipeline.render(RunFolder.find(output, run))
-    return _conclude(rendered, as_json=as_json)
+    return console.conclude(rendered, as_json=as_json)
 
 
 @app.command()
@@ -122,114 +139,128 @@ def models(as_json: options.Json = False) -> int:
     """List the twelve models of the published table."""
     from orchestrator import summary
 
-    print(summary.catalogue_json() if as_json else summary.catalogue_table(_width()))
+    print(summary.catalogue_json() if as_json else summary.catalogue_table(console.width()))
     return 0
 
 
-def _run(
-    hosts: Sequence[Host],
-    plan: Plan,
-    output: Path,
-    progress: options.ProgressStyle,
-    *,
-    as_json: bool,
-    dry_run: bool,
+@app.command()
+@speaking
+def attach(
+    run: options.OneRun,
+    output: options.Output = Path("reports"),
+    inventory: options.Inventory = None,
+    on_interrupt: options.OnInterrupt = Interruption.STOP,
+    patience: options.Patience = 10.0,
+    progress: options.Progress = options.ProgressStyle.AUTO,
+    as_json: options.Json = False,
 ) -> int:
-    from orchestrator import pipeline, summary
+    """Follow a run whose terminal is gone, and finish its report."""
+    from orchestrator import attaching, pipeline
+    from orchestrator.hosts.contained import Terms
+    from orchestrator.rundir import RunFolder
 
-    if dry_run:
-        print(summary.plan_json(plan) if as_json else summary.plan_text(plan, hosts))
-        return 0
+    folder = RunFolder.find(output, run)
+    machines = pipeline.machines_of(folder, inventory)
+    showing = Showing(progress.value, as_json, detach=on_interrupt is Interruption.DETACH)
+    terms = Terms(patience_s=patience * 60)
+    return console.watch(
+        folder,
+        [machine.name for machine in machines],
+        showing,
+        lambda observer: attaching.attach(folder, machines, observer, terms, detach=showing.detach),
+    )
+
+
+@app.command()
+@speaking
+def clean(
+    run: options.AnyRun = None,
+    hosts: options.AnyHosts = None,
+    output: options.Output = Path("reports"),
+    inventory: options.Inventory = None,
+    force: options.Force = False,
+    images: options.Images = False,
+    volumes: options.Volumes = False,
+) -> int:
+    """Remove what runs left on their hosts, and lose no record that nobody fetched."""
+    from orchestrator import cleaning
+    from orchestrator.cleaning import Wish
+
+    machines, run_id = _to_clean(run, hosts, output, inventory)
+    wish = Wish(run_id, force, images, volumes)
+    return console.show_cleaned(cleaning.clean(machines, wish, output))
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How to measure, beside what and where."""
+
+    source: ImageSource
+    terms: Terms
+    showing: Showing
+
+
+def _run(machines: Sequence[Machine], plan: Plan, output: Path, ways: Ways) -> int:
+    from orchestrator import pipeline
+
+    hosts = pipeline.hosts_for(machines, ways.source, ways.terms)
     pipeline.require_usable(hosts, plan)
-    folder = pipeline.new_run(output, plan, hosts, sys.argv[1:])
-    return _measure(folder, hosts, plan, progress, as_json=as_json)
+    folder = pipeline.new_run(output, plan, machines, sys.argv[1:])
+    console.forewarn(plan, machines)
+    return _measure(folder, hosts, ways)
 
 
-def _resume(
-    name: str, output: Path, progress: options.ProgressStyle, *, as_json: bool, dry_run: bool
-) -> int:
-    from orchestrator import pipeline, planning, summary
+def _resume(name: str, output: Path, inventory: Path | None, ways: Ways, *, dry_run: bool) -> int:
+    from orchestrator import pipeline, planning
     from orchestrator.rundir import RunFolder
 
     folder = RunFolder.find(output, name)
-    hosts = _hosts(folder.meta().hosts)
+    machines = pipeline.machines_of(folder, inventory)
     plan = folder.plan()
     rest = [planning.for_resume(plan, outcome) for outcome in folder.outcomes()]
     longest = max(rest, key=lambda one: len(one.cases()))
     if dry_run:
-        print(summary.plan_json(longest) if as_json else summary.plan_text(longest, hosts))
-        return 0
+        return console.show_plan(longest, machines, as_json=ways.showing.as_json)
+    hosts = pipeline.hosts_for(machines, ways.source, ways.terms)
     pipeline.require_usable(hosts, plan)
-    return _measure(folder, hosts, longest, progress, as_json=as_json)
+    console.forewarn(longest, machines)
+    return _measure(folder, hosts, ways)
 
 
-def _measure(
-    folder: RunFolder,
-    hosts: Sequence[Host],
-    plan: Plan,
-    progress: options.ProgressStyle,
-    *,
-    as_json: bool,
-) -> int:
-    """Measure, then render whatever there is: after Ctrl-C, too."""
-    from orchestrator import pipeline, summary
-    from orchestrator.fleet import InterruptedRunError
-    from orchestrator.progress import watching
+def _measure(folder: RunFolder, hosts: Sequence[Host], ways: Ways) -> int:
+    from orchestrator import pipeline
 
-    for line in summary.forewarning(plan):
-        print(line, file=sys.stderr)
-    interrupted = False
-    with watching(_style(progress), tuple(host.name for host in hosts)) as observer:
-        try:
-            pipeline.measure(folder, hosts, observer)
-        except InterruptedRunError:
-            interrupted = True
-    code = _conclude(pipeline.render(folder), as_json=as_json, interrupted=interrupted)
-    if interrupted:
-        complain(
-            "interrupted; everything measured so far is kept and nothing goes on running",
-            f"To measure the rest:  python orchestrate.py --resume {folder.path}",
-        )
-        return INTERRUPTED
-    return code
-
-
-def _conclude(rendered: Rendered, *, as_json: bool, interrupted: bool = False) -> int:
-    """Print the summary, the page's path and, last, the answer."""
-    from orchestrator import pipeline, summary
-
-    if as_json:
-        print(summary.to_json(rendered.comparison, rendered.page))
-    else:
-        print(summary.to_text(rendered.comparison, rendered.page, _width()))
-    return 0 if interrupted else pipeline.exit_code(rendered.comparison)
-
-
-def _hosts(names: Sequence[str]) -> tuple[Host, ...]:
-    from orchestrator import inventory
-    from orchestrator.hosts.local import LocalHost
-
-    return tuple(LocalHost(name) for name in inventory.resolve(names))
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _style(choice: options.ProgressStyle) -> Style:
-    from orchestrator.progress import style_for
-
-    return style_for(
-        choice.value,
-        terminal=sys.stderr.isatty(),
-        ci=bool(os.environ.get("CI")),
-        dumb=os.environ.get("TERM") == "dumb",
+    detach = ways.showing.detach
+    return console.watch(
+        folder,
+        list(dict.fromkeys(host.name for host in hosts)),
+        ways.showing,
+        lambda observer: pipeline.measure(folder, hosts, observer, detach=detach),
     )
 
 
-def _width() -> int | None:
-    """Columns of the terminal, if standard output is one."""
-    return os.get_terminal_size().columns if sys.stdout.isatty() else None
+def _to_clean(
+    run: str | None, hosts: str | None, output: Path, file: Path | None
+) -> tuple[Sequence[Machine], str | None]:
+    """Which machines to clean, and of which run."""
+    from orchestrator import inventory, pipeline
+    from orchestrator.rundir import RunFolder
+
+    if run is not None:
+        folder = RunFolder.find(output, run)
+        machines = _resolve(hosts, file) if hosts else pipeline.machines_of(folder, file)
+        return machines, folder.path.name
+    machines = _resolve(hosts, file) if hosts else tuple(inventory.read(file).values())
+    if not machines:
+        raise UsageError("clean does not know where", "Name a run, or hosts with --hosts.")
+    return machines, None
+
+
+def _resolve(hosts: str, file: Path | None) -> tuple[Machine, ...]:
+    from orchestrator import inventory
+
+    names = tuple(name.strip() for name in hosts.split(",") if name.strip())
+    return inventory.resolve(names, file)
 
 
 def _given(context: typer.Context) -> list[str]:

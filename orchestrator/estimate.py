@@ -37,6 +37,11 @@ def seconds(plan: Plan, *, gpu: bool) -> float:
     return sum(START_UP_S + compile_s + _timed_s(plan, call_s(case)) for case in plan.cases())
 
 
+def case_seconds(plan: Plan, case: Case) -> float:
+    """Estimate one case on a GPU, to share cases out evenly."""
+    return START_UP_S + COMPILE_GPU_S + _timed_s(plan, _t4_call_s(case))
+
+
 def _timed_s(plan: Plan, call_s: float) -> float:
     """Both variants: warm-up within its caps, then the timed calls."""
     protocol = plan.protocol

@@ -18,7 +18,8 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -32,6 +33,8 @@ from orchestrator.outcomes import Attempt, HostOutcome, Trouble, fold
 from orchestrator.stream import Read, Reader, Unreadable
 
 _CHUNK_BYTES: Final = 1 << 20
+# run.json is read, changed and written by the threads of several hosts.
+_CHANGING: Final = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,38 +179,36 @@ class RunFolder:
             file.seek(0, os.SEEK_END)
             yield AttemptFile(name, self._log(name), file, self.path.name, next_seq), known
 
-    def attempts(self, host: str) -> tuple[str, ...]:
-        """The names of the record files of a host, oldest first."""
-        return tuple(path.name for _, path in self._record_files(host))
+    def attempts(self, host: str) -> dict[str, Attempt]:
+        """The record files of a host by name, oldest first. Raises: RunError."""
+        meta = self.meta()
+        return {path.name: self._read(path, meta) for _, path in self._record_files(host)}
 
     def mark_interrupted(self, names: Sequence[str]) -> None:
         """Remember that the user stopped these attempts."""
-        meta = self.meta()
-        self._write_meta(replace(meta, interrupted=(*meta.interrupted, *names)))
+        self._change(lambda meta: replace(meta, interrupted=(*meta.interrupted, *names)))
 
     def mark_trouble(self, name: str, trouble: Trouble) -> None:
         """Remember how an attempt broke off."""
-        meta = self.meta()
-        self._write_meta(replace(meta, troubles={**meta.troubles, name: trouble}))
+        self._change(lambda meta: replace(meta, troubles={**meta.troubles, name: trouble}))
 
-    def mark_followed(self, names: Sequence[str]) -> None:
-        """Forget how these attempts ended: they are being followed again."""
-        meta = self.meta()
-        self._write_meta(
-            replace(
+    def mark_followed(self, name: str) -> None:
+        """Forget how an attempt ended: it is being followed again."""
+        self._change(
+            lambda meta: replace(
                 meta,
-                interrupted=tuple(name for name in meta.interrupted if name not in names),
-                troubles={name: of for name, of in meta.troubles.items() if name not in names},
+                interrupted=tuple(one for one in meta.interrupted if one != name),
+                troubles={one: of for one, of in meta.troubles.items() if one != name},
             )
         )
 
+    def _change(self, change: Callable[[RunMeta], RunMeta]) -> None:
+        with _CHANGING:
+            self._write_meta(change(self.meta()))
+
     def outcomes(self) -> tuple[HostOutcome, ...]:
         """Read all records of all hosts. Raises: RunError: made by a newer version."""
-        meta = self.meta()
-        return tuple(
-            fold(host, [self._read(path, meta) for _, path in self._record_files(host)])
-            for host in meta.hosts
-        )
+        return tuple(fold(host, self.attempts(host).values()) for host in self.meta().hosts)
 
     def write(self, name: str, text: str) -> Path:
         """Write a file of the run, whole or not at all. Raises: StorageError."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.plan import Plan
 from harness.vocabulary import SCHEMA_VERSION
 from orchestrator.errors import HostError, NoHostError
-from orchestrator.hosts import Say, container
+from orchestrator.hosts import Say, advice, container
 from orchestrator.hosts.container import Lane
 from orchestrator.hosts.engine import Engine, EngineError
 from orchestrator.hosts.image import ImageSource
@@ -139,20 +139,44 @@ def hosts_for(
     machines: Sequence[Machine], source: ImageSource, terms: Terms
 ) -> list[ContainedHost]:
     """A host for every GPU of every machine that has an engine."""
-    from orchestrator.hosts.docker import DockerEngine  # the SDK takes a fifth of a second
-
-    distant = [(machine, machine.address) for machine in machines if machine.address is not None]
+    distant = [machine for machine in machines if machine.address is not None]
     shipyard = Shipyard(len(distant))
     hosts = []
-    for machine, address in distant:
-        first = DockerEngine(address)
+    for machine in distant:
+        first = engine_of(machine)
         preparation = Preparation(machine, first, source, shipyard)
         gpus: Sequence[str | None] = machine.gpus or (None,)
         for index, gpu in enumerate(gpus):
-            engine = first if index == 0 else DockerEngine(address)
+            engine = first if index == 0 else engine_of(machine)
             lane = Lane(gpu, index, len(gpus))
             hosts.append(ContainedHost(machine.name, lane, preparation, engine, terms))
     return hosts
+
+
+def engine_of(machine: Machine) -> Engine:
+    """The engine of a machine that has one, not yet connected."""
+    from orchestrator.hosts.docker import DockerEngine  # the SDK takes a fifth of a second to load
+
+    assert machine.address is not None
+    return DockerEngine(machine.address)
+
+
+def find(machine: Machine, attempt: AttemptFile, terms: Terms) -> ContainerSession | None:
+    """The harness of an earlier attempt, if its container is still there. Raises: HostError."""
+    assert machine.address is not None
+    engine = engine_of(machine)
+    labels = {container.RUN: attempt.run_id, container.ATTEMPT: attempt.name}
+    try:
+        engine.connect()
+        found = engine.containers(labels)
+    except EngineError as error:
+        engine.close()
+        raise advice.explain(machine.name, machine.address, error, run=attempt.run_id) from error
+    if not found:
+        engine.close()
+        return None
+    attempt.log.unlink(missing_ok=True)  # the replay writes it anew
+    return session_of(machine, engine, found[0].id, attempt, terms)
 
 
 def owner() -> str:

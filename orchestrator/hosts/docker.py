@@ -97,7 +97,7 @@ class DockerEngine:
 
     def facts(self) -> EngineFacts:
         with self._translated():
-            info = self._client.info()
+            info = self._sdk().info()
         return EngineFacts(
             name=str(info.get("Name", "")),
             version=str(info.get("ServerVersion", "")),
@@ -111,7 +111,7 @@ class DockerEngine:
     def image_id(self, reference: str) -> str | None:
         with self._translated():
             try:
-                return str(self._client.images.get(reference).id)
+                return str(self._sdk().images.get(reference).id)
             except ImageNotFound:
                 return None
 
@@ -125,7 +125,7 @@ class DockerEngine:
 
     def build(self, context: bytes, tag: str, arguments: Mapping[str, str], output: Output) -> str:
         with self._translated():
-            steps = self._client.api.build(
+            steps = self._api().build(
                 fileobj=io.BytesIO(context),
                 custom_context=True,
                 tag=tag,
@@ -142,7 +142,7 @@ class DockerEngine:
 
     def pull(self, reference: str, output: Output) -> str:
         with self._translated():
-            steps = self._client.api.pull(reference, stream=True, decode=True)
+            steps = self._api().pull(reference, stream=True, decode=True)
             _follow(steps, output)
         return self._built(reference)
 
@@ -154,25 +154,25 @@ class DockerEngine:
 
     def export(self, image: str) -> Iterator[bytes]:
         with self._translated():
-            yield from self._client.images.get(image).save(named=True)
+            yield from self._sdk().images.get(image).save(named=True)
 
     def load(self, content: Iterator[bytes]) -> None:
         with self._translated():
-            _follow(self._client.api.load_image(content), _ignore)
+            _follow(self._api().load_image(content), _ignore)
 
     def create(self, settings: Mapping[str, object]) -> str:
         with self._translated():
-            return str(self._client.containers.create(**settings).id)
+            return str(self._sdk().containers.create(**settings).id)
 
     def start(self, container: str, standard_input: bytes) -> None:
         """Attach first, so that nothing of the input can be lost."""
         with self._translated():
             params = {"stdin": 1, "stream": 1}
-            pipe = self._client.api.attach_socket(container, params=params)
+            pipe = self._api().attach_socket(container, params=params)
             # Over a socket the SDK gives the reading half of one; writing needs the whole.
             connection: socket.socket = getattr(pipe, "_sock", pipe)
             try:
-                self._client.api.start(container)
+                self._api().start(container)
                 connection.settimeout(_INPUT_S)
                 connection.sendall(standard_input)
                 # Closing while the engine still copies could throw the rest away.
@@ -237,8 +237,8 @@ class DockerEngine:
         removed = []
         with self._translated():
             if images:
-                for image in self._client.images.list(filters={"label": label}):
-                    self._client.images.remove(image.id, force=True)
+                for image in self._sdk().images.list(filters={"label": label}):
+                    self._sdk().images.remove(image.id, force=True)
                     removed.append(f"image {(image.tags or [image.short_id])[0]}")
             if volume is not None:
                 with contextlib.suppress(NotFound):
@@ -246,16 +246,17 @@ class DockerEngine:
                     removed.append(f"volume {volume}")
         return removed
 
-    def _api(self) -> docker.APIClient:
+    def _sdk(self) -> docker.DockerClient:
         if self._client is None:
             raise LinkError("not connected")
-        return self._client.api
+        return self._client
+
+    def _api(self) -> docker.APIClient:
+        return self._sdk().api
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         """What the SDK raises, as an error of ours; with the cause that only ssh knows."""
-        if self._client is None and self._tunnel is not None and not self._tunnel.alive:
-            raise LinkError("not connected")
         try:
             yield
         except APIError as error:
