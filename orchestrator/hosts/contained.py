@@ -18,17 +18,19 @@ from orchestrator.hosts.container import Lane
 from orchestrator.hosts.engine import Engine, EngineError
 from orchestrator.hosts.image import ImageSource
 from orchestrator.hosts.preparation import Preparation, Ready, Shipyard
-from orchestrator.hosts.session import ContainerSession
+from orchestrator.hosts.session import SILENCE_S, ContainerSession
 from orchestrator.inventory import Machine
 from orchestrator.rundir import AttemptFile
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How long things may take: a harness in all, and a host out of reach."""
+    """How long things may take: a harness in all, a host out of reach, and a stream without a
+    byte before it counts as cut."""
 
     limit_s: float = 24 * 3600.0
     patience_s: float = 600.0
+    silence_s: float = SILENCE_S
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,7 +133,14 @@ def session_of(
 ) -> ContainerSession:
     """Follow a container of ours."""
     return ContainerSession(
-        machine, engine, made, attempt.run_id, attempt.log, terms.patience_s, memory_bytes
+        machine=machine,
+        engine=engine,
+        container=made,
+        run_id=attempt.run_id,
+        log=attempt.log,
+        patience_s=terms.patience_s,
+        silence_s=terms.silence_s,
+        memory_bytes=memory_bytes,
     )
 
 

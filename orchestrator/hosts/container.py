@@ -80,7 +80,7 @@ def settings(
         "mem_limit": memory,
         "shm_size": _SHM_BYTES,
         "tmpfs": {"/tmp": f"size={tmp_bytes},mode=1777,exec"},  # noqa: S108  inside the container
-        "log_config": {"type": "json-file", "config": {"max-size": "-1", "max-file": "1"}},
+        "log_config": {"type": "json-file", "config": {"max-size": "1000g", "max-file": "1"}},
         "cpuset_cpus": cores(lane, cpus),
         "device_requests": _devices(lane.gpu),
         **(_hub() if pretrained else _alone()),
