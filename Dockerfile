@@ -51,6 +51,8 @@ ARG SCHEMA_VERSION=unknown
 LABEL org.opencontainers.image.title="torch.compile vision benchmark, measuring side" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.revision="${SOURCE_REVISION}" \
-      torch-compile-benchmark.schema="${SCHEMA_VERSION}"
+      torch-compile-benchmark.schema="${SCHEMA_VERSION}" \
+      torch-compile-benchmark.torch="${TORCH_VERSION}" \
+      torch-compile-benchmark.torch-index="${TORCH_INDEX}"
 ENTRYPOINT ["tini", "--", "python", "-m", "harness"]
 CMD ["--help"]

@@ -6,7 +6,7 @@ import importlib
 import sys
 from typing import Final
 
-ALL: Final = ("start_up", "statistics", "page", "overhead", "share")
+ALL: Final = ("start_up", "statistics", "page", "overhead", "share", "fleet")
 
 
 def main() -> None:

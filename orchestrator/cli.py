@@ -145,6 +145,28 @@ def models(as_json: options.Json = False) -> int:
 
 @app.command()
 @speaking
+def doctor(
+    hosts: options.Hosts = "local",
+    inventory: options.Inventory = None,
+    image_source: options.ImageSource = "build",
+    build_arg: options.BuildArg = None,
+    as_json: options.Json = False,
+) -> int:
+    """Check each host, start nothing, and say how to mend what is wrong.
+
+    Exit code 0: all can measure; 1: some can; 3: none can.
+    """
+    from orchestrator import doctor
+    from orchestrator.hosts.image import parse_source
+
+    source = parse_source(image_source, build_arg or [])
+    return console.show_examined(
+        doctor.examine(_resolve(hosts, inventory), source), as_json=as_json
+    )
+
+
+@app.command()
+@speaking
 def attach(
     run: options.OneRun,
     output: options.Output = Path("reports"),

@@ -13,6 +13,7 @@ from orchestrator.exits import INTERRUPTED, complain
 
 if TYPE_CHECKING:
     from harness.plan import Plan
+    from orchestrator.checks import Examined
     from orchestrator.cleaning import Cleaned
     from orchestrator.fleet import InterruptedRunError, Observer
     from orchestrator.inventory import Machine
@@ -128,3 +129,11 @@ def _style(choice: str) -> Style:
         ci=bool(os.environ.get("CI")),
         dumb=os.environ.get("TERM") == "dumb",
     )
+
+
+def show_examined(hosts: Sequence[Examined], *, as_json: bool) -> int:
+    """What doctor found; the exit code counts the hosts that can measure."""
+    from orchestrator import checks
+
+    print(checks.to_json(hosts) if as_json else checks.to_text(hosts))
+    return checks.exit_code(hosts)

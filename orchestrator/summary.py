@@ -17,9 +17,9 @@ from harness import catalogue
 from harness.plan import Plan
 from orchestrator import answer, estimate, wording
 from orchestrator.comparison import Comparison, Row
+from orchestrator.host_state import duration
 from orchestrator.hosts.local import has_gpu
 from orchestrator.inventory import Machine
-from orchestrator.progress import duration
 
 if TYPE_CHECKING:
     from rich.table import Table

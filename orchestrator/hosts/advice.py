@@ -115,12 +115,18 @@ _TABLE: Final = (
 
 def explain(name: str, address: Address, error: EngineError, *, run: str = "RUN") -> HostError:
     """Say what is wrong with a host, in its own words where nothing better is known."""
+    sentence, told = cause(address, error, run=run)
+    return HostError(f'host "{name}" ({address}): {sentence}', told)
+
+
+def cause(address: Address, error: EngineError, *, run: str = "RUN") -> tuple[str, str]:
+    """What is wrong, and what to do about it, without saying where."""
     for words, sentence, advice in _TABLE:
         if re.search(words, error.text):
             told = advice.format(host=_ssh_words(address), name=address.host or "HOST", run=run)
-            return HostError(f'host "{name}" ({address}): {sentence} ({_short(error)})', told)
+            return f"{sentence} ({_short(error)})", told
     kind = "it cannot be reached" if isinstance(error, LinkError) else "Docker refused"
-    return HostError(f'host "{name}" ({address}): {kind}: {_short(error)}')
+    return f"{kind}: {_short(error)}", ""
 
 
 def ended(name: str, state: ContainerState, *, memory_bytes: int) -> HostError | None:

@@ -27,6 +27,7 @@ from orchestrator.hosts.engine import (
     ContainerState,
     EngineError,
     EngineFacts,
+    ImageFacts,
     LinkError,
     Output,
     Stream,
@@ -122,13 +123,15 @@ class DockerEngine:
             except ImageNotFound:
                 return None
 
-    def image_bytes(self, reference: str) -> int | None:
-        """How large an image is; None where it is not here."""
+    def image(self, reference: str) -> ImageFacts | None:
+        """An image that is here already, else None."""
         with self._translated():
             try:
-                return int(self._client.images.get(reference).attrs["Size"])
+                attributes = self._api().inspect_image(reference)
             except ImageNotFound:
                 return None
+        labels = attributes["Config"].get("Labels") or {}
+        return ImageFacts(int(attributes["Size"]), dict(labels))
 
     def build(self, context: bytes, tag: str, arguments: Mapping[str, str], output: Output) -> str:
         with self._translated():

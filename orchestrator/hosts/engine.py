@@ -46,6 +46,14 @@ class EngineFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """An image as inspected."""
+
+    size_bytes: int
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerState:
     """A container as inspected: `status` is created, running, paused, exited, dead."""
 

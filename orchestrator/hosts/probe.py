@@ -25,7 +25,7 @@ else
 fi
 command -v nvidia-container-runtime-hook >/dev/null 2>&1 && echo 'toolkit'
 df -Pk -- ROOT 2>/dev/null | awk 'NR == 2 { print "free", $4 }'
-exit 0
+echo 'end'
 """
 
 
@@ -45,14 +45,19 @@ def script(root: str) -> str:
     return _SCRIPT.replace("ROOT", shlex.quote(root))
 
 
-def read(text: str) -> Probe:
-    """Read what the script printed; other lines, such as a login's greeting, are ignored."""
+def read(text: str) -> Probe | None:
+    """Read what the script printed; other lines, such as a login's greeting, are ignored.
+
+    Returns: None where it was cut short or never ran: an account may be limited to other commands.
+    """
     told: dict[str, list[str]] = {}
     for line in text.splitlines():
         key, _, value = line.partition(" ")
         told.setdefault(key, []).append(value.strip())
+    if "end" not in told:
+        return None
     gpus = tuple(gpu for line in told.get("gpu", []) if (gpu := _gpu(line)))
-    fault = told.get("smi", ["the host's shell gave no answer"])[0]
+    fault = told.get("smi", [""])[0]
     free = told.get("free", [""])[0]
     return Probe(gpus, fault, "toolkit" in told, int(free) * 1024 if free.isdecimal() else None)
 

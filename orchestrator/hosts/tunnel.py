@@ -135,20 +135,24 @@ class Tunnel:
     def probe(self) -> str:
         """Look at the socket from inside the host. Returns: usable, missing or forbidden, then
         "rootless PATH" where a rootless engine listens. Raises: LinkError."""
-        script = _PROBE.format(path=shlex.quote(self.address.path))
-        command = [*self._ssh(more=("-T",)), f"sh -c {shlex.quote(script)}"]
+        return " ".join(self.shell(_PROBE.format(path=shlex.quote(self.address.path))).split())
+
+    def shell(self, script: str, limit_s: float = PROBE_LIMIT_S) -> str:
+        """Run a script by `sh` on the host, whatever the user's own shell there, in a session of
+        its own. Returns: what it printed. Raises: LinkError: it took too long."""
         try:
             done = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
+                [*self._ssh(more=("-T",)), "sh -s"],
+                input=script,
                 capture_output=True,
                 text=True,
-                timeout=PROBE_LIMIT_S,
+                errors="replace",
+                timeout=limit_s,
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise LinkError("ssh hangs when asked to look at the engine's socket") from error
-        return " ".join(done.stdout.split())
+            raise LinkError("ssh connects, but a command there does not end") from error
+        return done.stdout
 
     def close(self) -> None:
         """End ssh and remove its socket."""

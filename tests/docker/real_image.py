@@ -1,7 +1,7 @@
 """The image of the real Dockerfile, on the stand-in base and with torch for the CPU.
 
-One engine keeps it, with every layer, between runs; hosts get a copy of that engine's store. So
-they hold the image and build it again, after a change of the harness, from cached layers.
+One engine keeps it, with every layer, between test runs; hosts get a copy of that engine's store.
+So they have the image, and build it again after a change of the harness from cached layers.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,38 +16,49 @@ from typing import Final
 
 from docker import DockerClient
 
+from orchestrator.addresses import Address
+from orchestrator.hosts import image
+from orchestrator.hosts.docker import DockerEngine
+from orchestrator.hosts.image import Recipe
 from tests.docker import base_image, surroundings
 from tests.docker.bed import Bed
+from tests.docker.engine import Engine
 
-ROOT: Final = Path(__file__).resolve().parent.parent.parent
-TAG: Final = "torch-compile-benchmark:test"
 # torch for the CPU has this version wherever torch for a GPU has; Debian's Python finds its wheel.
-TORCH: Final = {"TORCH_VERSION": "2.13.0", "TORCH_INDEX": ""}
+_TORCH: Final = {"TORCH_VERSION": "2.13.0", "TORCH_INDEX": ""}
 # What an engine needs of another's store to have its images and their layers.
 _STORE: Final = ("image", "overlay2")
 
 
 @dataclass(frozen=True, slots=True)
 class RealImage:
-    """The built image, and a store that holds it."""
+    """The built image: its id, its tag, what it was built with, and a store that holds it."""
 
     id: str
+    tag: str
     arguments: Mapping[str, str]
     store: Path
 
+    @property
+    def options(self) -> list[str]:
+        """The options with which a run builds this very image."""
+        pairs = (f"{name}={value}" for name, value in self.arguments.items())
+        return [word for pair in pairs for word in ("--build-arg", pair)]
+
     def seed(self, data: Path) -> None:
-        """Give its layers to an engine that is not running and has no image yet.
+        """Give its layers to an engine that is not running; images it had are gone.
 
         By hard links where both lie on one file system: no engine writes into a layer.
         """
         data.mkdir(parents=True, exist_ok=True)
         for part in _STORE:
             subprocess.run(["rm", "-rf", data / part], check=True)
-            for how in ("-al", "-a"):
-                done = subprocess.run(["cp", how, self.store / part, data], capture_output=True)
-                if done.returncode == 0:
-                    break
-            done.check_returncode()
+            linked = subprocess.run(
+                ["cp", "-al", self.store / part, data], capture_output=True, check=False
+            )
+            if linked.returncode != 0:
+                subprocess.run(["rm", "-rf", data / part], check=True)
+                subprocess.run(["cp", "-a", self.store / part, data], check=True)
 
 
 def build(bed: Bed) -> RealImage:
@@ -58,28 +68,30 @@ def build(bed: Bed) -> RealImage:
         engine = bed.engine("builder", data=store)
         try:
             with contextlib.closing(engine.client()) as client:
-                arguments = TORCH | {"BASE_IMAGE": base_image.load(client)}
-                number = _build(client, arguments)
+                arguments = _TORCH | {"BASE_IMAGE": base_image.load(client)}
+                recipe = image.recipe(arguments)
+                number = _build(engine, recipe)
+                _forget_others(client, recipe.tag)
         finally:
             engine.stop()
-    return RealImage(number, arguments, store)
+    return RealImage(number, recipe.tag, arguments, store)
 
 
-def _build(client: DockerClient, arguments: Mapping[str, str]) -> str:
-    here = surroundings.here()
-    with surroundings.shelf(here.local_folders()):
-        steps = client.api.build(
-            path=str(ROOT),
-            tag=TAG,
-            buildargs=dict(arguments),
-            network_mode="host",
-            decode=True,
-            rm=True,
-        )
-        for step in steps:
-            sys.stdout.write(step.get("stream", ""))
-            assert "error" not in step, step["error"]
-    return str(client.images.get(TAG).id)
+def _build(engine: Engine, recipe: Recipe) -> str:
+    """With the very code that builds it on a host."""
+    builder = DockerEngine(Address("unix", path=str(engine.socket)))
+    with surroundings.shelf(surroundings.here().local_folders()), contextlib.closing(builder):
+        builder.connect()
+        found = builder.image_id(recipe.tag)
+        return found or builder.build(recipe.context, recipe.tag, recipe.arguments, print)
+
+
+def _forget_others(client: DockerClient, tag: str) -> None:
+    """What earlier states of the harness left, so that the store does not grow for ever."""
+    for one in client.images.list(name=image.REPOSITORY):
+        for other in set(one.tags) - {tag}:
+            client.images.remove(other)
+    client.images.prune()
 
 
 @contextlib.contextmanager

@@ -31,7 +31,9 @@ def ask(folder: Path, nvidia_smi: str | None, root: str = "/") -> probe.Probe:
         check=True,
         timeout=30,
     )
-    return probe.read(f"Welcome!\n{done.stdout}")
+    found = probe.read(f"Welcome!\n{done.stdout}")
+    assert found is not None
+    return found
 
 
 def test_a_gpu_is_read_with_driver_and_capability(tmp_path: Path) -> None:
@@ -61,8 +63,11 @@ def test_a_folder_that_cannot_be_seen_leaves_its_disk_unknown(tmp_path: Path) ->
     assert ask(tmp_path, None, root=f"{tmp_path}/it's not there").free_bytes is None
 
 
-@pytest.mark.parametrize("text", ["", "gpu nonsense", "free much"])
+@pytest.mark.parametrize("text", ["gpu nonsense\nend", "free much\nend\n", "end"])
 def test_nonsense_is_no_knowledge(text: str) -> None:
-    found = probe.read(text)
-    assert (found.gpus, found.free_bytes) == ((), None)
-    assert found.driver_fault
+    assert probe.read(text) == probe.Probe((), "", toolkit=False, free_bytes=None)
+
+
+@pytest.mark.parametrize("text", ["", "This account is not available.\n", "smi\n"])
+def test_a_shell_that_does_not_serve_tells_nothing(text: str) -> None:
+    assert probe.read(text) is None

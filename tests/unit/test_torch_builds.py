@@ -65,3 +65,11 @@ def test_the_remedy_is_the_other_flavour() -> None:
 )  # fmt: skip
 def test_versions_compare_as_numbers(text: str, numbers: tuple[int, ...]) -> None:
     assert torch_builds.version(text) == numbers
+
+
+@pytest.mark.parametrize(
+    ("module", "tag"),
+    [("cuda: Optional[str] = '13.0'\nhip = None\n", "cu130"), ("cuda = None\n", "cpu")],
+)
+def test_the_installed_build_is_read_from_its_own_words(module: str, tag: str) -> None:
+    assert torch_builds.of_installed("2.13.0+local", module) == Build("2.13.0", tag)
