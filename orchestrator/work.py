@@ -89,18 +89,29 @@ class Work:
             self._take_all(self.session)
         except StoppingError:
             pass
-        except StorageError as trouble:
-            error = trouble
-            if self.session is not None:
-                self.session.detach()  # what it measures is not lost where it keeps it itself
-        except NewerSchemaError as trouble:
-            error = HostError(f'host "{self.host}" sends records {trouble}')
         except DeskError as trouble:
             error = trouble
         finally:
+            self._leave(error)
             self._say(Ended(error))
 
+    def _leave(self, error: DeskError | None) -> None:
+        """A harness whose records cannot be used must not go on; one whose records only find no
+        room here may, where it keeps them itself."""
+        if self.session is None or error is None:
+            return
+        if isinstance(error, StorageError):
+            self.session.detach()
+        else:
+            self.session.kill()
+
     def _take_all(self, session: Session) -> None:
+        try:
+            self._follow(session)
+        except NewerSchemaError as error:
+            raise HostError(f'host "{self.host}" sends records {error}') from error
+
+    def _follow(self, session: Session) -> None:
         reader, remarked = Reader(), 0
         next_seq = self.attempt.next_seq
         for chunk in session.chunks():

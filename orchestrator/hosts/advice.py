@@ -21,6 +21,11 @@ _NVIDIA: Final = (
 # Words in the text -> what is wrong, what to do. {host}: where ssh connects to.
 _TABLE: Final = (
     (
+        r"https?://[^ ]+/v2/.*(refused|timeout|timed out|no such host|unreachable|reset|EOF)",
+        "it cannot reach the image's registry",
+        "Check the network of that machine, or send it the image:  --image-source ship",
+    ),
+    (
         r"Host key verification failed",
         "its host key is unknown or has changed",
         "Look at it once:  ssh {host}  . If the machine was re-created, first remove the old key: "

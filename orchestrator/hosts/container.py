@@ -16,7 +16,7 @@ GPU: Final = f"{PREFIX}.gpu"
 HUB_VOLUME: Final = f"{PREFIX}-hub"
 
 _MEMORY_SHARE: Final = 0.9
-_TMP_BYTES: Final = 8 << 30
+_TMP_BYTES: Final = 4 << 30
 _SHM_BYTES: Final = 1 << 30
 _PIDS: Final = 4096
 

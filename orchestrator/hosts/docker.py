@@ -54,6 +54,13 @@ class DockerEngine:
 
     def connect(self) -> None:
         self.close()
+        try:
+            self._connect()
+        except EngineError:
+            self.close()
+            raise
+
+    def _connect(self) -> None:
         url = f"unix://{self._tunnel.open()}" if self._tunnel else str(self.address)
         tls = self._tls() if self.address.scheme == "tcp" else None
         try:
@@ -185,6 +192,7 @@ class DockerEngine:
                         pass
             finally:
                 pipe.close()
+                connection.close()
 
     def logs(self, container: str, silence_s: float) -> Iterator[tuple[Stream, bytes]]:
         api = self._api()

@@ -112,6 +112,7 @@ class Preparation:
                 say("no NVIDIA runtime is registered there")
             return Ready(self._image(say, log), facts)
         except EngineError as error:
+            self.engine.close()
             return self.explain(error)
         finally:
             if self.source.kind == "ship":
