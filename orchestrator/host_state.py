@@ -79,11 +79,12 @@ class HostState:
     clock: Callable[[], float] = time.monotonic
     phase: Phase = "preparing"
     stage: str = "waiting"
-    case: str = ""
+    case_id: str = ""
     last: str = ""
     measured: int = 0
     failed: Counter[str] = field(default_factory=Counter)
     total: int = 0
+    trouble: str = ""
     _streams: int = 0
     _ahead: dict[str, _Ahead] = field(default_factory=dict)
     _pace: _Pace = field(default_factory=_Pace)
@@ -97,7 +98,7 @@ class HostState:
     @property
     def now(self) -> str:
         """What it does, and to which case."""
-        return f"{self.case} · {self.stage}" if self.case else self.stage
+        return f"{short_name(self.case_id)} · {self.stage}" if self.case_id else self.stage
 
     @property
     def done(self) -> int:
@@ -127,10 +128,11 @@ class HostState:
             self.stage, self._stage_s = text, self.clock()
         return news
 
-    def end(self, *, lost: bool) -> None:
-        """The host has finished, or cannot go on."""
-        self.phase = "lost" if lost else "done"
-        self.stage, self.case = self.phase, ""
+    def end(self, trouble: str) -> None:
+        """The host has finished; or cannot go on, and this is why."""
+        self.phase = "lost" if trouble else "done"
+        self.trouble = wording.one_line(trouble)
+        self.stage, self.case_id = self.phase, ""
         self._stage_s = self.clock()
 
     def stage_s(self) -> float:
@@ -146,17 +148,18 @@ class HostState:
         return max(0.0, work_s / self._streams - spent_s)
 
     def recap(self) -> str:
-        """What became of it, in a line."""
+        """What became of it, in a line; in a second one, why it was lost."""
+        why = f"\n  {self.trouble}" if self.trouble else ""
         if not self.total:
-            return "nothing measured"
+            return f"nothing measured{why}"
         counted = f"{self.measured} of {wording.many(self.total, 'case')} measured"
         reasons = (
             f"{count} {wording.reason(reason)}" if count > 1 else wording.reason(reason)
             for reason, count in self.failed.most_common()
         )
-        failed = f", {self.failed.total()} failed ({', '.join(reasons)})" if self.failed else ""
-        lost = ", then lost" if self.phase == "lost" else ""
-        return f"{counted}{failed}{lost}, in {duration(self.clock() - self._began_s)}"
+        failed = f", {self.failed.total()} failed ({', '.join(reasons)})," if self.failed else ""
+        lost = ", then lost," if self.phase == "lost" else ""
+        return f"{counted}{failed}{lost} in {duration(self.clock() - self._began_s)}{why}"
 
     def _start(self, record: Started) -> Line:
         environment = record.environment
@@ -169,7 +172,7 @@ class HostState:
         return Line("start", f"{name}, torch {torch}, {wording.many(self.total, 'case')}")
 
     def _enter(self, record: CaseStarted) -> None:
-        self.case, self.stage = short_name(record.case_id), _DOING[record.stage]
+        self.case_id, self.stage = record.case_id, _DOING[record.stage]
         self._stage_s = self.clock()
         if record.stage == "build" or self._case_s is None:
             self._case_s = self._stage_s
@@ -207,6 +210,13 @@ def short_name(case_id: str) -> str:
     model, *rest = case_id.rsplit("/", 3)
     shown = [part for part in rest if part != "float32"]
     return wording.one_line(" ".join([label_of(model), *shown]))
+
+
+def brief_name(case_id: str) -> str:
+    """A case with what tells it from its neighbours first: the rest may be cut."""
+    model, *rest, batch = case_id.rsplit("/", 3)
+    shown = [part for part in rest if part != "float32"]
+    return wording.one_line(" ".join([label_of(model), batch, *shown]))
 
 
 def describe(measurement: Measurement) -> str:

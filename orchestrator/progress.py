@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 from harness.records import Record
 from orchestrator import wording
-from orchestrator.host_state import HostState, Line, duration
+from orchestrator.host_state import HostState, Line, brief_name, duration
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -94,7 +94,7 @@ class PlainProgress:
         self._say(f"{host}: ⚠ {wording.one_line(remark)}")
 
     def ended(self, host: str, trouble: str) -> None:
-        self.states[host].end(lost=bool(trouble))
+        self.states[host].end(trouble)
         if trouble:
             self._say(_in_trouble(host, trouble))
 
@@ -133,7 +133,7 @@ class LiveProgress:
         self._scroll(f"{host}: ⚠ {wording.one_line(remark)}", "yellow")
 
     def ended(self, host: str, trouble: str) -> None:
-        self.states[host].end(lost=bool(trouble))
+        self.states[host].end(trouble)
         if trouble:
             self._scroll(_in_trouble(host, trouble), "red")
 
@@ -205,7 +205,7 @@ def total(states: Mapping[str, HostState]) -> str:
     left = [left_s for state in states.values() if (left_s := state.left_s()) is not None]
     eta = f" · about {duration(max(left))} left" if left else ""
     hosts = wording.many(len(states), "host")
-    return f"{hosts}: {', '.join(parts)} · {done}/{wording.many(cases, 'case')}{eta}"
+    return f"{hosts}: {', '.join(parts)} · {wording.count(done)}/{wording.many(cases, 'case')}{eta}"
 
 
 def style_for(choice: str, *, terminal: bool, ci: bool, dumb: bool) -> Style:
@@ -226,8 +226,7 @@ def _row(host: str, state: HostState, widths: tuple[int, int], width: int) -> Te
     name, count = widths
     left_s = state.left_s()
     left = "" if left_s is None else f"{duration(left_s)} left"
-    last = f"last {state.last}" if state.last else ""
-    ending = f"  {last:>15}  {left:>11}" if width >= _ROOM_FOR_LAST else f"  {left:>11}"
+    ending = f"  {state.last:>8}  {left:>11}" if width >= _ROOM_FOR_LAST else f"  {left:>11}"
     middle = max(1, width - 1 - name - count - 4 - len(ending))
     text = Text(no_wrap=True)
     text.append(_cut(host, name).ljust(name), "bold")
@@ -247,7 +246,7 @@ def _doing(state: HostState) -> str:
     if _over(state):
         return state.stage
     stage = f"{state.stage} {duration(state.stage_s())}"
-    return f"{stage:<{_STAGE}}{state.case}" if state.case else stage
+    return f"{stage:<{_STAGE}}{brief_name(state.case_id)}" if state.case_id else stage
 
 
 def _fitted(line: str, width: int, style: str) -> Text:

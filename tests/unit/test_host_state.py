@@ -71,9 +71,9 @@ def test_gpus_of_one_host_share_the_time_that_is_left() -> None:
 def test_a_host_that_has_ended_has_no_time_left() -> None:
     state = begun(RESNET, RESNET4)
     state.take(measured(RESNET, compile_s=30, timed_s=0))
-    state.end(lost=True)
+    state.end("gone")
     assert state.left_s() is None
-    assert state.recap() == "1 of 2 cases measured, then lost, in 0 s"
+    assert state.recap() == "1 of 2 cases measured, then lost, in 0 s\n  gone"
 
 
 def test_failures_count_as_done_and_are_named_in_the_recap() -> None:

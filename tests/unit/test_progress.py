@@ -132,11 +132,11 @@ def test_a_row_holds_count_stage_case_result_and_time_left() -> None:
     states = fleet_of(1, clock)
     states |= {name: HostState(clock) for name in ("t4", "a-very-long-name-of-a-host")}
     states["t4"].prepare("building the image, step 6/20")
-    states["a-very-long-name-of-a-host"].end(lost=True)
+    states["a-very-long-name-of-a-host"].end("gone")
     clock.now_s += 4
     assert drawn(states, 100) == [
-        "gpu-00                1/2  compiling 4 s         ResNet reduce-overh…"
-        "     last 8.00 ms     7 s left",
+        "gpu-00                1/2  compiling 4 s         ResNet b1 reduce-overhead …"
+        "   8.00 ms     7 s left",
         "t4                         building the image, step 6/20 4 s".ljust(99),
         "a-very-long-name-of…       lost".ljust(99),
         "3 hosts: 1 preparing, 1 measuring, 1 lost · 1/2 cases · about 7 s left",
@@ -159,7 +159,7 @@ def test_sixty_four_hosts_fit_on_a_small_terminal() -> None:
     clock = FakeClock()
     states = fleet_of(64, clock)
     for number in range(10):
-        states[f"gpu-{number:02}"].end(lost=number < 2)
+        states[f"gpu-{number:02}"].end("gone" if number < 2 else "")
     lines = drawn(states, 80, height=24)
     assert len(lines) == 19
     assert lines[0].startswith("gpu-10")  # those at work come first
@@ -190,9 +190,10 @@ def test_a_run_ends_with_a_line_for_every_host(capsys: pytest.CaptureFixture[str
         view.saw("a100", factories.failure(VIT))
         view.ended("a100", "")
         view.ended("t4", "gone")
-    assert errors(capsys)[-2:] == [
+    assert errors(capsys)[-3:] == [
         "a100: 1 of 2 cases measured, 1 failed (OOM), in 0 s",
         "t4: nothing measured",
+        "  gone",
     ]
 
 
