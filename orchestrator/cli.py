@@ -5,9 +5,7 @@ Imports inside functions keep `--help` fast: most of what a run needs is not nee
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,12 +18,7 @@ from orchestrator.exits import guard, speaking
 from orchestrator.options import Interruption
 
 if TYPE_CHECKING:
-    from harness.plan import Plan
-    from orchestrator.hosts import Host
-    from orchestrator.hosts.contained import Terms
-    from orchestrator.hosts.image import ImageSource
     from orchestrator.inventory import Machine
-    from orchestrator.rundir import RunFolder
 
 # What a plan is made of; with --resume the plan is that of the run.
 PLAN_OPTIONS: Final = (
@@ -80,17 +73,17 @@ def run(
     if context.invoked_subcommand is not None:
         _refuse_options_before_a_command(context)
         return None
-    from orchestrator import planning
+    from orchestrator import measuring, planning
     from orchestrator.hosts.contained import Terms
     from orchestrator.hosts.image import parse_source
 
     showing = Showing(progress.value, as_json, detach=on_interrupt is Interruption.DETACH)
-    ways = Ways(
+    ways = measuring.Ways(
         parse_source(image_source, build_arg or []), Terms(deadline * 3600, patience * 60), showing
     )
     if resume is not None:
         _refuse_a_second_plan(context)
-        return _resume(resume, output, inventory, ways, dry_run=dry_run)
+        return measuring.resume(resume, output, inventory, ways, dry_run=dry_run)
     plan = planning.make(
         planning.Choices(
             models=models,
@@ -108,7 +101,7 @@ def run(
     machines = _resolve(hosts, inventory)
     if dry_run:
         return console.show_plan(plan, machines, as_json=as_json)
-    return _run(machines, plan, output, ways)
+    return measuring.run(machines, plan, output, ways)
 
 
 @app.command()
@@ -211,54 +204,6 @@ def clean(
     machines, run_id = _to_clean(run, hosts, output, inventory)
     wish = Wish(run_id, force, images, volumes)
     return console.show_cleaned(cleaning.clean(machines, wish, output))
-
-
-@dataclass(frozen=True, slots=True)
-class Ways:
-    """How to measure, beside what and where."""
-
-    source: ImageSource
-    terms: Terms
-    showing: Showing
-
-
-def _run(machines: Sequence[Machine], plan: Plan, output: Path, ways: Ways) -> int:
-    from orchestrator import pipeline
-
-    hosts = pipeline.hosts_for(machines, ways.source, ways.terms)
-    pipeline.require_usable(hosts, plan)
-    folder = pipeline.new_run(output, plan, machines, sys.argv[1:])
-    console.forewarn(plan, machines)
-    return _measure(folder, hosts, ways)
-
-
-def _resume(name: str, output: Path, inventory: Path | None, ways: Ways, *, dry_run: bool) -> int:
-    from orchestrator import pipeline, planning
-    from orchestrator.rundir import RunFolder
-
-    folder = RunFolder.find(output, name)
-    machines = pipeline.machines_of(folder, inventory)
-    plan = folder.plan()
-    rest = [planning.for_resume(plan, outcome) for outcome in folder.outcomes()]
-    longest = max(rest, key=lambda one: len(one.cases()))
-    if dry_run:
-        return console.show_plan(longest, machines, as_json=ways.showing.as_json)
-    hosts = pipeline.hosts_for(machines, ways.source, ways.terms)
-    pipeline.require_usable(hosts, plan)
-    console.forewarn(longest, machines)
-    return _measure(folder, hosts, ways)
-
-
-def _measure(folder: RunFolder, hosts: Sequence[Host], ways: Ways) -> int:
-    from orchestrator import pipeline
-
-    detach = ways.showing.detach
-    return console.watch(
-        folder,
-        list(dict.fromkeys(host.name for host in hosts)),
-        ways.showing,
-        lambda observer: pipeline.measure(folder, hosts, observer, detach=detach),
-    )
 
 
 def _to_clean(

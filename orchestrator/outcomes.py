@@ -103,11 +103,16 @@ class _Fold:
 
     def conclude(self) -> None:
         """What only all attempts together tell."""
-        if self.ending == "finished" and self.promised - self.measurements.keys() - self.failures.keys():
+        if (
+            self.ending == "finished"
+            and self.promised - self.measurements.keys() - self.failures.keys()
+        ):
             self.ending = "lost"  # one GPU of several finished, another did not
         gpus = {one.device.uuid for one in self.environments if one.device.uuid}
         if len(gpus) > 1:
-            self.remarks.append(f"its cases were shared out over {len(gpus)} GPUs of this kind")
+            self.remarks.append(
+                f"its cases were measured on {len(gpus)} GPUs of this kind, each case on one"
+            )
 
     def close_attempt(self, attempt: Attempt) -> None:
         """A case still open when the stream ended crashed, unless the user stopped it or nobody

@@ -100,6 +100,11 @@ _TABLE: Final = (
         "On the machine:  sudo usermod -aG docker $USER  , then log in again",
     ),
     (
+        r"socket: missing rootless (?P<socket>\S+)",
+        "its engine is a rootless one, which listens elsewhere",
+        'Name its socket in hosts.toml:  docker = "ssh://HOST{socket}"',
+    ),
+    (
         r"socket: missing|No such file or directory$",
         "there is no Docker engine at this address",
         "Install or start Docker there:  sudo systemctl start docker",
@@ -122,16 +127,19 @@ def explain(name: str, address: Address, error: EngineError, *, run: str = "RUN"
 def cause(address: Address, error: EngineError, *, run: str = "RUN") -> tuple[str, str]:
     """What is wrong, and what to do about it, without saying where."""
     for words, sentence, advice in _TABLE:
-        if re.search(words, error.text):
-            told = advice.format(host=_ssh_words(address), name=address.host or "HOST", run=run)
+        if found := re.search(words, error.text):
+            told = advice.format(
+                host=_ssh_words(address),
+                name=address.host or "HOST",
+                run=run,
+                socket=found.groupdict().get("socket"),
+            )
             return f"{sentence} ({_short(error)})", told
     kind = "it cannot be reached" if isinstance(error, LinkError) else "Docker refused"
     return f"{kind}: {_short(error)}", ""
 
 
-def ended(
-    name: str, state: ContainerState, *, run: str, memory_bytes: int = 0
-) -> HostError | None:
+def ended(name: str, state: ContainerState, *, run: str, memory_bytes: int = 0) -> HostError | None:
     """What a harness's end means, where it is more than its records say."""
     if state.out_of_memory and state.exit_code not in (0, 1):
         gib = memory_bytes / 2**30

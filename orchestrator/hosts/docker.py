@@ -11,10 +11,10 @@ import contextlib
 import io
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import docker
 import requests
@@ -22,6 +22,7 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.tls import TLSConfig
 
 from orchestrator.addresses import Address
+from orchestrator.hosts.answers import demultiplex, ignore, innermost, message, watch
 from orchestrator.hosts.engine import (
     Container,
     ContainerState,
@@ -32,7 +33,6 @@ from orchestrator.hosts.engine import (
     Output,
     Stream,
 )
-from orchestrator.hosts.frames import demultiplex
 from orchestrator.hosts.tunnel import Tunnel
 
 CALL_S: Final = 30
@@ -147,13 +147,13 @@ class DockerEngine:
                 decode=True,
                 timeout=IMAGE_SILENCE_S,
             )
-            _follow(steps, output)
+            watch(steps, output)
         return self._built(tag)
 
     def pull(self, reference: str, output: Output) -> str:
         with self._translated():
             steps = self._api().pull(reference, stream=True, decode=True)
-            _follow(steps, output)
+            watch(steps, output)
         return self._built(reference)
 
     def _built(self, reference: str) -> str:
@@ -168,7 +168,7 @@ class DockerEngine:
 
     def load(self, content: Iterator[bytes]) -> None:
         with self._translated():
-            _follow(self._api().load_image(content), _ignore)
+            watch(self._api().load_image(content), ignore)
 
     def create(self, settings: Mapping[str, object]) -> str:
         with self._translated():
@@ -205,7 +205,7 @@ class DockerEngine:
             )
             with contextlib.closing(response):
                 if response.status_code != requests.codes.ok:
-                    raise EngineError(_message(response), response.status_code)
+                    raise EngineError(message(response), response.status_code)
                 yield from demultiplex(response.iter_content(None))
 
     def state(self, container: str) -> ContainerState:
@@ -282,47 +282,15 @@ class DockerEngine:
 
     def _broken(self, error: Exception) -> LinkError:
         if self._tunnel is None:
-            return LinkError(_innermost(error))
+            return LinkError(innermost(error))
         if not self._tunnel.alive:
             return self._tunnel.failure()
-        return LinkError(_innermost(error))
+        return LinkError(innermost(error))
 
 
 def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split("."))
 
 
-def _follow(steps: Iterable[Any], output: Output) -> None:
-    """Pass on what an engine prints while it works. Raises: EngineError: it failed."""
-    last: list[str] = []
-    for step in steps:
-        if "error" in step:
-            raise EngineError(" | ".join([*last[-3:], str(step["error"]).strip()]))
-        text = str(step.get("stream") or step.get("status") or "").rstrip()
-        for line in text.splitlines():
-            last.append(line)
-            output(line)
-
-
-def _ignore(line: str) -> None:
-    """An image's loading says nothing of interest."""
-
-
 def _explanation(error: APIError) -> str:
     return str(error.explanation or error)
-
-
-def _message(response: requests.Response) -> str:
-    with contextlib.suppress(ValueError, KeyError, TypeError):
-        return str(response.json()["message"])
-    return f"HTTP status {response.status_code}"
-
-
-def _innermost(error: BaseException) -> str:
-    """The operating system's words, which SDK, requests and urllib3 each wrap once more."""
-    seen = str(error)
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-        if isinstance(error, OSError) and error.strerror:
-            seen = error.strerror
-    return seen
