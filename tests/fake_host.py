@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from harness.plan import Plan
 from harness.records import Record, write_line
 from orchestrator.errors import HostError, NoHostError
-from orchestrator.hosts import Say
+from orchestrator.hosts import FromStart, Say
 from orchestrator.rundir import AttemptFile
 
 
@@ -21,16 +21,21 @@ def lines(*records: Record) -> bytes:
 
 @dataclass
 class FakeSession:
-    """Gives the stream in chunks; with `endless` it then waits until it is stopped."""
+    """Gives the stream in chunks, and `then` as one that starts again; with `endless` it waits
+    until it is stopped."""
 
     stream: bytes
     chunk_bytes: int
     endless: bool
+    then: bytes = b""
     stopped: threading.Event = field(default_factory=threading.Event)
 
-    def chunks(self) -> Iterator[bytes]:
+    def chunks(self) -> Iterator[bytes | FromStart]:
         for start in range(0, len(self.stream), self.chunk_bytes):
             yield self.stream[start : start + self.chunk_bytes]
+        if self.then:
+            yield FromStart("the link broke")
+            yield self.then
         if self.endless:
             self.stopped.wait(timeout=30)
 
@@ -56,6 +61,7 @@ class FakeHost:
     endless: bool = False
     refuses: str = ""
     breaks: str = ""
+    then: bytes = b""
     plans: list[Plan] = field(default_factory=list)
     sessions: list[FakeSession] = field(default_factory=list)
 
@@ -69,5 +75,5 @@ class FakeHost:
             raise HostError(self.breaks, "Mend it.")
         attempt.log.write_text("")
         self.plans.append(plan)
-        self.sessions.append(FakeSession(self.stream, self.chunk_bytes, self.endless))
+        self.sessions.append(FakeSession(self.stream, self.chunk_bytes, self.endless, self.then))
         return self.sessions[-1]

@@ -23,7 +23,7 @@ from orchestrator.inventory import Machine
 # Six heartbeats of the harness.
 SILENCE_S: Final = 30.0
 STOP_GRACE_S: Final = 15
-_FIRST_PAUSE_S: Final = 1.0
+FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 15.0
 _NOT_FOUND: Final = 404
 
@@ -45,6 +45,7 @@ class ContainerSession:
     memory_bytes: int = 0
     silence_s: float = SILENCE_S
     secret: bytes = b""
+    pause_s: float = FIRST_PAUSE_S
     _closing: threading.Event = field(default_factory=threading.Event)
     _done: threading.Event = field(default_factory=threading.Event)
     _stopped: bool = False
@@ -70,7 +71,7 @@ class ContainerSession:
                 break
             # An engine that shuts down ends its streams politely, and the harness lives on.
             yield FromStart("the engine ended the stream, but the harness goes on; following again")
-            self._closing.wait(_FIRST_PAUSE_S)
+            self._closing.wait(self.pause_s)
         self._conclude(state)
 
     def _replay(self) -> Iterator[bytes]:
@@ -96,7 +97,7 @@ class ContainerSession:
 
     def _connect_again(self, error: EngineError) -> float:
         """Returns: seconds it took. Raises: HostError: the host stayed out of reach."""
-        start_s, pause_s = time.monotonic(), _FIRST_PAUSE_S
+        start_s, pause_s = time.monotonic(), self.pause_s
         while True:
             if time.monotonic() - self._heard_s > self.patience_s:
                 raise self._lost(self._out_of_reach(error)) from error
