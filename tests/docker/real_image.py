@@ -24,6 +24,7 @@ from tests.docker import base_image, surroundings
 from tests.docker.bed import Bed
 from tests.docker.engine import Engine
 
+ROOT: Final = image.ROOT
 # torch for the CPU has this version wherever torch for a GPU has; Debian's Python finds its wheel.
 _TORCH: Final = {"TORCH_VERSION": "2.13.0", "TORCH_INDEX": ""}
 # What an engine needs of another's store to have its images and their layers.
