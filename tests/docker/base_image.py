@@ -18,6 +18,7 @@ from docker import DockerClient
 
 from tests.docker import surroundings
 
+REPOSITORY: Final = "test-base"
 _CACHE: Final = "torch-compile-vision-benchmark/docker-tests"
 _MAKERS: Final = ("base_image.py", "surroundings.py")
 
@@ -36,14 +37,16 @@ def load(client: DockerClient) -> str:
         root = Path(folder)
         surroundings.here().write(root)
         name = _fingerprint(root)
-        tag = f"test-base:{name}"
+        tag = f"{REPOSITORY}:{name}"
         if client.images.list(name=tag):
             return tag
         archive = cache() / f"base-{name}.tar"
         if not archive.exists():
+            for old in cache().glob("base-*.tar"):
+                old.unlink()
             _make(archive, root)
     client.api.import_image_from_file(
-        str(archive), repository="test-base", tag=name, changes=surroundings.proxies()
+        str(archive), repository=REPOSITORY, tag=name, changes=surroundings.proxies()
     )
     return tag
 

@@ -72,7 +72,7 @@ def build(bed: Bed) -> RealImage:
                 arguments = _TORCH | {"BASE_IMAGE": base_image.load(client)}
                 recipe = image.recipe(arguments)
                 number = _build(engine, recipe)
-                _forget_others(client, recipe.tag)
+                _forget_others(client, {recipe.tag, arguments["BASE_IMAGE"]})
         finally:
             engine.stop()
     return RealImage(number, recipe.tag, arguments, store)
@@ -87,11 +87,12 @@ def _build(engine: Engine, recipe: Recipe) -> str:
         return found or builder.build(recipe.context, recipe.tag, recipe.arguments, print)
 
 
-def _forget_others(client: DockerClient, tag: str) -> None:
-    """What earlier states of the harness left, so that the store does not grow for ever."""
-    for one in client.images.list(name=image.REPOSITORY):
-        for other in set(one.tags) - {tag}:
-            client.images.remove(other)
+def _forget_others(client: DockerClient, tags: set[str]) -> None:
+    """What earlier states of harness and base left, so that the store does not grow for ever."""
+    for repository in (image.REPOSITORY, base_image.REPOSITORY):
+        for one in client.images.list(name=repository):
+            for other in set(one.tags) - tags:
+                client.images.remove(other)
     client.images.prune()
 
 
