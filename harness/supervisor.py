@@ -56,7 +56,7 @@ def run(plan: Plan, channel: Channel, limits: Limits | None = None) -> int:
             channel.send(Failure(case_id=None, stage=None, reason="load_error", message=str(error)))
             return 1
         if objection := limits.objection(environment):
-            channel.send(Failure(case_id=None, stage=None, reason="unsupported", message=objection))
+            channel.send(Failure(case_id=None, stage=None, reason="load_error", message=objection))
             return 1
         announce = Announcer(channel, pulse)
         return _run_cases(plan, environment, folder, nursery, announce, limits)

@@ -66,6 +66,7 @@ class _Fold:
     host_failures: list[Failure] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     open_case: tuple[str, Stage] | None = None
+    promised: set[str] = field(default_factory=set)
     ending: Ending = "lost"
 
     def take(self, record: Record) -> None:
@@ -88,6 +89,7 @@ class _Fold:
     def _take_started(self, record: Started) -> None:
         if record.environment not in self.environments:
             self.environments.append(record.environment)
+        self.promised |= set(record.case_ids)
         self.harness_revision = record.harness_revision
         self.picture = record.picture
         self.ending = "lost"
@@ -98,6 +100,14 @@ class _Fold:
         elif record.case_id not in self.measurements:
             self.failures[record.case_id] = record
         self.open_case = None
+
+    def conclude(self) -> None:
+        """What only all attempts together tell."""
+        if self.ending == "finished" and self.promised - self.measurements.keys() - self.failures.keys():
+            self.ending = "lost"  # one GPU of several finished, another did not
+        gpus = {one.device.uuid for one in self.environments if one.device.uuid}
+        if len(gpus) > 1:
+            self.remarks.append(f"its cases were shared out over {len(gpus)} GPUs of this kind")
 
     def close_attempt(self, attempt: Attempt) -> None:
         """A case still open when the stream ended crashed, unless the user stopped it or nobody
@@ -149,6 +159,7 @@ def fold(host: str, attempts: Iterable[Attempt]) -> HostOutcome:
             state.take(record)
         state.close_attempt(attempt)
         state.remarks.extend(attempt.remarks)
+    state.conclude()
     return HostOutcome(
         host=host,
         ending=state.ending,

@@ -129,7 +129,9 @@ def cause(address: Address, error: EngineError, *, run: str = "RUN") -> tuple[st
     return f"{kind}: {_short(error)}", ""
 
 
-def ended(name: str, state: ContainerState, *, memory_bytes: int) -> HostError | None:
+def ended(
+    name: str, state: ContainerState, *, run: str, memory_bytes: int = 0
+) -> HostError | None:
     """What a harness's end means, where it is more than its records say."""
     if state.out_of_memory and state.exit_code not in (0, 1):
         gib = memory_bytes / 2**30
@@ -150,16 +152,16 @@ def ended(name: str, state: ContainerState, *, memory_bytes: int) -> HostError |
     how = _SIGNALS.get(state.exit_code, f"ended with exit code {state.exit_code}")
     return HostError(
         f'host "{name}": the harness {how}{f" ({state.error})" if state.error else ""}',
-        "logs/ of the run says more; measure the rest:  python orchestrate.py --resume RUN",
+        f"logs/ of the run says more; measure the rest:  python orchestrate.py --resume {run}",
         "crash",
     )
 
 
-def gone(name: str) -> HostError:
+def gone(name: str, run: str) -> HostError:
     """The container was removed behind our back."""
     return HostError(
         f'host "{name}": somebody removed the container while it measured',
-        "Measure the rest:  python orchestrate.py --resume RUN",
+        f"Measure the rest:  python orchestrate.py --resume {run}",
         "crash",
     )
 

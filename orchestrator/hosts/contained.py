@@ -88,9 +88,9 @@ class ContainedHost:
                 limit_s=self.terms.limit_s,
             )
         )
-        token = os.environ.get("HF_TOKEN", "") if pretrained else ""
+        secret = token() if pretrained else ""
         try:
-            self.engine.start(made, f"{token}\n{plan.model_dump_json()}\n".encode())
+            self.engine.start(made, f"{secret}\n{plan.model_dump_json()}\n".encode())
         except EngineError:
             with contextlib.suppress(EngineError):
                 self.engine.remove(made)
@@ -141,6 +141,7 @@ def session_of(
         patience_s=terms.patience_s,
         silence_s=terms.silence_s,
         memory_bytes=memory_bytes,
+        secret=token().encode(),
     )
 
 
@@ -181,11 +182,19 @@ def find(machine: Machine, attempt: AttemptFile, terms: Terms) -> ContainerSessi
     except EngineError as error:
         engine.close()
         raise advice.explain(machine.name, machine.address, error, run=attempt.run_id) from error
-    if not found:
+    if not found or found[0].status == "created":  # the desk died before it was started
+        for one in found:
+            with contextlib.suppress(EngineError):
+                engine.remove(one.id)
         engine.close()
         return None
     attempt.log.unlink(missing_ok=True)  # the replay writes it anew
     return session_of(machine, engine, found[0].id, attempt, terms)
+
+
+def token() -> str:
+    """The user's token for the Hub, if there is one here. It goes to standard input alone."""
+    return os.environ.get("HF_TOKEN", "")
 
 
 def owner() -> str:

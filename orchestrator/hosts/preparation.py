@@ -107,13 +107,13 @@ class Preparation:
     def _prepare(self, say: Say, log: Path) -> Ready | DeskError:
         try:
             self._connect(say)
-            facts = self.engine.facts()
-            if self.machine.gpus and not facts.has_nvidia:
-                say("no NVIDIA runtime is registered there")
-            return Ready(self._image(say, log), facts)
+            return Ready(self._image(say, log), self.engine.facts())
         except EngineError as error:
             self.engine.close()
             return self.explain(error)
+        except BaseException:  # the user stopped the run
+            self.engine.close()
+            raise
         finally:
             if self.source.kind == "ship":
                 self.shipyard.leave(self, say)

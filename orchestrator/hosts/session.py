@@ -32,7 +32,8 @@ _NOT_FOUND: Final = 404
 class ContainerSession:
     """A harness at work in a container of one host.
 
-    `patience_s` is how long a host may stay out of reach before it counts as lost.
+    `patience_s` is how long a host may stay out of reach before it counts as lost; `secret` is
+    blanked in the log.
     """
 
     machine: Machine
@@ -43,6 +44,7 @@ class ContainerSession:
     patience_s: float
     memory_bytes: int = 0
     silence_s: float = SILENCE_S
+    secret: bytes = b""
     _closing: threading.Event = field(default_factory=threading.Event)
     _done: threading.Event = field(default_factory=threading.Event)
     _stopped: bool = False
@@ -60,7 +62,7 @@ class ContainerSession:
                 if self._closing.is_set():
                     return
                 if error.status == _NOT_FOUND:
-                    raise self._lost(advice.gone(self.machine.name)) from error
+                    raise self._lost(advice.gone(self.machine.name, self.run_id)) from error
                 yield FromStart(f"the connection broke ({error.text}); connecting again")
                 yield FromStart(f"following again after {self._connect_again(error):.0f} s")
                 continue
@@ -90,7 +92,7 @@ class ContainerSession:
         """What a library printed must not end a run for which there is no room."""
         self._errors_written += len(text)
         with contextlib.suppress(OSError), self.log.open("ab") as file:
-            file.write(text)
+            file.write(text.replace(self.secret, b"***") if self.secret else text)
 
     def _connect_again(self, error: EngineError) -> float:
         """Returns: seconds it took. Raises: HostError: the host stayed out of reach."""
@@ -107,7 +109,7 @@ class ContainerSession:
             except EngineError as trouble:
                 error = trouble
                 if error.status == _NOT_FOUND:
-                    raise self._lost(advice.gone(self.machine.name)) from error
+                    raise self._lost(advice.gone(self.machine.name, self.run_id)) from error
                 if isinstance(error, LinkError) and error.lasting:
                     raise self._lost(self._out_of_reach(error)) from error
                 continue
@@ -130,7 +132,9 @@ class ContainerSession:
         with contextlib.suppress(EngineError):
             self.engine.remove(self.container)
         self._close()
-        error = advice.ended(self.machine.name, state, memory_bytes=self.memory_bytes)
+        error = advice.ended(
+            self.machine.name, state, run=self.run_id, memory_bytes=self.memory_bytes
+        )
         if error is not None and not self._stopped:
             raise error
 
