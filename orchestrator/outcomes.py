@@ -103,7 +103,10 @@ class _Fold:
 
     def conclude(self) -> None:
         """What only all attempts together tell."""
-        if self.ending == "finished" and self.promised - self.measurements.keys() - self.failures.keys():
+        if (
+            self.ending == "finished"
+            and self.promised - self.measurements.keys() - self.failures.keys()
+        ):
             self.ending = "lost"  # one GPU of several finished, another did not
         gpus = {one.device.uuid for one in self.environments if one.device.uuid}
         if len(gpus) > 1:

@@ -129,9 +129,7 @@ def cause(address: Address, error: EngineError, *, run: str = "RUN") -> tuple[st
     return f"{kind}: {_short(error)}", ""
 
 
-def ended(
-    name: str, state: ContainerState, *, run: str, memory_bytes: int = 0
-) -> HostError | None:
+def ended(name: str, state: ContainerState, *, run: str, memory_bytes: int = 0) -> HostError | None:
     """What a harness's end means, where it is more than its records say."""
     if state.out_of_memory and state.exit_code not in (0, 1):
         gib = memory_bytes / 2**30

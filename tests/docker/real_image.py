@@ -72,7 +72,7 @@ def build(bed: Bed) -> RealImage:
                 arguments = _TORCH | {"BASE_IMAGE": base_image.load(client)}
                 recipe = image.recipe(arguments)
                 number = _build(engine, recipe)
-                _forget_others(client, {recipe.tag, arguments["BASE_IMAGE"]})
+                _forget_old(client)
         finally:
             engine.stop()
     return RealImage(number, recipe.tag, arguments, store)
@@ -87,12 +87,14 @@ def _build(engine: Engine, recipe: Recipe) -> str:
         return found or builder.build(recipe.context, recipe.tag, recipe.arguments, print)
 
 
-def _forget_others(client: DockerClient, tags: set[str]) -> None:
-    """What earlier states of harness and base left, so that the store does not grow for ever."""
+def _forget_old(client: DockerClient) -> None:
+    """Keep the latest states of harness and base, so that the store does not grow for ever."""
     for repository in (image.REPOSITORY, base_image.REPOSITORY):
-        for one in client.images.list(name=repository):
-            for other in set(one.tags) - tags:
-                client.images.remove(other)
+        images = client.images.list(name=repository)
+        latest_first = sorted(images, key=lambda one: str(one.attrs["Created"]), reverse=True)
+        for one in latest_first[base_image.KEPT :]:
+            for tag in one.tags:
+                client.images.remove(tag)
     client.images.prune()
 
 
