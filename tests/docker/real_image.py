@@ -95,6 +95,7 @@ def _forget_old(client: DockerClient) -> None:
         for one in latest_first[base_image.KEPT :]:
             for tag in one.tags:
                 client.images.remove(tag)
+    client.containers.prune()
     client.images.prune()
 
 
