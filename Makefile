@@ -16,7 +16,7 @@ demo: $(VENV)/.measures  ## measure three full-size models on this machine: minu
 
 test: $(VENV)/.develops  ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/docker $(SETTINGS)
-	$(BIN)/python -m pytest tests/docker $(SETTINGS)
+	$(BIN)/python -m pytest tests/docker $(SETTINGS) || [ $$? = 5 ]  # 5: SETTINGS chose none
 
 check: $(VENV)/.develops  ## lint, types, import rules, schema drift
 	$(BIN)/ruff check .

@@ -81,5 +81,5 @@ def _paragraph(host: Examined) -> str:
         found = wording.one_line(check.found)
         lines.append(f"  {SYMBOLS[check.state]} {check.subject:<{width}}  {found}")
         if check.mend:
-            lines.append(f"    {'':<{width}}  {check.mend}")
+            lines.append(f"    {'':<{width}}  {wording.plain(check.mend)}")
     return "\n".join([*lines, ""])

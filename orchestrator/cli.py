@@ -152,10 +152,9 @@ def doctor(
     from orchestrator import doctor
     from orchestrator.hosts.image import parse_source
 
-    source = parse_source(image_source, build_arg or [])
-    return console.show_examined(
-        doctor.examine(_resolve(hosts, inventory), source), as_json=as_json
-    )
+    source, machines = parse_source(image_source, build_arg or []), _resolve(hosts, inventory)
+    console.announce_examination(machines)
+    return console.show_examined(doctor.examine(machines, source), as_json=as_json)
 
 
 @app.command()

@@ -131,6 +131,13 @@ def _style(choice: str) -> Style:
     )
 
 
+def announce_examination(machines: Sequence[Machine]) -> None:
+    """A host that does not answer takes a while to be given up."""
+    from orchestrator import wording
+
+    print(f"asking {wording.listed([machine.name for machine in machines])} …", file=sys.stderr)
+
+
 def show_examined(hosts: Sequence[Examined], *, as_json: bool) -> int:
     """What doctor found; the exit code counts the hosts that can measure."""
     from orchestrator import checks

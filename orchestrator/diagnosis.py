@@ -21,7 +21,8 @@ _TOOLKIT: Final = (
     "sudo apt-get install -y nvidia-container-toolkit && "
     "sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"
 )
-_DRIVER: Final = "sudo apt-get install -y nvidia-driver-{}-server && sudo reboot"
+# Good for every CUDA that an image may have, and the last branch for a V100.
+_DRIVER: Final = "sudo apt-get install -y nvidia-driver-580-server && sudo reboot"
 _MORE_ROOM: Final = "docker system prune --all   # removes every image that no container uses"
 
 
@@ -105,7 +106,7 @@ def _runtime(facts: Facts) -> Check:
 def _gpus(facts: Facts) -> list[Check]:
     subject = "GPU and driver"
     if facts.driver_fault:
-        return [Check(subject, "bad", facts.driver_fault, _DRIVER.format(580))]
+        return [Check(subject, "bad", facts.driver_fault, _DRIVER)]
     if facts.gpus is None:
         return [Check(subject, "unknown", "cannot be asked for over this connection")]
     if any(name.startswith("MIG-") for name in facts.wanted):
@@ -137,7 +138,7 @@ def _driver(gpus: Sequence[Gpu], build: Build) -> Check:
         return Check(subject, "unknown", f"{found}; what PyTorch {build.label} needs is not known")
     if version(gpus[0].driver) < version(build.driver):
         needs = f"CUDA {build.cuda} needs {build.driver} or newer"
-        return Check(subject, "bad", f"{found}; {needs}", _DRIVER.format(build.driver))
+        return Check(subject, "bad", f"{found}; {needs}", _DRIVER)
     return Check(subject, "good", f"{found}, enough for CUDA {build.cuda}")
 
 

@@ -18,6 +18,9 @@ from docker import DockerClient
 
 from tests.docker import surroundings
 
+REPOSITORY: Final = "test-base"
+# Checkouts side by side may each have a state of their own.
+KEPT: Final = 4
 _CACHE: Final = "torch-compile-vision-benchmark/docker-tests"
 _MAKERS: Final = ("base_image.py", "surroundings.py")
 
@@ -36,14 +39,16 @@ def load(client: DockerClient) -> str:
         root = Path(folder)
         surroundings.here().write(root)
         name = _fingerprint(root)
-        tag = f"test-base:{name}"
+        tag = f"{REPOSITORY}:{name}"
         if client.images.list(name=tag):
             return tag
         archive = cache() / f"base-{name}.tar"
         if not archive.exists():
             _make(archive, root)
+            for old in sorted(cache().glob("base-*.tar"), key=_age)[:-KEPT]:
+                old.unlink()
     client.api.import_image_from_file(
-        str(archive), repository="test-base", tag=name, changes=surroundings.proxies()
+        str(archive), repository=REPOSITORY, tag=name, changes=surroundings.proxies()
     )
     return tag
 
@@ -75,6 +80,10 @@ def _make(archive: Path, root: Path) -> None:
         timeout=600,
     )
     unfinished.rename(archive)
+
+
+def _age(path: Path) -> float:
+    return path.stat().st_mtime
 
 
 def _suite() -> str:

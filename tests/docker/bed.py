@@ -22,7 +22,7 @@ from typing import Final
 from tests.docker.engine import Engine
 from tests.docker.lan import Lan
 from tests.docker.machine import Machine, wait_until
-from tests.docker.ssh import Client, Server
+from tests.docker.ssh import USER, Client, Server
 
 # On a disk: an engine's overlay does not work on every tmpfs. Short: sockets allow 108 bytes.
 _ROOM: Final = Path("/var/tmp")
@@ -52,10 +52,10 @@ class BedHost:
 
     def forbid_docker(self) -> None:
         """Take the user out of the group that may use the socket."""
-        self.machine.run("gpasswd", "--delete", "bench", "docker")
+        self.machine.run("gpasswd", "--delete", USER, "docker")
 
     def allow_docker(self) -> None:
-        self.machine.run("gpasswd", "--add", "bench", "docker")
+        self.machine.run("gpasswd", "--add", USER, "docker")
 
     def restore(self) -> None:
         """Undo whatever a test did to this host, short of switching it off."""
@@ -102,8 +102,8 @@ class Bed:
 
     def close(self) -> None:
         """Remove all of it."""
-        for machine in self.machines:  # all at once: the kernel takes seconds over each
-            machine.process.kill()
+        for machine in self.machines:
+            machine.cut_power()
         for machine in self.machines:
             machine.power_off()
         self.machines.clear()

@@ -24,6 +24,7 @@ from tests.docker import base_image, surroundings
 from tests.docker.bed import Bed
 from tests.docker.engine import Engine
 
+ROOT: Final = image.ROOT
 # torch for the CPU has this version wherever torch for a GPU has; Debian's Python finds its wheel.
 _TORCH: Final = {"TORCH_VERSION": "2.13.0", "TORCH_INDEX": ""}
 # What an engine needs of another's store to have its images and their layers.
@@ -71,7 +72,7 @@ def build(bed: Bed) -> RealImage:
                 arguments = _TORCH | {"BASE_IMAGE": base_image.load(client)}
                 recipe = image.recipe(arguments)
                 number = _build(engine, recipe)
-                _forget_others(client, recipe.tag)
+                _forget_old(client)
         finally:
             engine.stop()
     return RealImage(number, recipe.tag, arguments, store)
@@ -86,11 +87,15 @@ def _build(engine: Engine, recipe: Recipe) -> str:
         return found or builder.build(recipe.context, recipe.tag, recipe.arguments, print)
 
 
-def _forget_others(client: DockerClient, tag: str) -> None:
-    """What earlier states of the harness left, so that the store does not grow for ever."""
-    for one in client.images.list(name=image.REPOSITORY):
-        for other in set(one.tags) - {tag}:
-            client.images.remove(other)
+def _forget_old(client: DockerClient) -> None:
+    """Keep the latest states of harness and base, so that the store does not grow for ever."""
+    for repository in (image.REPOSITORY, base_image.REPOSITORY):
+        images = client.images.list(name=repository)
+        latest_first = sorted(images, key=lambda one: str(one.attrs["Created"]), reverse=True)
+        for one in latest_first[base_image.KEPT :]:
+            for tag in one.tags:
+                client.images.remove(tag)
+    client.containers.prune()
     client.images.prune()
 
 

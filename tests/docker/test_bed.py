@@ -9,12 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.addresses import Address
+from orchestrator.hosts import image
+from orchestrator.hosts.docker import DockerEngine
 from tests import factories
 from tests.docker import bed as beds
 from tests.docker import stand_in
 from tests.docker.bed import Bed, Fleet
 from tests.docker.engine import Engine
 from tests.docker.machine import wait_until
+from tests.docker.real_image import RealImage
 from tests.fake_host import lines
 
 RESNET = factories.case("resnet-50")
@@ -101,6 +105,22 @@ def test_the_stand_in_misbehaves(
         assert container.wait()["StatusCode"] == code
         container.reload()
         assert container.attrs["State"]["OOMKilled"] is out_of_memory
+
+
+def test_hosts_have_the_real_image_and_build_it_again_from_its_layers(
+    fleet: Fleet, seeded: RealImage
+) -> None:
+    again = image.recipe(seeded.arguments)
+    assert again.tag == seeded.tag
+    for host in fleet.hosts.values():
+        engine = DockerEngine(Address("unix", path=str(host.engine.socket)))
+        with contextlib.closing(engine):
+            engine.connect()
+            assert engine.image_id(seeded.tag) == seeded.id
+            output: list[str] = []
+            rebuilt = engine.build(again.context, "again", again.arguments, output.append)
+        assert rebuilt == seeded.id
+        assert not any(line.startswith(" ---> Running in") for line in output)
 
 
 def test_a_small_host_kills_what_needs_more_than_it_has(engine: Engine) -> None:
