@@ -91,6 +91,9 @@ class Work:
             pass
         except DeskError as trouble:
             error = trouble
+        except Exception as defect:  # noqa: BLE001  a defect of ours must not pass for a success
+            what = f"{type(defect).__name__}: {defect}"
+            error = HostError(f'host "{self.host}" met a defect of this program: {what}')
         finally:
             self._leave(error)
             self._say(Ended(error))

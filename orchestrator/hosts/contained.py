@@ -194,7 +194,7 @@ def find(machine: Machine, attempt: AttemptFile, terms: Terms) -> ContainerSessi
 
 def token() -> str:
     """The user's token for the Hub, if there is one here. It goes to standard input alone."""
-    return os.environ.get("HF_TOKEN", "")
+    return os.environ.get("HF_TOKEN", "").strip()
 
 
 def owner() -> str:

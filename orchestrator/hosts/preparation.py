@@ -19,6 +19,7 @@ from orchestrator.inventory import Machine
 # An sshd that is asked by many at once drops some (MaxStartups).
 _TRIES: Final = 3
 _PAUSE_S: Final = 2.0
+_DROPPED: Final = re.compile(r"Connection (reset|closed) by")
 _STEP: Final = re.compile(r"Step (\d+/\d+) ")
 
 
@@ -128,7 +129,7 @@ class Preparation:
             try:
                 return self.engine.connect()
             except LinkError as error:
-                if error.lasting or not left or "reset" not in error.text.lower():
+                if error.lasting or not left or not _DROPPED.search(error.text):
                     raise
             time.sleep(_PAUSE_S)
         return None
