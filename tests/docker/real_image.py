@@ -27,8 +27,11 @@ ROOT: Final = image.ROOT
 # torch for the CPU has this version wherever torch for a GPU has; Debian's Python finds its wheel.
 _TORCH: Final = {"TORCH_VERSION": "2.13.0", "TORCH_INDEX": ""}
 # From one store, $1, to another, $2: what describes images, and each layer with its files mounted.
+# An engine mounts its store over itself, and would cover ours, unless it is a shared mount already.
 _SEED: Final = """
 rm -rf "$2/image" "$2/overlay2"
+mountpoint -q "$2" || mount --bind "$2" "$2"
+mount --make-shared "$2"
 mkdir -p "$2/overlay2"
 cp -a "$1/image" "$2/"
 cp -a "$1/overlay2/l" "$2/overlay2/"
