@@ -66,7 +66,7 @@ def seeded(machines: Fleet, real_image: RealImage) -> RealImage:
     """The real image and all its layers on every host, as after a run in the past."""
     for host in machines.hosts.values():
         host.engine.stop()
-        real_image.seed(host.engine.data)
+        real_image.seed(host.engine)
         host.engine.start()
     return real_image
 

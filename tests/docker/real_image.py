@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +26,25 @@ from tests.docker.engine import Engine
 ROOT: Final = image.ROOT
 # torch for the CPU has this version wherever torch for a GPU has; Debian's Python finds its wheel.
 _TORCH: Final = {"TORCH_VERSION": "2.13.0", "TORCH_INDEX": ""}
-# What an engine needs of another's store to have its images and their layers.
-_STORE: Final = ("image", "overlay2")
+# From one store, $1, to another, $2: what describes images, and each layer with its files mounted.
+# An engine mounts its store over itself, and would cover ours, unless it is a shared mount already.
+_SEED: Final = """
+rm -rf "$2/image" "$2/overlay2"
+mountpoint -q "$2" || mount --bind "$2" "$2"
+mount --make-shared "$2"
+mkdir -p "$2/overlay2"
+cp -a "$1/image" "$2/"
+cp -a "$1/overlay2/l" "$2/overlay2/"
+for layer in "$1"/overlay2/*/diff; do
+  layer=${layer%/diff}
+  copy=$2/overlay2/${layer##*/}
+  mkdir -m 710 "$copy"
+  find "$layer" -maxdepth 1 -type f -exec cp -a {} "$copy/" ";"
+  mkdir -m 755 "$copy/diff"
+  mkdir -m 700 "$copy/work"
+  mount -o bind,ro "$layer/diff" "$copy/diff"
+done
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +62,13 @@ class RealImage:
         pairs = (f"{name}={value}" for name, value in self.arguments.items())
         return [word for pair in pairs for word in ("--build-arg", pair)]
 
-    def seed(self, data: Path) -> None:
+    def seed(self, engine: Engine) -> None:
         """Give its layers to an engine that is not running; images it had are gone.
 
-        By hard links where both lie on one file system: no engine writes into a layer.
+        The files of a layer are not copied but mounted, read-only and on that machine only: there
+        are fifty thousand, and an engine that removes a layer first unmounts it.
         """
-        data.mkdir(parents=True, exist_ok=True)
-        for part in _STORE:
-            subprocess.run(["rm", "-rf", data / part], check=True)
-            linked = subprocess.run(
-                ["cp", "-al", self.store / part, data], capture_output=True, check=False
-            )
-            if linked.returncode != 0:
-                subprocess.run(["rm", "-rf", data / part], check=True)
-                subprocess.run(["cp", "-a", self.store / part, data], check=True)
+        engine.machine.run("sh", "-euc", _SEED, "sh", str(self.store), str(engine.data))
 
 
 def build(bed: Bed) -> RealImage:

@@ -121,6 +121,17 @@ def test_hosts_have_the_real_image_and_build_it_again_from_its_layers(
             rebuilt = engine.build(again.context, "again", again.arguments, output.append)
         assert rebuilt == seeded.id
         assert not any(line.startswith(" ---> Running in") for line in output)
+        assert _run(host.engine, seeded.tag, "import torch; print(1 + 1)") == b"2\n"
+
+
+def _run(engine: Engine, tag: str, code: str) -> bytes:
+    with contextlib.closing(engine.client()) as client:
+        container = client.containers.create(
+            tag, entrypoint="python", command=["-c", code], network_mode="none"
+        )
+        container.start()
+        container.wait()
+        return bytes(container.logs())
 
 
 def test_a_small_host_kills_what_needs_more_than_it_has(engine: Engine) -> None:
