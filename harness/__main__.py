@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from typing import Final, NoReturn
 
 from harness.channel import Channel, claim_stdout
 from harness.complaints import complaint
+from harness.limits import Limits
 from harness.plan import Picture, Plan, read_plan
 from harness.records import json_schema
 
@@ -43,7 +45,10 @@ def main() -> None:
     elif arguments.example_plan:
         print(example_plan().model_dump_json(indent=2))
     else:
-        sys.exit(_measure(_read(arguments.plan)))
+        token = _take_token() if arguments.two_lines else ""
+        plan = _read(arguments.plan, one_line=arguments.two_lines)
+        limits = Limits(arguments.limit_s, arguments.require_gpu)
+        sys.exit(_measure(plan, limits, token))
 
 
 def example_plan() -> Plan:
@@ -56,13 +61,13 @@ def example_plan() -> Plan:
     )
 
 
-def _measure(plan: Plan) -> int:
+def _measure(plan: Plan, limits: Limits, token: str) -> int:
     from harness import supervisor
 
-    channel = Channel(claim_stdout())
+    channel = Channel(claim_stdout(), token)
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        return supervisor.run(plan, channel)
+        return supervisor.run(plan, channel, limits)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -74,9 +79,21 @@ def _terminated(*_: object) -> NoReturn:
     raise SystemExit(TERMINATED)
 
 
-def _read(source: str) -> Plan:
+def _take_token() -> str:
+    """A Hub token from the first line of standard input, for this process and its children.
+
+    It is then part of nothing that shows a container's settings.
+    """
+    token = sys.stdin.buffer.readline().decode().strip()
+    if token:
+        os.environ["HF_TOKEN"] = token
+    return token
+
+
+def _read(source: str, *, one_line: bool) -> Plan:
+    read = sys.stdin.buffer.readline if one_line else sys.stdin.buffer.read
     try:
-        text = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+        text = read() if source == "-" else Path(source).read_bytes()
     except OSError as error:
         _refuse(f"cannot read the plan {source}: {error.strerror}")
     try:
@@ -96,6 +113,24 @@ def _parser() -> argparse.ArgumentParser:
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--limit-s",
+        type=float,
+        default=math.inf,
+        metavar="SECONDS",
+        help="end the whole run after so many seconds (default: never)",
+    )
+    parser.add_argument(
+        "--require-gpu",
+        action="store_true",
+        help="refuse to measure on a CPU, or on a GPU that this torch was not built for",
+    )
+    parser.add_argument(
+        "--two-lines",
+        action="store_true",
+        help="with --plan -: standard input holds a Hub token, or nothing, on its first line and "
+        "the plan on its second; it may stay open",
     )
     action = parser.add_mutually_exclusive_group(required=True)
     action.add_argument("--plan", metavar="FILE", help="the plan to measure, or - for stdin")

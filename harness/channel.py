@@ -24,13 +24,14 @@ def claim_stdout() -> int:
 
 
 class Channel:
-    """Numbers records and writes each as one whole line.
+    """Numbers records and writes each as one whole line. A secret is blanked wherever it occurs.
 
     Raises BrokenPipeError from `send` when the reader has gone.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, secret: str = "") -> None:
         self._descriptor = descriptor
+        self._secret = secret
         self._lock = threading.Lock()
         self._start_s = time.monotonic()
         self._next_seq = 0
@@ -38,7 +39,8 @@ class Channel:
     def send(self, record: Record) -> None:
         with self._lock:
             stamp = {"seq": self._next_seq, "elapsed_s": time.monotonic() - self._start_s}
-            self._write(write_line(record.model_copy(update=stamp)).encode())
+            line = write_line(record.model_copy(update=stamp))
+            self._write((line.replace(self._secret, "***") if self._secret else line).encode())
             self._next_seq += 1
 
     def _write(self, line: bytes) -> None:

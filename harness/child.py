@@ -12,6 +12,7 @@ launch-bound model.
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import signal
@@ -46,6 +47,14 @@ _QUIET: Final = {
 
 class CaseTimeoutError(Exception):
     """The case exceeded its time limit."""
+
+
+class DeadlineError(Exception):
+    """The time of the whole run was up in this stage of a case."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(stage)
+        self.stage: Stage = stage
 
 
 class ProbeError(Exception):
@@ -102,23 +111,29 @@ class Nursery:
                     f"{code}; its traceback is in the log"
                 ) from None
 
-    def run_case(self, job: Job, listen: Listener) -> Measurement | Failure:
+    def run_case(
+        self, job: Job, listen: Listener, until_s: float = math.inf
+    ) -> Measurement | Failure:
         """Measure one case in a process of its own.
 
         Args:
             listen: called with every stage transition.
+            until_s: when the whole run ends, on the monotonic clock.
         Returns: the result; a process that died or hung yields a Failure.
+        Raises: DeadlineError: the run's end came before the case's.
         """
         kills_before = _out_of_memory_kills()
         progress = _Progress()
         with self._started(worker.measure, job.model_dump_json()) as (process, connection):
             try:
                 deadline_s = time.monotonic() + job.plan.protocol.case_limit_s
-                for line in _lines(connection, deadline_s):
+                for line in _lines(connection, min(deadline_s, until_s)):
                     _take(line, progress, listen)
                     if progress.result is not None:
                         return progress.result
             except CaseTimeoutError:
+                if until_s < deadline_s:
+                    raise DeadlineError(progress.stage) from None
                 limit_s = job.plan.protocol.case_limit_s
                 message = f"killed after {limit_s:.0f} s, the time limit of a case"
                 return _failure(job, progress.stage, "timeout", message)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime
 import errno
-import hashlib
 import os
 import shutil
 import signal
@@ -22,7 +21,8 @@ from typing import Final, Self
 
 from harness import architectures, picture
 from harness.channel import Channel
-from harness.child import Nursery, ProbeError
+from harness.child import DeadlineError, Nursery, ProbeError
+from harness.limits import Limits
 from harness.plan import Case, Plan
 from harness.records import (
     CaseStarted,
@@ -34,18 +34,20 @@ from harness.records import (
     Record,
     Started,
 )
+from harness.revision import revision
 from harness.vocabulary import Stage
 from harness.worker import Job
 
 PICTURE: Final = "picture.png"
 
 
-def run(plan: Plan, channel: Channel) -> int:
+def run(plan: Plan, channel: Channel, limits: Limits | None = None) -> int:
     """Measure every case of a plan.
 
     Returns: 0 when every case was measured, 1 when some were not.
     Raises: BrokenPipeError when nobody reads the records any more.
     """
+    limits = limits or Limits()
     with Pulse(channel, plan.protocol.heartbeat_s) as pulse, _work_folder() as folder:
         nursery = Nursery()
         try:
@@ -56,7 +58,12 @@ def run(plan: Plan, channel: Channel) -> int:
         if complaint := _unfit(environment):
             channel.send(Failure(case_id=None, stage=None, reason="unsupported", message=complaint))
             return 1
-        return _run_cases(plan, environment, folder, nursery, Announcer(channel, pulse))
+        if objection := limits.objection(environment):
+            channel.send(Failure(case_id=None, stage=None, reason="load_error", message=objection))
+            return 1
+        return _run_cases(
+            plan, environment, Site(folder, nursery, limits), Announcer(channel, pulse)
+        )
 
 
 @dataclass(slots=True)
@@ -114,14 +121,26 @@ class Announcer:
         self.channel.send(record)
 
 
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where cases run: a folder that goes with the run, what starts processes, what ends them."""
+
+    folder: Path
+    nursery: Nursery
+    limits: Limits
+
+
 def _run_cases(
-    plan: Plan, environment: Environment, folder: Path, nursery: Nursery, announce: Announcer
+    plan: Plan,
+    environment: Environment,
+    site: Site,
+    announce: Announcer,
 ) -> int:
     cases = plan.cases()
     trouble = ""
     try:
         obtained = picture.obtain(plan.picture, _picture_cache())
-        obtained.image.save(folder / PICTURE)
+        obtained.image.save(site.folder / PICTURE)
         description = obtained.description
     except picture.PictureError as error:
         description = trouble = str(error)
@@ -137,10 +156,13 @@ def _run_cases(
     )
     flops: dict[str, int] = {}
     for case in cases:
+        if time.monotonic() >= site.limits.deadline_s:
+            announce(site.limits.passed(None, None))
+            return 1
         if trouble:
             announce(_not_loaded(case, trouble))
             continue
-        result = _run_case(plan, case, folder, nursery, announce, flops.get(case.model))
+        result = _run_case(plan, case, site, announce, flops.get(case.model))
         if isinstance(result, Measurement) and result.facts.flops_per_image is not None:
             flops[case.model] = result.facts.flops_per_image
         announce(result)
@@ -162,23 +184,25 @@ def _unfit(environment: Environment) -> str:
 def _run_case(
     plan: Plan,
     case: Case,
-    folder: Path,
-    nursery: Nursery,
+    site: Site,
     announce: Announcer,
     flops_per_image: int | None,
 ) -> Measurement | Failure:
-    caches = folder / "caches"
+    caches = site.folder / "caches"
     job = Job(
         plan=plan,
         case=case,
-        picture_path=str(folder / PICTURE),
+        picture_path=str(site.folder / PICTURE),
         cache_folder=str(caches),
         spawned_s=time.monotonic(),
         flops_per_image=flops_per_image,
     )
     try:
         caches.mkdir()
-        return _with_warm_start(nursery.run_case(job, announce), job, nursery)
+        result = site.nursery.run_case(job, announce, site.limits.deadline_s)
+        return _with_warm_start(result, job, site.nursery)
+    except DeadlineError as error:
+        return site.limits.passed(case.case_id, error.stage)
     except OSError as error:
         return Failure(
             case_id=case.case_id,
@@ -206,14 +230,6 @@ def _with_warm_start(
 
 def _not_loaded(case: Case, trouble: str) -> Failure:
     return Failure(case_id=case.case_id, stage="build", reason="load_error", message=trouble)
-
-
-def revision() -> str:
-    """A hash of the harness's own source, so that results of different code can be told apart."""
-    digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.name.encode() + b"\0" + source.read_bytes())
-    return digest.hexdigest()[:12]
 
 
 @contextmanager

@@ -42,6 +42,7 @@ Reason: TypeAlias = Literal[
     "crash",  # the process of the case died
     "load_error",  # model, processor or picture could not be loaded
     "out_of_disk",  # a write failed for lack of space
+    "host_unavailable",  # said by the desk: the machine could not be used, or was lost
     "error",  # any other exception; the traceback tells
 ]
 

@@ -1,34 +1,31 @@
-"""The command line: parses, calls one room after the other, prints what they say. Nothing else
-but `cli_runs`, which has the commands about runs on disk, prints to standard output.
+"""The command line: parses, calls one room after the other, has the console print what they say.
 
 Imports inside functions keep `--help` fast: most of what a run needs is not needed to describe it.
 """
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import typer
 
-from orchestrator import cli_runs, options, options_runs
+from orchestrator import cli_runs, console, endings, options, options_runs
+from orchestrator.console import Showing
+from orchestrator.endings import Ending
 from orchestrator.errors import UsageError
-from orchestrator.exits import INTERRUPTED, complain, guard, speaking
+from orchestrator.exits import guard, speaking
+from orchestrator.options import Interruption
 
 if TYPE_CHECKING:
-    from harness.plan import Plan
-    from orchestrator.hosts import Host
-    from orchestrator.pipeline import Rendered
-    from orchestrator.progress import Style
-    from orchestrator.rundir import RunFolder
+    from orchestrator.fleet import Observer
+    from orchestrator.inventory import Machine
 
 # What a plan is made of; with --resume the plan is that of the run.
 PLAN_OPTIONS: Final = (
-    "hosts", "models", "modes", "batch_sizes", "precisions", "iterations", "weights", "image",
-    "quick", "backend", "size",
+    "hosts", "models", "modes", "batch_sizes", "precisions", "iterations", "until", "warm_cache",
+    "weights", "image", "quick", "backend", "size",
 )  # fmt: skip
 
 HELP: Final = "\n\n".join((
@@ -69,6 +66,12 @@ def run(
     as_json: options.Json = False,
     baseline: options_runs.Baseline = "published",
     fail_on_regression: options_runs.FailOnRegression = None,
+    inventory: options.Inventory = None,
+    image_source: options.ImageSource = "build",
+    build_arg: options.BuildArg = None,
+    on_interrupt: options.OnInterrupt = Interruption.STOP,
+    deadline: options.Deadline = 24.0,
+    patience: options.Patience = 10.0,
     backend: options.Backend = options.BackendName.INDUCTOR,
     size: options.Size = options.SizeName.FULL,
 ) -> int | None:
@@ -76,17 +79,23 @@ def run(
     if context.invoked_subcommand is not None:
         _refuse_options_before_a_command(context)
         return None
-    from orchestrator import planning
+    from orchestrator import measuring, planning
+    from orchestrator.hosts.contained import Terms
+    from orchestrator.hosts.image import parse_source
     from orchestrator.rundir import RunFolder
 
     if resume is not None:
         _refuse_a_second_plan(context)
-        folder = RunFolder.find(output, resume)
-        against = cli_runs.against(output, baseline, fail_on_regression, folder)
-        ending = cli_runs.Ending(output, against, fail_on_regression, as_json)
-        return _resume(folder, progress, ending, dry_run=dry_run)
-    against = cli_runs.against(output, baseline, fail_on_regression)
-    ending = cli_runs.Ending(output, against, fail_on_regression, as_json)
+    folder = None if resume is None else RunFolder.find(output, resume)
+    against = endings.against(output, baseline, fail_on_regression, folder)
+    ending = Ending(output, against, fail_on_regression, as_json)
+    ways = measuring.Ways(
+        parse_source(image_source, build_arg or []),
+        Terms(deadline * 3600, patience * 60),
+        Showing(progress.value, ending, detach=on_interrupt is Interruption.DETACH),
+    )
+    if folder is not None:
+        return measuring.resume(folder, inventory, ways, dry_run=dry_run)
     plan = planning.make(
         planning.Choices(
             models=models,
@@ -103,7 +112,10 @@ def run(
             quick=quick,
         )
     )
-    return _run(_hosts(_names(hosts)), plan, progress, ending, dry_run=dry_run)
+    machines = _resolve(hosts, inventory)
+    if dry_run:
+        return console.show_plan(plan, machines, as_json=as_json)
+    return measuring.run(machines, plan, ways)
 
 
 @app.command()
@@ -111,9 +123,9 @@ def run(
 def report(
     run: options.Run,
     output: options.Output = Path("reports"),
-    as_json: options.Json = False,
     baseline: options_runs.Baseline = "published",
     fail_on_regression: options_runs.FailOnRegression = None,
+    as_json: options.Json = False,
 ) -> int:
     """Render a run again from its records; needs neither torch nor Docker.
 
@@ -124,13 +136,13 @@ def report(
     from orchestrator.rundir import RunFolder
 
     if run == PUBLISHED_RUN:
-        cli_runs.refuse_baseline_of_published(baseline, fail_on_regression)
-    folder = None if run == PUBLISHED_RUN else RunFolder.find(output, run)
-    against = cli_runs.against(output, baseline, fail_on_regression, folder)
-    ending = cli_runs.Ending(output, against, fail_on_regression, as_json)
-    if folder is None:
-        return _conclude(pipeline.render_published(output), ending)
-    return _conclude(pipeline.render(folder, against), ending)
+        endings.refuse_baseline_of_published(baseline, fail_on_regression)
+        published = pipeline.render_published(output)
+        return console.conclude(published, Ending(output, None, None, as_json))
+    folder = RunFolder.find(output, run)
+    against = endings.against(output, baseline, fail_on_regression, folder)
+    ending = Ending(output, against, fail_on_regression, as_json)
+    return console.conclude(pipeline.render(folder, against), ending)
 
 
 @app.command()
@@ -139,7 +151,7 @@ def models(as_json: options.Json = False) -> int:
     """List the twelve models of the published table."""
     from orchestrator import summary
 
-    print(summary.catalogue_json() if as_json else summary.catalogue_table(cli_runs.width()))
+    print(summary.catalogue_json() if as_json else summary.catalogue_table(console.width()))
     return 0
 
 
@@ -148,105 +160,103 @@ app.command()(speaking(cli_runs.index))
 app.command()(speaking(cli_runs.export))
 
 
-def _run(
-    hosts: Sequence[Host],
-    plan: Plan,
-    progress: options.ProgressStyle,
-    ending: cli_runs.Ending,
-    *,
-    dry_run: bool,
+@app.command()
+@speaking
+def doctor(
+    hosts: options.Hosts = "local",
+    inventory: options.Inventory = None,
+    image_source: options.ImageSource = "build",
+    build_arg: options.BuildArg = None,
+    as_json: options.Json = False,
 ) -> int:
-    from orchestrator import pipeline, summary
+    """Check each host, start nothing, and say how to mend what is wrong.
 
-    if dry_run:
-        print(summary.plan_json(plan) if ending.as_json else summary.plan_text(plan, hosts))
-        return 0
-    pipeline.require_usable(hosts, plan)
-    folder = pipeline.new_run(ending.output, plan, hosts, sys.argv[1:])
-    return _measure(folder, hosts, plan, progress, ending)
+    Exit code 0: all can measure; 1: some can; 3: none can.
+    """
+    from orchestrator import doctor
+    from orchestrator.hosts.image import parse_source
+
+    source, machines = parse_source(image_source, build_arg or []), _resolve(hosts, inventory)
+    console.announce_examination(machines)
+    return console.show_examined(doctor.examine(machines, source), as_json=as_json)
 
 
-def _resume(
-    folder: RunFolder, progress: options.ProgressStyle, ending: cli_runs.Ending, *, dry_run: bool
+@app.command()
+@speaking
+def attach(
+    run: options.OneRun,
+    output: options.Output = Path("reports"),
+    inventory: options.Inventory = None,
+    on_interrupt: options.OnInterrupt = Interruption.STOP,
+    patience: options.Patience = 10.0,
+    progress: options.Progress = options.ProgressStyle.AUTO,
+    as_json: options.Json = False,
+    baseline: options_runs.Baseline = "published",
+    fail_on_regression: options_runs.FailOnRegression = None,
 ) -> int:
-    from orchestrator import pipeline, planning, summary
+    """Follow a run whose terminal is gone, and finish its report."""
+    from orchestrator import attaching, cleaning, pipeline
+    from orchestrator.cleaning import Wish
+    from orchestrator.hosts.contained import Terms
+    from orchestrator.rundir import RunFolder
 
-    hosts = _hosts(folder.meta().hosts)
-    plan = folder.plan()
-    rest = [planning.for_resume(plan, outcome) for outcome in folder.outcomes()]
-    longest = max(rest, key=lambda one: len(one.cases()))
-    if dry_run:
-        print(summary.plan_json(longest) if ending.as_json else summary.plan_text(longest, hosts))
-        return 0
-    pipeline.require_usable(hosts, plan)
-    return _measure(folder, hosts, longest, progress, ending)
+    folder = RunFolder.find(output, run)
+    machines = pipeline.machines_of(folder, inventory)
+    against = endings.against(output, baseline, fail_on_regression, folder)
+    ending = Ending(output, against, fail_on_regression, as_json)
+    showing = Showing(progress.value, ending, detach=on_interrupt is Interruption.DETACH)
+    terms = Terms(patience_s=patience * 60)
+
+    def follow(observer: Observer) -> None:
+        attaching.attach(folder, machines, observer, terms, detach=showing.detach)
+        # Containers whose last record came before the terminal died.
+        cleaning.clean(machines, Wish(folder.path.name), folder.path.parent)
+
+    return console.watch(folder, [machine.name for machine in machines], showing, follow)
 
 
-def _measure(
-    folder: RunFolder,
-    hosts: Sequence[Host],
-    plan: Plan,
-    progress: options.ProgressStyle,
-    ending: cli_runs.Ending,
+@app.command()
+@speaking
+def clean(
+    run: options.AnyRun = None,
+    hosts: options.AnyHosts = None,
+    output: options.Output = Path("reports"),
+    inventory: options.Inventory = None,
+    force: options.Force = False,
+    images: options.Images = False,
+    volumes: options.Volumes = False,
 ) -> int:
-    """Measure, then render whatever there is: after Ctrl-C, too."""
-    from orchestrator import pipeline, summary
-    from orchestrator.fleet import InterruptedRunError
-    from orchestrator.progress import watching
+    """Remove what runs left on their hosts, and lose no record that nobody fetched."""
+    from orchestrator import cleaning
+    from orchestrator.cleaning import Wish
 
-    for line in summary.forewarning(plan):
-        print(line, file=sys.stderr)
-    interrupted = False
-    with watching(_style(progress), tuple(host.name for host in hosts)) as observer:
-        try:
-            pipeline.measure(folder, hosts, observer)
-        except InterruptedRunError:
-            interrupted = True
-    code = _conclude(pipeline.render(folder, ending.against), ending, interrupted=interrupted)
-    if interrupted:
-        complain(
-            "interrupted; everything measured so far is kept and nothing goes on running",
-            f"To measure the rest:  python orchestrate.py --resume {folder.path}",
-        )
-        return INTERRUPTED
-    return code
+    machines, run_id = _to_clean(run, hosts, output, inventory)
+    wish = Wish(run_id, force, images, volumes)
+    return console.show_cleaned(cleaning.clean(machines, wish, output))
 
 
-def _conclude(rendered: Rendered, ending: cli_runs.Ending, *, interrupted: bool = False) -> int:
-    """Print the summary, the page's path and, last, the answer; judge what was asked for."""
-    from orchestrator import pipeline, summary
+def _to_clean(
+    run: str | None, hosts: str | None, output: Path, file: Path | None
+) -> tuple[Sequence[Machine], str | None]:
+    """Which machines to clean, and of which run."""
+    from orchestrator import inventory, pipeline
+    from orchestrator.rundir import RunFolder
 
-    cli_runs.refresh_index(ending.output, rendered.page)
-    if ending.as_json:
-        print(summary.to_json(rendered.comparison, rendered.page))
-    else:
-        print(summary.to_text(rendered.comparison, rendered.page, cli_runs.width()))
-    if interrupted:
-        return 0
-    code = pipeline.exit_code(rendered.comparison)
-    return cli_runs.gate(rendered.changes, ending.limit_percent) or code
+    if run is not None:
+        folder = RunFolder.find(output, run)
+        machines = _resolve(hosts, file) if hosts else pipeline.machines_of(folder, file)
+        return machines, folder.path.name
+    machines = _resolve(hosts, file) if hosts else tuple(inventory.read(file).values())
+    if not machines:
+        raise UsageError("clean does not know where", "Name a run, or hosts with --hosts.")
+    return machines, None
 
 
-def _hosts(names: Sequence[str]) -> tuple[Host, ...]:
+def _resolve(hosts: str, file: Path | None) -> tuple[Machine, ...]:
     from orchestrator import inventory
-    from orchestrator.hosts.local import LocalHost
 
-    return tuple(LocalHost(name) for name in inventory.resolve(names))
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _style(choice: options.ProgressStyle) -> Style:
-    from orchestrator.progress import style_for
-
-    return style_for(
-        choice.value,
-        terminal=sys.stderr.isatty(),
-        ci=bool(os.environ.get("CI")),
-        dumb=os.environ.get("TERM") == "dumb",
-    )
+    names = tuple(name.strip() for name in hosts.split(",") if name.strip())
+    return inventory.resolve(names, file)
 
 
 def _given(context: typer.Context) -> list[str]:

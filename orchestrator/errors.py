@@ -4,6 +4,8 @@ DeskError
 ├── UsageError             2   an option, a name or a file that cannot be used
 │   ├── UnknownNameError       with what exists and the nearest match
 │   └── RunError               a run folder that is missing or cannot be read or written
+├── HostError              1   one host cannot be used, or was lost; the others go on
+├── StorageError           1   a measurement could not be kept
 └── NoHostError            3   no host can measure
 """
 
@@ -11,6 +13,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # loading the vocabulary loads pydantic, and --help needs neither
+    from harness.vocabulary import Reason
 
 
 class DeskError(Exception):
@@ -47,6 +53,16 @@ class RunError(UsageError):
 
 class StorageError(DeskError):
     """A measurement could not be kept, for lack of space or of permission."""
+
+
+class HostError(DeskError):
+    """One host cannot be used, or was lost. `reason` is that of the case it was busy with."""
+
+    def __init__(
+        self, sentence: str, advice: str = "", reason: Reason = "host_unavailable"
+    ) -> None:
+        super().__init__(sentence, advice)
+        self.reason: Reason = reason
 
 
 class NoHostError(DeskError):

@@ -30,7 +30,7 @@ _PROBE_SIZE: Final = 1024
 
 def seconds(plan: Plan, *, gpu: bool) -> float:
     """Estimate the wall time of a plan on one host, without what --until may save."""
-    call_s = _t4_call_s if gpu else _cpu_call_s(_flops_per_second())
+    call_s = t4_call_s if gpu else _cpu_call_s(_flops_per_second())
     compile_s = COMPILE_GPU_S if gpu else COMPILE_CPU_S
     if plan.backend != "inductor":
         compile_s = START_UP_S
@@ -43,6 +43,11 @@ def seconds(plan: Plan, *, gpu: bool) -> float:
     )
 
 
+def case_seconds(plan: Plan, case: Case) -> float:
+    """Estimate one case on a GPU, to share cases out evenly."""
+    return START_UP_S + COMPILE_GPU_S + _timed_s(plan, t4_call_s(case))
+
+
 def _timed_s(plan: Plan, call_s: float) -> float:
     """Both variants: warm-up within its caps, then the timed calls."""
     protocol = plan.protocol
@@ -50,7 +55,8 @@ def _timed_s(plan: Plan, call_s: float) -> float:
     return 2 * (protocol.iterations * call_s + min(warm_up_s, protocol.warmup_max_s))
 
 
-def _t4_call_s(case: Case) -> float:
+def t4_call_s(case: Case) -> float:
+    """Seconds that a call of the eager model takes on a T4, as published or by analogy."""
     known = catalogue.find(case.model)
     if known is None:
         return UNKNOWN_T4_S * case.batch_size

@@ -18,8 +18,8 @@ from orchestrator import wording
 from orchestrator.charts import Bar, Chart
 from orchestrator.comparison import Comparison
 from orchestrator.errors import UsageError
+from orchestrator.files import ensure_folder, write_whole
 from orchestrator.pages import TEMPLATES, environment
-from orchestrator.rundir import ensure_folder, write_whole
 from orchestrator.sections import ChartGroup, chart_groups
 
 WIDTH_PX: Final = 760

@@ -1,24 +1,30 @@
-"""All hosts at once: each streams in a thread of its own, its records on disk as they come.
+"""All hosts at once: each is prepared and followed in a thread of its own, its records on disk as
+they come.
 
-One host's loss never touches another. The main thread only waits, so that Ctrl-C finds it.
+One host's loss never touches another: it is remembered in the run folder and told to the observer.
+The main thread only waits, so that Ctrl-C finds it.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from harness.plan import Plan
 from harness.records import Record
-from harness.vocabulary import NewerSchemaError
-from orchestrator.errors import DeskError
-from orchestrator.hosts import Host, Session
+from orchestrator.errors import DeskError, HostError, StorageError
+from orchestrator.hosts import Host, Say, Session
+from orchestrator.outcomes import Trouble
 from orchestrator.rundir import AttemptFile, RunFolder
-from orchestrator.stream import Read, Reader
+from orchestrator.work import Doing, Ended, Message, Note, Opening, Twins, Work
+
+# How long the threads get to store what a host still sends once it was asked to stop.
+STOP_S: Final = 25.0
+KILL_S: Final = 5.0
 
 
 class Observer(Protocol):
@@ -26,123 +32,170 @@ class Observer(Protocol):
 
     def saw(self, host: str, record: Record) -> None: ...
 
+    def doing(self, host: str, what: str) -> None:
+        """What precedes the first record: connecting, building the image."""
+        ...
+
     def noted(self, host: str, remark: str) -> None: ...
+
+    def ended(self, host: str, trouble: str) -> None:
+        """The host has finished; `trouble` says why it could not, else it is empty."""
+        ...
 
     def tick(self) -> None: ...
 
 
 class InterruptedRunError(DeskError):
-    """The user stopped the run; everything measured so far is on disk."""
+    """The user stopped the run; everything measured so far is on disk. `running` names the hosts
+    on which measuring goes on."""
 
     exit_code = 130
 
-
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    """The last message of a host's thread; `error` is why it could not go on."""
-
-    error: DeskError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Note:
-    remark: str
-
-
-@dataclass(slots=True)
-class _Work:
-    """One host at work."""
-
-    host: Host
-    session: Session
-    attempt: AttemptFile
-    messages: queue.Queue[tuple[str, Record | _Note | _Ended]]
-    thread: threading.Thread = field(init=False)
-
-    def start(self) -> None:
-        self.thread = threading.Thread(target=self._follow, name=self.host.name, daemon=True)
-        self.thread.start()
-
-    def _follow(self) -> None:
-        error: DeskError | None = None
-        try:
-            self._take_all()
-        except DeskError as trouble:
-            error = trouble
-        except NewerSchemaError as trouble:
-            error = DeskError(f'host "{self.host.name}" sends records {trouble}')
-        finally:
-            self._say(_Ended(error))
-
-    def _take_all(self) -> None:
-        reader = Reader()
-        for chunk in self.session.chunks():
-            for item in reader.feed(chunk):
-                if isinstance(item, Read):
-                    self.attempt.append(item.line)
-                    self._say(item.record)
-                else:
-                    self._say(_Note(f"record line {item.number} skipped: {item.why}"))
-
-    def _say(self, message: Record | _Note | _Ended) -> None:
-        self.messages.put((self.host.name, message))
+    def __init__(self, running: tuple[str, ...] = ()) -> None:
+        super().__init__("interrupted")
+        self.running = running
 
 
 def run(
-    hosts: Mapping[Host, Plan], folder: RunFolder, observer: Observer, tick_s: float = 0.2
+    hosts: Mapping[Host, Plan],
+    folder: RunFolder,
+    observer: Observer,
+    *,
+    detach: bool = False,
+    tick_s: float = 0.2,
 ) -> None:
     """Measure on every host, each with its own plan.
 
-    Raises: InterruptedRunError after Ctrl-C, with every session stopped; DeskError: a host's
-    records could not be kept, raised once the other hosts have finished.
+    Args:
+        detach: on Ctrl-C leave running what can run without this desk, instead of stopping it.
+
+    Raises: InterruptedRunError after Ctrl-C; StorageError: a host's records could not be kept,
+    raised once the other hosts have finished. A host that cannot be used is no error of the run.
     """
-    messages: queue.Queue[tuple[str, Record | _Note | _Ended]] = queue.Queue()
     with ExitStack() as stack:
-        works = []
+        works = _Works(folder, observer, detach=detach, tick_s=tick_s)
         for host, plan in hosts.items():
             attempt = stack.enter_context(folder.attempt(host.name))
-            session = host.start(plan, attempt.log)
-            stack.callback(session.kill)
-            works.append(_Work(host, session, attempt, messages))
-        for work in works:
+            works.add(host.name, _opening(host, plan, attempt), attempt)
+        works.run()
+
+
+def follow(
+    sessions: Iterable[tuple[str, Opening, AttemptFile]],
+    folder: RunFolder,
+    observer: Observer,
+    *,
+    detach: bool = False,
+    tick_s: float = 0.2,
+) -> None:
+    """Take up harnesses that are at work already. Raises: as `run`."""
+    works = _Works(folder, observer, detach=detach, tick_s=tick_s)
+    for host, opening, attempt in sessions:
+        works.add(host, opening, attempt)
+    works.run()
+
+
+def _opening(host: Host, plan: Plan, attempt: AttemptFile) -> Opening:
+    def start(say: Say) -> Session:
+        host.check(plan)
+        return host.start(plan, attempt, say)
+
+    return start
+
+
+class _Works:
+    """All that is under way, and the main thread's waiting for it."""
+
+    def __init__(
+        self, folder: RunFolder, observer: Observer, *, detach: bool, tick_s: float
+    ) -> None:
+        self._folder, self._observer = folder, observer
+        self._detach, self._tick_s = detach, tick_s
+        self._messages: queue.Queue[tuple[Work, Message]] = queue.Queue()
+        self._twins = Twins()
+        self._all: list[Work] = []
+        self._troubles: dict[str, str] = {}
+        self._lost: StorageError | None = None
+
+    def add(self, host: str, opening: Opening, attempt: AttemptFile) -> None:
+        self._all.append(Work(host, opening, attempt, self._messages, self._twins))
+
+    def run(self) -> None:
+        for work in self._all:
             work.start()
         try:
-            _watch(len(works), messages, observer, tick_s)
+            self._watch()
         except KeyboardInterrupt:
-            _stop(works, folder)
-            raise InterruptedRunError("interrupted") from None
+            raise self._interrupted() from None
+        finally:
+            self._in_parallel(Work.kill, KILL_S)
+        if self._lost is not None:
+            raise self._lost
 
+    def _watch(self) -> None:
+        running = list(self._all)
+        while running:
+            try:
+                work, message = self._messages.get(timeout=self._tick_s)
+            except queue.Empty:
+                self._observer.tick()
+                continue
+            if isinstance(message, Ended):
+                running.remove(work)
+                self._end(work, message.error, last=all(of.host != work.host for of in running))
+            else:
+                self._pass_on(work.host, message)
 
-def _watch(
-    running: int,
-    messages: queue.Queue[tuple[str, Record | _Note | _Ended]],
-    observer: Observer,
-    tick_s: float,
-) -> None:
-    trouble: DeskError | None = None
-    while running:
-        try:
-            host, message = messages.get(timeout=tick_s)
-        except queue.Empty:
-            observer.tick()
-            continue
+    def _pass_on(self, host: str, message: Record | Note | Doing) -> None:
         match message:
-            case _Ended(error):
-                running -= 1
-                trouble = trouble or error
-            case _Note(remark):
-                observer.noted(host, remark)
+            case Note(remark):
+                self._observer.noted(host, remark)
+            case Doing(what):
+                self._observer.doing(host, what)
             case record:
-                observer.saw(host, record)
-    if trouble is not None:
-        raise trouble
+                self._observer.saw(host, record)
 
+    def _end(self, work: Work, error: DeskError | None, *, last: bool) -> None:
+        if error is not None:
+            sentence = f"{error.sentence}. {error.advice}" if error.advice else error.sentence
+            self._troubles.setdefault(work.host, sentence)
+            reason = error.reason if isinstance(error, HostError) else "host_unavailable"
+            if isinstance(error, StorageError):
+                self._lost = self._lost or error
+            else:
+                self._folder.mark_trouble(work.attempt.name, Trouble(sentence, reason))
+        if last:
+            self._observer.ended(work.host, self._troubles.get(work.host, ""))
 
-def _stop(works: list[_Work], folder: RunFolder) -> None:
-    """Stop every session, let each thread store what was still under way, and remember why."""
-    unfinished = [work.attempt.name for work in works if work.thread.is_alive()]
-    folder.mark_interrupted(unfinished)
-    for work in works:
-        work.session.stop()
-    for work in works:
-        work.thread.join(timeout=5)
+    def _interrupted(self) -> InterruptedRunError:
+        """Stop or leave every harness, let each thread store what still comes, remember why.
+
+        A second Ctrl-C ends the waiting at once.
+        """
+        left = [work for work in self._all if work.thread.is_alive()]
+        self._folder.mark_interrupted([work.attempt.name for work in left])
+        try:
+            if self._detach:
+                running = [work.host for work in left if work.detach()]
+                return InterruptedRunError(tuple(dict.fromkeys(running)))
+            self._in_parallel(Work.stop, STOP_S)
+            deadline_s = time.monotonic() + KILL_S
+            for work in left:
+                work.thread.join(timeout=max(0.0, deadline_s - time.monotonic()))
+        except KeyboardInterrupt:
+            pass
+        deaf = [work.host for work in left if work.session is not None and not work.told]
+        return InterruptedRunError(tuple(dict.fromkeys(deaf)))
+
+    def _in_parallel(self, do: Callable[[Work], None], limit_s: float) -> None:
+        """One slow or dead host must not hold up the others."""
+        threads = [
+            threading.Thread(target=do, args=(work,), daemon=True)
+            for work in self._all
+            if work.session is not None or work.thread.is_alive()
+        ]
+        for thread in threads:
+            thread.start()
+        deadline_s = time.monotonic() + limit_s
+        for thread in threads:
+            thread.join(timeout=max(0.0, deadline_s - time.monotonic()))

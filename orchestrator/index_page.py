@@ -15,9 +15,9 @@ from urllib.parse import quote
 from orchestrator import charts, results, trends, wording
 from orchestrator.charts import Segment
 from orchestrator.errors import RunError
+from orchestrator.files import ensure_folder, write_whole
 from orchestrator.pages import STYLES, content_security_policy, environment, source
 from orchestrator.results import LeftOut, RunOnDisk
-from orchestrator.rundir import ensure_folder, write_whole
 
 PAGE: Final = "index.html"
 _MANY: Final = 5

@@ -1,26 +1,195 @@
-"""The names given to --hosts -> hosts."""
+"""The names given to --hosts, and hosts.toml -> machines.
+
+A name means, in this order: `local`; a table of the inventory; a Docker context; an alias of the
+SSH configuration; an address.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
 
+from orchestrator import addresses, contexts, ssh_config
+from orchestrator.addresses import Address
 from orchestrator.errors import UnknownNameError, UsageError
 
-LOCAL = "local"
+LOCAL: Final = "local"
+DEFAULT_FILE: Final = Path("hosts.toml")
+NO_GPU: Final = "none"
+FIRST_GPU: Final = ("0",)
+KEYS: Final = ("docker", "context", "gpu", "price_per_hour")
+# Host names are part of file names, of container names and of labels.
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
+_GPU: Final = re.compile(r"\d{1,3}|(GPU|MIG)-[A-Za-z0-9/-]+")
 
 
-def resolve(names: Sequence[str]) -> tuple[str, ...]:
-    """Check the names given to --hosts.
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One host. Without an address it is this machine, measured without Docker.
 
-    Raises: UnknownNameError with what exists; UsageError for an empty list or a name given twice.
+    `gpus` are indices or UUIDs that share the host's cases; none means the CPU.
+    """
+
+    name: str
+    address: Address | None = None
+    gpus: tuple[str, ...] = FIRST_GPU
+    price_per_hour: float | None = None
+
+    def settings(self) -> dict[str, object]:
+        """As kept in run.json, which holds no secret."""
+        return {
+            "docker": str(self.address),
+            "certificates": self.address.certificates if self.address else "",
+            "gpu": list(self.gpus),
+            "price_per_hour": self.price_per_hour,
+        }
+
+    @classmethod
+    def from_settings(cls, name: str, settings: Mapping[str, object]) -> Self:
+        """Raises: UsageError."""
+        gpu, price = settings.get("gpu", []), settings.get("price_per_hour")
+        return cls(
+            name,
+            addresses.parse(str(settings.get("docker")), str(settings.get("certificates") or "")),
+            tuple(map(str, gpu)) if isinstance(gpu, list) else (),
+            price if isinstance(price, int | float) else None,
+        )
+
+
+def resolve(names: Sequence[str], file: Path | None = None) -> tuple[Machine, ...]:
+    """Find the machines that the names given to --hosts mean.
+
+    Args:
+        file: the inventory; by default hosts.toml, if there is one here.
+
+    Raises: UnknownNameError with what exists; UsageError.
     """
     if not names:
         raise UsageError("--hosts names no host", "To measure this machine: --hosts local")
-    for name in names:
-        if name != LOCAL:
-            raise UnknownNameError(
-                "host", name, [LOCAL], "To measure another machine, run this command there."
-            )
-    if len(set(names)) != len(names):
-        raise UsageError(f'host "{LOCAL}" is given twice', "Name every host once.")
-    return tuple(names)
+    tables = read(file)
+    machines = [_find(name, tables) for name in names]
+    seen: set[str] = set()
+    for machine in machines:
+        if machine.name.casefold() in seen:
+            raise UsageError(f'host "{machine.name}" is given twice', "Name every host once.")
+        seen.add(machine.name.casefold())
+    return tuple(machines)
+
+
+def _find(name: str, tables: Mapping[str, Machine]) -> Machine:
+    if name == LOCAL:
+        return Machine(LOCAL)
+    if name in tables:
+        return tables[name]
+    if addresses.is_url(name):
+        address = addresses.parse(name)
+        return Machine(addresses.short_name(address), address)
+    known = contexts.read()
+    if name in known and _NAME.fullmatch(name):
+        return Machine(name, _of_context(known[name]))
+    if _NAME.fullmatch(name) and ssh_config.knows(name):
+        return Machine(name, Address("ssh", name))
+    everything = dict.fromkeys((LOCAL, *tables, *known, *ssh_config.aliases()))
+    raise UnknownNameError(
+        "host",
+        name,
+        everything,
+        "Others by address (ssh://user@machine), or by a table in hosts.toml "
+        "(hosts.example.toml shows how).",
+    )
+
+
+def read(file: Path | None = None) -> dict[str, Machine]:
+    """All machines of an inventory. Raises: UsageError: what is wrong, and where."""
+    path = file or DEFAULT_FILE
+    if file is None and not path.exists():
+        return {}
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the inventory {path}: {error.strerror}", "Name it with --inventory."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the inventory {path} is not UTF-8 text") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"the inventory {path} cannot be read as TOML: {error}") from error
+    return _tables(path, content)
+
+
+def _tables(path: Path, content: Mapping[str, object]) -> dict[str, Machine]:
+    for key in content:
+        if key != "hosts":
+            raise UnknownNameError(f"key in {path}", key, ["hosts"], "Write [hosts.NAME].")
+    hosts = content.get("hosts", {})
+    if not isinstance(hosts, dict):
+        raise UsageError(f"{path}: hosts is no table", "Write [hosts.NAME].")
+    return {name: _machine(f"{path}, [hosts.{name}]", name, table) for name, table in hosts.items()}
+
+
+def _machine(where: str, name: str, table: object) -> Machine:
+    if not isinstance(table, dict):
+        raise UsageError(f"{where} is no table", f"Write [hosts.{name}] on a line of its own.")
+    if name == LOCAL or not _NAME.fullmatch(name):
+        raise UsageError(
+            f'{where}: "{name}" cannot be the name of a host',
+            "Use up to 40 letters, digits, dots and dashes, and not the name local.",
+        )
+    for key in table:
+        if key not in KEYS:
+            raise UnknownNameError(f"key in {where}", key, KEYS)
+    return Machine(name, _address(where, table), _gpus(where, table), _price(where, table))
+
+
+def _address(where: str, table: Mapping[str, object]) -> Address:
+    docker, context = table.get("docker"), table.get("context")
+    if (docker is None) == (context is None):
+        raise UsageError(
+            f"{where}: one of docker and context is needed",
+            'As in  docker = "ssh://ubuntu@203.0.113.10"  or  context = "a100-box"',
+        )
+    if context is None:
+        if not isinstance(docker, str) or not addresses.is_url(docker):
+            raise UsageError(f"{where}: docker is no address", f"Write {addresses.EXAMPLES}.")
+        return addresses.parse(docker)
+    known = contexts.read()
+    if not isinstance(context, str) or context not in known:
+        raise UnknownNameError(f"Docker context in {where}", str(context), known)
+    return _of_context(known[context])
+
+
+def _of_context(context: contexts.Context) -> Address:
+    return addresses.parse(context.url, context.certificates)
+
+
+def _gpus(where: str, table: Mapping[str, object]) -> tuple[str, ...]:
+    value = table.get("gpu", 0)
+    if value == NO_GPU:
+        return ()
+    listed = value if isinstance(value, list) else [value]
+    gpus = tuple(str(gpu) for gpu in listed if not isinstance(gpu, bool))
+    if not gpus or len(gpus) != len(listed) or not all(map(_GPU.fullmatch, gpus)):
+        raise UsageError(
+            f"{where}: gpu = {value!r} names no GPU",
+            'Write an index (gpu = 0), a UUID (gpu = "GPU-…"), a list of them, or gpu = "none".',
+        )
+    if len(set(gpus)) != len(gpus):
+        raise UsageError(f"{where}: gpu names one GPU twice", "Name each once.")
+    return gpus
+
+
+def _price(where: str, table: Mapping[str, object]) -> float | None:
+    value = table.get("price_per_hour")
+    if value is None:
+        return None
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not math.isfinite(float(str(value))) or float(str(value)) < 0:
+        raise UsageError(
+            f"{where}: price_per_hour = {value!r} is no price", "Write US dollars, as in 3.67."
+        )
+    return float(str(value))

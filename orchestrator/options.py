@@ -13,6 +13,7 @@ import typer
 _WHAT: Final = "What to measure"
 _HOW: Final = "How"
 _OUTPUT: Final = "Output"
+_WHERE: Final = "On other machines"
 _CURIOUS: Final = "For tests and the curious"
 
 
@@ -26,6 +27,11 @@ class ProgressStyle(StrEnum):
     LIVE = "live"
     PLAIN = "plain"
     NONE = "none"
+
+
+class Interruption(StrEnum):
+    STOP = "stop"
+    DETACH = "detach"
 
 
 class BackendName(StrEnum):
@@ -42,7 +48,8 @@ Hosts: TypeAlias = Annotated[
     str,
     typer.Option(
         metavar="NAMES",
-        help="Where to measure. [bold]local[/bold] is this machine: its first GPU, else its CPU.",
+        help="Where to measure: names of hosts.toml, Docker contexts, SSH aliases, addresses. "
+        "[bold]local[/bold] is this machine: its first GPU, else its CPU.",
         rich_help_panel=_WHAT,
     ),
 ]
@@ -145,6 +152,76 @@ DryRun: TypeAlias = Annotated[
         rich_help_panel=_HOW,
     ),
 ]
+Inventory: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help=r"Where names are looked up first. \[default: hosts.toml, if there is one]",
+        rich_help_panel=_WHERE,
+    ),
+]
+ImageSource: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="SOURCE",
+        help="build: each host builds the image, unless it has it. ship: one builds, the others "
+        "copy it. pull:REFERENCE@sha256:DIGEST: from a registry.",
+        rich_help_panel=_WHERE,
+    ),
+]
+BuildArg: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE",
+        help="BASE_IMAGE, TORCH_VERSION or TORCH_INDEX of the Dockerfile; may be repeated.",
+        rich_help_panel=_WHERE,
+    ),
+]
+OnInterrupt: TypeAlias = Annotated[
+    Interruption,
+    typer.Option(
+        help="What Ctrl-C does: stop the harnesses, or detach and leave them measuring, for the "
+        "command attach.",
+        rich_help_panel=_WHERE,
+    ),
+]
+Deadline: TypeAlias = Annotated[
+    float,
+    typer.Option(
+        metavar="HOURS",
+        min=0.001,
+        max=24 * 365,
+        help="When a harness ends by itself, whatever became of this terminal.",
+        rich_help_panel=_WHERE,
+    ),
+]
+Patience: TypeAlias = Annotated[
+    float,
+    typer.Option(
+        metavar="MINUTES",
+        min=0.05,
+        help="How long a host may be out of reach before it counts as lost.",
+        rich_help_panel=_WHERE,
+    ),
+]
+Force: TypeAlias = Annotated[
+    bool,
+    typer.Option("--force", help="Also what still measures or holds records that nobody fetched."),
+]
+Images: TypeAlias = Annotated[
+    bool, typer.Option("--images", help="Also the images that were built there.")
+]
+Volumes: TypeAlias = Annotated[
+    bool, typer.Option("--volumes", help="Also the cache of downloaded weights.")
+]
+AnyRun: TypeAlias = Annotated[
+    str | None,
+    typer.Argument(metavar="[RUN]", help="A run folder or its name; else every run of yours."),
+]
+AnyHosts: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="NAMES", help=r"Where. \[default: the run's, or all of the inventory]"),
+]
 Output: TypeAlias = Annotated[
     Path,
     typer.Option(metavar="FOLDER", help="Where run folders go.", rich_help_panel=_OUTPUT),
@@ -175,3 +252,4 @@ Size: TypeAlias = Annotated[
 Run: TypeAlias = Annotated[
     str, typer.Argument(metavar="RUN", help="A run folder, its name, or: published")
 ]
+OneRun: TypeAlias = Annotated[str, typer.Argument(metavar="RUN", help="A run folder or its name")]

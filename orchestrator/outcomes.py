@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from harness.records import (
     CaseStarted,
@@ -20,7 +20,7 @@ from harness.records import (
     Record,
     Started,
 )
-from harness.vocabulary import Stage
+from harness.vocabulary import Reason, Stage
 
 Ending: TypeAlias = Literal["finished", "interrupted", "lost"]
 
@@ -48,6 +48,14 @@ class HostOutcome:
         return self.environments[-1] if self.environments else None
 
 
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What the desk saw happen to a host: a sentence, and the reason for a case under way then."""
+
+    message: str
+    reason: Reason = "host_unavailable"
+
+
 @dataclass(slots=True)
 class _Fold:
     environments: list[Environment] = field(default_factory=list)
@@ -58,6 +66,7 @@ class _Fold:
     host_failures: list[Failure] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     open_case: tuple[str, Stage] | None = None
+    promised: set[str] = field(default_factory=set)
     ending: Ending = "lost"
 
     def take(self, record: Record) -> None:
@@ -80,6 +89,7 @@ class _Fold:
     def _take_started(self, record: Started) -> None:
         if record.environment not in self.environments:
             self.environments.append(record.environment)
+        self.promised |= set(record.case_ids)
         self.harness_revision = record.harness_revision
         self.picture = record.picture
         self.ending = "lost"
@@ -91,21 +101,43 @@ class _Fold:
             self.failures[record.case_id] = record
         self.open_case = None
 
-    def close_attempt(self, *, interrupted: bool) -> None:
-        """A case still open when the stream ended crashed, unless the user stopped it."""
-        if self.ending != "finished" and interrupted:
+    def conclude(self) -> None:
+        """What only all attempts together tell."""
+        if (
+            self.ending == "finished"
+            and self.promised - self.measurements.keys() - self.failures.keys()
+        ):
+            self.ending = "lost"  # one GPU of several finished, another did not
+        gpus = {one.device.uuid for one in self.environments if one.device.uuid}
+        if len(gpus) > 1:
+            self.remarks.append(
+                f"its cases were measured on {len(gpus)} GPUs of this kind, each case on one"
+            )
+
+    def close_attempt(self, attempt: Attempt) -> None:
+        """A case still open when the stream ended crashed, unless the user stopped it or nobody
+        knows, because the host was lost."""
+        trouble = attempt.trouble
+        if self.ending != "finished" and attempt.interrupted:
             self.ending = "interrupted"
-        if self.open_case is not None and not interrupted:
-            case_id, stage = self.open_case
-            self._take_failure(
+        known = trouble is None or trouble.reason != "host_unavailable"
+        if self.open_case is not None and known and not attempt.interrupted:
+            self._take_failure(_broken_off(*self.open_case, trouble or _CUT))
+        self.open_case = None
+        if trouble is not None:
+            # For the cases that never began, which did not run out of memory themselves.
+            self.host_failures.append(
                 Failure(
-                    case_id=case_id,
-                    stage=stage,
-                    reason="crash",
-                    message="the stream of records ended in the middle of this case",
+                    case_id=None, stage=None, reason="host_unavailable", message=trouble.message
                 )
             )
-        self.open_case = None
+
+
+_CUT: Final = Trouble("the stream of records ended in the middle of this case", "crash")
+
+
+def _broken_off(case_id: str, stage: Stage, trouble: Trouble) -> Failure:
+    return Failure(case_id=case_id, stage=stage, reason=trouble.reason, message=trouble.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +147,7 @@ class Attempt:
     records: tuple[Record, ...]
     interrupted: bool = False
     remarks: tuple[str, ...] = ()
+    trouble: Trouble | None = None
 
 
 def fold(host: str, attempts: Iterable[Attempt]) -> HostOutcome:
@@ -129,8 +162,9 @@ def fold(host: str, attempts: Iterable[Attempt]) -> HostOutcome:
                 state.remarks.append(f"records {next_seq} to {record.seq - 1} are missing")
             next_seq = record.seq + 1
             state.take(record)
-        state.close_attempt(interrupted=attempt.interrupted)
+        state.close_attempt(attempt)
         state.remarks.extend(attempt.remarks)
+    state.conclude()
     return HostOutcome(
         host=host,
         ending=state.ending,

@@ -10,14 +10,30 @@ from pathlib import Path
 from typing import Final
 
 from harness.plan import Plan
-from orchestrator import baseline, changes, exports, fleet, planning, published_table, report, runs
+from orchestrator import (
+    baseline,
+    changes,
+    estimate,
+    exports,
+    fleet,
+    inventory,
+    planning,
+    published_table,
+    report,
+    runs,
+)
 from orchestrator.baseline import Baseline
 from orchestrator.changes import Changes
 from orchestrator.comparison import Comparison
 from orchestrator.errors import NoHostError
+from orchestrator.files import ensure_folder
 from orchestrator.fleet import Observer
-from orchestrator.hosts import Host
-from orchestrator.rundir import RunFolder, ensure_folder
+from orchestrator.hosts import Host, contained
+from orchestrator.hosts.contained import Terms
+from orchestrator.hosts.image import ImageSource
+from orchestrator.hosts.local import LocalHost
+from orchestrator.inventory import Machine
+from orchestrator.rundir import RunFolder
 
 PAGE: Final = "report.html"
 # A failure that is a finding about the GPU; the run itself went as it should.
@@ -33,22 +49,61 @@ class Rendered:
     changes: Changes | None = None
 
 
-def new_run(output: Path, plan: Plan, hosts: Sequence[Host], arguments: Sequence[str]) -> RunFolder:
+def hosts_for(machines: Sequence[Machine], source: ImageSource, terms: Terms) -> tuple[Host, ...]:
+    """What measures on these machines: several hosts of one name where GPUs share the cases."""
+    found: list[Host] = [LocalHost() for machine in machines if machine.address is None]
+    return (*found, *contained.hosts_for(machines, source, terms))
+
+
+def new_run(
+    output: Path, plan: Plan, machines: Sequence[Machine], arguments: Sequence[str]
+) -> RunFolder:
     """Make the folder of a new run. Raises: RunError."""
     command = shlex.join(["python", "orchestrate.py", *arguments])
     now = datetime.datetime.now().astimezone()
-    return RunFolder.create(output, plan, [host.name for host in hosts], command, now)
+    names = [machine.name for machine in machines]
+    settings = {one.name: one.settings() for one in machines if one.address is not None}
+    prices = {one.name: one.price_per_hour for one in machines if one.price_per_hour is not None}
+    return RunFolder.create(
+        output, plan, names, command, now, machines=settings, prices_per_hour=prices
+    )
 
 
-def measure(folder: RunFolder, hosts: Sequence[Host], observer: Observer) -> None:
+def machines_of(folder: RunFolder, inventory_file: Path | None) -> tuple[Machine, ...]:
+    """The machines of a run: as the inventory has them now, else as the run remembers them."""
+    meta, tables = folder.meta(), inventory.read(inventory_file)
+    remembered = {
+        name: Machine.from_settings(name, settings) for name, settings in meta.machines.items()
+    }
+    known = {**remembered, **tables}
+    return tuple(known.get(name, Machine(name)) for name in meta.hosts)
+
+
+def measure(
+    folder: RunFolder, hosts: Sequence[Host], observer: Observer, *, detach: bool = False
+) -> None:
     """Measure on every host what the run still lacks there.
 
-    Raises: InterruptedRunError; DeskError.
+    Raises: InterruptedRunError; StorageError; RunError: another process is at it.
     """
-    plan = folder.plan()
-    outcomes = {outcome.host: outcome for outcome in folder.outcomes()}
-    plans = {host: planning.for_resume(plan, outcomes[host.name]) for host in hosts}
-    fleet.run({host: rest for host, rest in plans.items() if rest.cases()}, folder, observer)
+    with folder.held():
+        plan = folder.plan()
+        outcomes = {outcome.host: outcome for outcome in folder.outcomes()}
+        plans: dict[Host, Plan] = {}
+        for name in dict.fromkeys(host.name for host in hosts):
+            lanes = [host for host in hosts if host.name == name]
+            plans |= _shared(planning.for_resume(plan, outcomes[name]), lanes)
+        fleet.run(plans, folder, observer, detach=detach)
+
+
+def _shared(rest: Plan, lanes: Sequence[Host]) -> dict[Host, Plan]:
+    """The plan of each GPU of a host; one that would have nothing to do gets none."""
+    parts = (rest,) if len(lanes) == 1 else _parts(rest, len(lanes))
+    return {host: part for host, part in zip(lanes, parts, strict=True) if part.cases()}
+
+
+def _parts(rest: Plan, count: int) -> tuple[Plan, ...]:
+    return planning.share_out(rest, count, lambda case: estimate.case_seconds(rest, case))
 
 
 def render(folder: RunFolder, against: Comparison | None = None) -> Rendered:
@@ -75,9 +130,15 @@ def render_published(output: Path) -> Rendered:
 
 
 def require_usable(hosts: Sequence[Host], plan: Plan) -> None:
-    """Raises: NoHostError of the first host that cannot measure, before anything is started."""
+    """Raises: NoHostError where no host can measure, before anything is started."""
+    refusals = []
     for host in hosts:
-        host.check(plan)
+        try:
+            host.check(plan)
+        except NoHostError as error:
+            refusals.append(error)
+    if len(refusals) == len(hosts):
+        raise refusals[0]
 
 
 def exit_code(compared: Comparison) -> int:
@@ -88,7 +149,8 @@ def exit_code(compared: Comparison) -> int:
     if compared.is_published:
         return 0
     if not any(host.environment for host in compared.hosts):
-        why = next((row.problem.message for row in compared.rows if row.problem), "")
+        causes = (row.problem.message for row in compared.rows if row.problem)
+        why = "\n".join(dict.fromkeys(causes))
         raise NoHostError(f"no host could measure: {why}", "The folder logs/ of the run says more.")
     unmeasured = [row for row in compared.rows if row.problem is not None]
     return int(any(row.problem and row.problem.reason not in FINDINGS for row in unmeasured))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -118,6 +118,22 @@ def for_resume(plan: Plan, outcome: HostOutcome) -> Plan:
         if failure.reason in LASTING_REASONS
     }
     return plan.model_copy(update={"skip": tuple(sorted(lasting | outcome.measurements.keys()))})
+
+
+def share_out(plan: Plan, parts: int, cost: Callable[[Case], float]) -> tuple[Plan, ...]:
+    """Split the cases left over identical GPUs: the longest first, each to whoever has least.
+
+    Every part keeps the plan's id and order. Graham (1969), "Bounds on multiprocessing timing
+    anomalies".
+    """
+    loads = [0.0] * parts
+    taken: list[set[str]] = [set() for _ in range(parts)]
+    for case in sorted(plan.cases(), key=cost, reverse=True):
+        least = loads.index(min(loads))
+        loads[least] += cost(case)
+        taken[least].add(case.case_id)
+    left_out = {case.case_id for case in plan.all_cases()}
+    return tuple(plan.model_copy(update={"skip": tuple(sorted(left_out - part))}) for part in taken)
 
 
 def _split(text: str | None, default: tuple[str, ...] = ()) -> tuple[str, ...]:

@@ -7,19 +7,21 @@
         logs/local.1.log       what the harness printed besides
         report.html, results.csv, results.json, results.md
 
-A resumed run adds an attempt; no file of an earlier one is touched.
+A resumed run adds an attempt, and so does each further GPU of a host; no file of an earlier attempt
+is touched. Only an attempt whose harness goes on without the desk is ever taken up again.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime
-import itertools
+import fcntl
 import json
 import math
 import os
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -29,33 +31,47 @@ from harness.complaints import complaint
 from harness.plan import Plan, read_plan
 from harness.vocabulary import NewerSchemaError
 from orchestrator.errors import RunError, StorageError, UnknownNameError
-from orchestrator.outcomes import Attempt, HostOutcome, fold
+from orchestrator.files import ensure_folder, fresh_folder, whole_lines_bytes, write_whole
+from orchestrator.outcomes import Attempt, HostOutcome, Trouble, fold
 from orchestrator.stream import Read, Reader, Unreadable
 
 _CHUNK_BYTES: Final = 1 << 20
+# run.json is read, changed and written by the threads of several hosts.
+_CHANGING: Final = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class RunMeta:
-    """What is known of a run besides its plan. `interrupted` names record files that the user
-    stopped, so that a case open at their end is missing and not a crash. `prices_per_hour` are in
-    USD by host name; a host without a price is not in it, and older runs have none at all."""
+    """What is known of a run besides its plan.
+
+    `machines` is how each host is reached, without secrets, for attach and clean; a run of this
+    machine alone has none. `interrupted` names record files that the user stopped, so that a case
+    open at their end is missing and not a crash; `troubles` those that the desk saw break off.
+    `prices_per_hour` are in USD by host name; a host without a price is not in it.
+    """
 
     run_id: str
     created: str
     command: str
     hosts: tuple[str, ...]
     interrupted: tuple[str, ...] = ()
+    machines: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    troubles: Mapping[str, Trouble] = field(default_factory=dict)
     prices_per_hour: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptFile:
-    """An open record file of one host; a record is on disk when `append` returns."""
+    """An open record file of one host; a record is on disk when `append` returns.
+
+    `next_seq` is the number of the first record that the file lacked when it was opened.
+    """
 
     name: str
     log: Path
     file: BinaryIO
+    run_id: str = ""
+    next_seq: int = 0
 
     def append(self, line: bytes) -> None:
         try:
@@ -85,22 +101,28 @@ class RunFolder:
         command: str,
         now: datetime.datetime,
         prices_per_hour: Mapping[str, float] | None = None,
+        machines: Mapping[str, Mapping[str, object]] | None = None,
     ) -> Self:
         """Make a new folder under `output`; prices are in USD by host name.
 
         Raises: RunError: it cannot be written.
         """
         stem = f"{now:%Y-%m-%d-%H%M}-{'-'.join(hosts)}"[:80]
-        path = _fresh_folder(ensure_folder(output), stem)
+        path = fresh_folder(ensure_folder(output), stem)
         for name in ("records", "logs"):
             ensure_folder(path / name)
         folder = cls(path)
         folder.write("plan.json", plan.model_dump_json(indent=2) + "\n")
         created = now.isoformat(timespec="seconds")
-        prices = dict(prices_per_hour or {})
-        folder._write_meta(
-            RunMeta(path.name, created, command, tuple(hosts), prices_per_hour=prices)
+        meta = RunMeta(
+            path.name,
+            created,
+            command,
+            tuple(hosts),
+            machines=machines or {},
+            prices_per_hour=dict(prices_per_hour or {}),
         )
+        folder._write_meta(meta)
         return folder
 
     @classmethod
@@ -126,6 +148,8 @@ class RunFolder:
                 hosts=tuple(str(host) for host in fields["hosts"]),
                 interrupted=tuple(str(name) for name in fields["interrupted"]),
                 prices_per_hour=_prices(fields.get("prices_per_hour", {})),
+                machines={name: dict(of) for name, of in fields.get("machines", {}).items()},
+                troubles={name: Trouble(**of) for name, of in fields.get("troubles", {}).items()},
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunError(f"cannot read {self.path / 'run.json'}: {_why(error)}") from error
@@ -139,25 +163,70 @@ class RunFolder:
             raise RunError(f"cannot read {path}: {_why(error)}") from error
 
     @contextmanager
+    def held(self) -> Iterator[None]:
+        """Be the only process that writes records here. Raises: RunError: another one does."""
+        with (self.path / "records" / ".lock").open("wb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise RunError(
+                    f"run {self.path.name} is being followed by another process",
+                    "Let that one finish, or end it first.",
+                ) from error
+            yield
+
+    @contextmanager
     def attempt(self, host: str) -> Iterator[AttemptFile]:
         """Open the next record file of a host."""
-        number = 1 + len(self._record_files(host))
+        number = 1 + max((number for number, _ in self._record_files(host)), default=0)
         name = f"{host}.{number}.jsonl"
         with (self.path / "records" / name).open("xb") as file:
-            yield AttemptFile(name, self.path / "logs" / f"{host}.{number}.log", file)
+            yield AttemptFile(name, self._log(name), file, self.path.name)
+
+    @contextmanager
+    def reopened(self, name: str) -> Iterator[tuple[AttemptFile, Attempt]]:
+        """Open a record file again to append what it lacks, without the half line it may end in.
+
+        Yields: the file, and what it holds. Raises: RunError.
+        """
+        path = self.path / "records" / name
+        known = self._read(path, self.meta())
+        next_seq = 1 + max((record.seq for record in known.records), default=-1)
+        with path.open("r+b") as file:
+            file.truncate(whole_lines_bytes(file))
+            file.seek(0, os.SEEK_END)
+            yield AttemptFile(name, self._log(name), file, self.path.name, next_seq), known
+
+    def attempts(self, host: str) -> dict[str, Attempt]:
+        """The record files of a host by name, oldest first. Raises: RunError."""
+        meta = self.meta()
+        return {path.name: self._read(path, meta) for _, path in self._record_files(host)}
 
     def mark_interrupted(self, names: Sequence[str]) -> None:
         """Remember that the user stopped these attempts."""
-        meta = self.meta()
-        self._write_meta(replace(meta, interrupted=(*meta.interrupted, *names)))
+        self._change(lambda meta: replace(meta, interrupted=(*meta.interrupted, *names)))
+
+    def mark_trouble(self, name: str, trouble: Trouble) -> None:
+        """Remember how an attempt broke off."""
+        self._change(lambda meta: replace(meta, troubles={**meta.troubles, name: trouble}))
+
+    def mark_followed(self, name: str) -> None:
+        """Forget how an attempt ended: it is being followed again."""
+        self._change(
+            lambda meta: replace(
+                meta,
+                interrupted=tuple(one for one in meta.interrupted if one != name),
+                troubles={one: of for one, of in meta.troubles.items() if one != name},
+            )
+        )
+
+    def _change(self, change: Callable[[RunMeta], RunMeta]) -> None:
+        with _CHANGING:
+            self._write_meta(change(self.meta()))
 
     def outcomes(self) -> tuple[HostOutcome, ...]:
         """Read all records of all hosts. Raises: RunError: made by a newer version."""
-        meta = self.meta()
-        return tuple(
-            fold(host, [self._read(path, meta) for path in self._record_files(host)])
-            for host in meta.hosts
-        )
+        return tuple(fold(host, self.attempts(host).values()) for host in self.meta().hosts)
 
     def write(self, name: str, text: str) -> Path:
         """Write a file of the run, whole or not at all. Raises: StorageError."""
@@ -166,9 +235,15 @@ class RunFolder:
     def _write_meta(self, meta: RunMeta) -> None:
         self.write("run.json", json.dumps(asdict(meta), indent=2) + "\n")
 
-    def _record_files(self, host: str) -> list[Path]:
-        files = (self.path / "records").glob(f"{host}.*.jsonl")
-        return sorted(files, key=lambda path: int(path.name.split(".")[-2]))
+    def _record_files(self, host: str) -> list[tuple[int, Path]]:
+        """Numbers and paths, oldest first. A host's name may itself hold dots and digits."""
+        pattern = re.compile(re.escape(host) + r"\.(\d+)\.jsonl")
+        paths = (self.path / "records").iterdir()
+        matches = ((pattern.fullmatch(path.name), path) for path in paths)
+        return sorted((int(match[1]), path) for match, path in matches if match)
+
+    def _log(self, name: str) -> Path:
+        return self.path / "logs" / f"{name.removesuffix('.jsonl')}.log"
 
     def _read(self, path: Path, meta: RunMeta) -> Attempt:
         reader, records, remarks = Reader(), [], []
@@ -183,7 +258,8 @@ class RunFolder:
         except OSError as error:
             raise RunError(f"cannot read {path}: {error.strerror}") from error
         interrupted = path.name in meta.interrupted
-        return Attempt(tuple(records), interrupted, tuple(remarks))
+        trouble = meta.troubles.get(path.name)
+        return Attempt(tuple(records), interrupted, tuple(remarks), trouble)
 
 
 def _items(path: Path, reader: Reader) -> Iterator[Read | Unreadable]:
@@ -191,61 +267,6 @@ def _items(path: Path, reader: Reader) -> Iterator[Read | Unreadable]:
         while chunk := file.read(_CHUNK_BYTES):
             yield from reader.feed(chunk)
     yield from reader.end()
-
-
-def ensure_folder(path: Path) -> Path:
-    """Make a folder unless it is there. Raises: RunError: it cannot be made."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(
-            f"cannot make the folder {path}: {error.strerror}",
-            "Choose another place with --output.",
-        ) from error
-    return path
-
-
-def write_whole(path: Path, content: str | bytes) -> Path:
-    """Write a file, whole or not at all; text as UTF-8. Raises: RunError."""
-    try:
-        _write_atomically(path, content.encode() if isinstance(content, str) else content)
-    except OSError as error:
-        raise RunError(
-            f"cannot write {path}: {error.strerror}", "Make room and try again."
-        ) from error
-    return path
-
-
-def _fresh_folder(output: Path, stem: str) -> Path:
-    """A new folder of this name, or of this name and the first free number."""
-    for number in itertools.count(1):
-        path = output / (stem if number == 1 else f"{stem}-{number}")
-        try:
-            path.mkdir()
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise RunError(
-                f"cannot make a run folder under {output}: {error.strerror}",
-                "Choose another place with --output.",
-            ) from error
-        return path
-    raise AssertionError("unreachable: counting has no end")
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    """Through a temporary file beside it: a reader sees the old or the new content, never half."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _prices(fields: Mapping[str, object]) -> dict[str, float]:

@@ -17,9 +17,9 @@ from harness import catalogue
 from harness.plan import Plan
 from orchestrator import answer, estimate, fields, wording
 from orchestrator.comparison import Comparison, Row
-from orchestrator.hosts import Host
+from orchestrator.host_state import duration
 from orchestrator.hosts.local import has_gpu
-from orchestrator.progress import duration
+from orchestrator.inventory import Machine
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -79,11 +79,11 @@ def to_json(comparison: Comparison, page: Path) -> str:
     return json.dumps(content, indent=2, allow_nan=False)
 
 
-def plan_text(plan: Plan, hosts: Sequence[Host]) -> str:
+def plan_text(plan: Plan, machines: Sequence[Machine]) -> str:
     """What would be measured, and how long it may take."""
     cases = [case for case in plan.cases() if case.mode != "eager"]
     lines = [
-        f"{wording.many(len(cases), 'case')} on each of {wording.many(len(hosts), 'host')}, "
+        f"{wording.many(len(cases), 'case')} on each of {wording.many(len(machines), 'host')}, "
         f"{wording.many(plan.protocol.iterations, 'inference')} per variant, "
         f"{plan.weights} weights",
         f"models       {', '.join(plan.models)}",
@@ -95,11 +95,20 @@ def plan_text(plan: Plan, hosts: Sequence[Host]) -> str:
         lines.append(f"noise floor  {', '.join(case.case_id for case in plan.noise_floor)}")
     if plan.skip:
         lines.append(f"left out     {wording.many(len(plan.skip), 'case')} that need no measuring")
-    gpu = has_gpu()
-    where = "a GPU" if gpu else "this CPU"
-    about = duration(estimate.seconds(plan, gpu=gpu))
-    lines += [f"{host.name:<12} about {about} on {where}" for host in hosts]
-    return "\n".join(lines)
+    return "\n".join([*lines, *(_about(plan, machine) for machine in machines)])
+
+
+def _about(plan: Plan, machine: Machine) -> str:
+    """How long a machine may take, and on what."""
+    distant = machine.address is not None
+    gpu = bool(machine.gpus) if distant else has_gpu()
+    count = len(machine.gpus) if distant and gpu else 1
+    where = wording.many(count, "GPU") if count > 1 else "a GPU" if gpu else "this CPU"
+    if distant and not gpu:
+        return f"{machine.name:<12} on its CPU, whose speed is not known here"
+    return (
+        f"{machine.name:<12} about {duration(estimate.seconds(plan, gpu=gpu) / count)} on {where}"
+    )
 
 
 def plan_json(plan: Plan) -> str:
@@ -107,9 +116,9 @@ def plan_json(plan: Plan) -> str:
     return plan.model_dump_json(indent=2)
 
 
-def forewarning(plan: Plan) -> list[str]:
+def forewarning(plan: Plan, machines: Sequence[Machine]) -> list[str]:
     """What a user should know before a long run starts."""
-    if has_gpu():
+    if has_gpu() or not any(machine.address is None for machine in machines):
         return []
     about_s = estimate.seconds(plan, gpu=False)
     if about_s < LONG_S:

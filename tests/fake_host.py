@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from harness.plan import Plan
 from harness.records import Record, write_line
-from orchestrator.errors import NoHostError
+from orchestrator.errors import HostError, NoHostError
+from orchestrator.hosts import FromStart, Say
+from orchestrator.rundir import AttemptFile
 
 
 def lines(*records: Record) -> bytes:
@@ -20,21 +21,31 @@ def lines(*records: Record) -> bytes:
 
 @dataclass
 class FakeSession:
-    """Gives the stream in chunks; with `endless` it then waits until it is stopped."""
+    """Gives the stream in chunks, and `then` as one that starts again; with `endless` it waits
+    until it is stopped."""
 
     stream: bytes
     chunk_bytes: int
     endless: bool
+    then: bytes = b""
     stopped: threading.Event = field(default_factory=threading.Event)
 
-    def chunks(self) -> Iterator[bytes]:
+    def chunks(self) -> Iterator[bytes | FromStart]:
         for start in range(0, len(self.stream), self.chunk_bytes):
             yield self.stream[start : start + self.chunk_bytes]
+        if self.then:
+            yield FromStart("the link broke")
+            yield self.then
         if self.endless:
             self.stopped.wait(timeout=30)
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
         self.stopped.set()
+        return True
+
+    def detach(self) -> bool:
+        self.stopped.set()
+        return self.endless
 
     def kill(self) -> None:
         self.stopped.set()
@@ -49,6 +60,8 @@ class FakeHost:
     chunk_bytes: int = 1 << 16
     endless: bool = False
     refuses: str = ""
+    breaks: str = ""
+    then: bytes = b""
     plans: list[Plan] = field(default_factory=list)
     sessions: list[FakeSession] = field(default_factory=list)
 
@@ -56,8 +69,11 @@ class FakeHost:
         if self.refuses:
             raise NoHostError(self.refuses)
 
-    def start(self, plan: Plan, log: Path) -> FakeSession:
-        log.write_text("")
+    def start(self, plan: Plan, attempt: AttemptFile, say: Say) -> FakeSession:
+        say("starting")
+        if self.breaks:
+            raise HostError(self.breaks, "Mend it.")
+        attempt.log.write_text("")
         self.plans.append(plan)
-        self.sessions.append(FakeSession(self.stream, self.chunk_bytes, self.endless))
+        self.sessions.append(FakeSession(self.stream, self.chunk_bytes, self.endless, self.then))
         return self.sessions[-1]

@@ -2,31 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
 from harness.plan import Plan
+from orchestrator.rundir import AttemptFile
+
+Say: TypeAlias = Callable[[str], None]
+"""Tells what a host is doing before its first record; raises when the run is being stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class FromStart:
+    """What follows is the stream from its first byte again; `remark` says what happened."""
+
+    remark: str
 
 
 class Session(Protocol):
     """A harness at work on one host."""
 
-    def chunks(self) -> Iterator[bytes]:
-        """The bytes of its records as they come; ends when the harness has."""
+    def chunks(self) -> Iterator[bytes | FromStart]:
+        """The bytes of its records as they come; ends when the harness has.
+
+        Raises: HostError: how the harness ended, where that is worth a sentence, or that the host
+        was lost.
+        """
         ...
 
-    def stop(self) -> None:
-        """Ask it to stop: the running case is abandoned, records written so far stay."""
+    def stop(self) -> bool:
+        """Ask it to stop: the running case is abandoned, records written so far stay.
+
+        Returns: whether it could be told to."""
+        ...
+
+    def detach(self) -> bool:
+        """Leave it running, if it can without this desk, else stop it. Returns: whether it runs."""
         ...
 
     def kill(self) -> None:
-        """End it at once."""
+        """End it at once, unless it was left running on purpose."""
         ...
 
 
 class Host(Protocol):
-    """Something that can run the harness."""
+    """Something that can run the harness. Several of one name are one host with several GPUs."""
 
     @property
     def name(self) -> str: ...
@@ -35,6 +56,9 @@ class Host(Protocol):
         """Raises: NoHostError: this host cannot measure the plan, and what to do about it."""
         ...
 
-    def start(self, plan: Plan, log: Path) -> Session:
-        """Start the harness; what it prints besides records goes to the file `log`."""
+    def start(self, plan: Plan, attempt: AttemptFile, say: Say) -> Session:
+        """Start the harness; what it prints besides records goes to the file `attempt.log`.
+
+        Raises: HostError: the host cannot be used, and what to do about it.
+        """
         ...

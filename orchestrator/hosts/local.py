@@ -20,10 +20,12 @@ from typing import Final
 
 from harness.plan import Plan
 from orchestrator.errors import NoHostError
+from orchestrator.hosts import Say
+from orchestrator.rundir import AttemptFile
 
 NAME: Final = "local"
 _ROOT: Final = Path(__file__).resolve().parent.parent.parent
-_MEASURES_WITH: Final = ("torch", "transformers", "PIL")
+MEASURES_WITH: Final = ("torch", "transformers", "PIL")
 _READ_BYTES: Final = 1 << 16
 _STOP_GRACE_S: Final = 15.0
 
@@ -41,12 +43,18 @@ class LocalSession:
                 yield chunk
         self.process.wait()
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
         self.process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(_STOP_GRACE_S)
-            return
+            return True
         self.kill()
+        return True
+
+    def detach(self) -> bool:
+        """Without a reader of its records it would end by itself, so end it properly."""
+        self.stop()
+        return False
 
     def kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -61,7 +69,7 @@ class LocalHost:
     name: str = NAME
 
     def check(self, plan: Plan) -> None:
-        missing = [name for name in _MEASURES_WITH if importlib.util.find_spec(name) is None]
+        missing = [name for name in MEASURES_WITH if importlib.util.find_spec(name) is None]
         if missing:
             raise NoHostError(
                 f"this machine cannot measure: {', '.join(missing)} not installed in "
@@ -71,8 +79,9 @@ class LocalHost:
         if plan.backend == "inductor":
             _require_compiler()
 
-    def start(self, plan: Plan, log: Path) -> LocalSession:
-        with log.open("ab") as errors:
+    def start(self, plan: Plan, attempt: AttemptFile, say: Say) -> LocalSession:
+        say("starting")
+        with attempt.log.open("ab") as errors:
             process = subprocess.Popen(
                 [sys.executable, "-m", "harness", "--plan", "-"],
                 stdin=subprocess.PIPE,
@@ -88,18 +97,28 @@ class LocalHost:
         return LocalSession(process)
 
 
+def compiler() -> str | None:
+    """The C++ compiler that torch.compile would find."""
+    compilers = (os.environ.get("CXX"), "g++", "clang++")
+    return next((found for name in compilers if name and (found := shutil.which(name))), None)
+
+
+def missing_headers() -> str:
+    """The folder where Python.h is missed; empty where it is there."""
+    headers = Path(sysconfig.get_path("include"))
+    return "" if (headers / "Python.h").exists() else str(headers)
+
+
 def _require_compiler() -> None:
     """torch.compile builds C++ that includes Python.h, on a GPU as well."""
-    compilers = (os.environ.get("CXX"), "g++", "clang++")
-    if not any(shutil.which(name) for name in compilers if name):
+    if compiler() is None:
         raise NoHostError(
             "this machine has no C++ compiler, and torch.compile needs one",
             "Install one (Debian, Ubuntu: sudo apt install g++ python3-dev), or set CXX.",
         )
-    headers = Path(sysconfig.get_path("include"))
-    if not (headers / "Python.h").exists():
+    if folder := missing_headers():
         raise NoHostError(
-            f"this machine has no Python headers in {headers}, and torch.compile needs them",
+            f"this machine has no Python headers in {folder}, and torch.compile needs them",
             "Install them (Debian, Ubuntu: sudo apt install python3-dev).",
         )
 

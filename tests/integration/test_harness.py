@@ -72,6 +72,50 @@ def harness(plan: Plan, **environment: str) -> Iterator[subprocess.Popen[bytes]]
         process.stdout.close()
 
 
+def answer(*arguments: str, stdin: bytes, **environment: str) -> tuple[int, list[Record], bytes]:
+    """What `python -m harness` says to a standard input: its exit code, records and stderr."""
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "--plan", "-", *arguments],
+        cwd=ROOT,
+        env=os.environ | ONE_THREAD | environment,
+        input=stdin,
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
+    return done.returncode, [read_record(line) for line in done.stdout.splitlines()], done.stderr
+
+
+def test_the_whole_run_ends_at_its_deadline() -> None:
+    code, records, _ = answer("--limit-s", "0", stdin=tiny().model_dump_json().encode())
+    assert code == 1
+    *_, last = records
+    assert isinstance(last, Failure)
+    assert (last.case_id, last.reason) == (None, "timeout")
+    assert not [record for record in records if isinstance(record, Finished | Measurement)]
+
+
+def test_a_plan_on_the_second_line_needs_no_end_of_input_and_a_token_is_shown_nowhere() -> None:
+    # A model that does not exist: its failure would be the place where a token leaks.
+    token = "hf_" + "a1" * 15
+    plan = tiny(models=(f"acme/{token}",), weights="pretrained", size="full")
+    content = f"{token}\n{plan.model_dump_json()}\n".encode()
+    environment = {"HF_HUB_OFFLINE": "1"}
+    code, records, _ = answer("--two-lines", stdin=content, **environment)
+    assert code == 1
+    assert [record.reason for record in records if isinstance(record, Failure)] == ["load_error"]
+    assert not [record for record in records if token in record.model_dump_json()]
+
+
+def test_a_gpu_that_is_required_and_missing_ends_the_run_before_any_case() -> None:
+    plan = tiny().model_dump_json().encode()
+    code, records, _ = answer("--require-gpu", stdin=plan, CUDA_VISIBLE_DEVICES="")
+    assert code == 1
+    (failure,) = (record for record in records if not isinstance(record, Heartbeat))
+    assert isinstance(failure, Failure)
+    assert "sees no GPU" in failure.message
+
+
 def measured(plan: Plan, listen: Listener | None = None, **environment: str) -> list[Record]:
     """All records of a plan; `listen` sees each as it comes and may interfere."""
     records: list[Record] = []

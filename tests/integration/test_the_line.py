@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.plan import Plan
-from harness.records import CaseStarted, Finished, Record, write_line
+from harness.plan import Case, Plan
+from harness.records import CaseStarted, Environment, Finished, Record, write_line
 from harness.vocabulary import SCHEMA_VERSION
 from orchestrator import pipeline
 from orchestrator.errors import NoHostError, RunError, StorageError, UnknownNameError
@@ -67,6 +67,113 @@ def test_every_host_keeps_its_own_results(tmp_path: Path) -> None:
         ("t4", "resnet-50", "slower"),
         ("t4", "vit-base", "missing"),
     ]
+
+
+class Told(NoProgress):
+    """Remembers how hosts ended."""
+
+    def __init__(self) -> None:
+        self.troubles: dict[str, str] = {}
+
+    def ended(self, host: str, trouble: str) -> None:
+        self.troubles[host] = trouble
+
+
+def test_a_host_that_breaks_is_on_the_page_with_its_cause_and_the_others_finish(
+    tmp_path: Path,
+) -> None:
+    folder, told = new_folder(tmp_path, "a100", "t4"), Told()
+    hosts = [FakeHost("a100", WHOLE), FakeHost("t4", b"", breaks='host "t4" is on fire')]
+    pipeline.measure(folder, hosts, told)
+    assert told.troubles == {"a100": "", "t4": 'host "t4" is on fire. Mend it.'}
+    rendered = pipeline.render(folder)
+    assert [row.verdict for row in rendered.comparison.rows] == [
+        "faster", "slower", "failed", "failed"
+    ]  # fmt: skip
+    assert pipeline.exit_code(rendered.comparison) == 1
+    assert "t4&#34; is on fire. Mend it." in rendered.page.read_text()
+
+
+def test_a_run_without_a_usable_host_names_the_cause_of_each(tmp_path: Path) -> None:
+    folder = measured(
+        tmp_path, FakeHost("a", b"", breaks="no key"), FakeHost("b", b"", breaks="no")
+    )
+    with pytest.raises(NoHostError) as caught:
+        pipeline.exit_code(pipeline.render(folder).comparison)
+    assert "no key. Mend it." in caught.value.sentence
+    assert "no. Mend it." in caught.value.sentence
+
+
+def on(environment: Environment, case: Case) -> Record:
+    return factories.started([case]).model_copy(update={"environment": environment})
+
+
+def test_gpus_of_one_host_share_its_cases_and_are_reported_as_one(tmp_path: Path) -> None:
+    def stream(case: Case, gpu: str) -> bytes:
+        device = factories.environment().device.model_copy(update={"uuid": gpu})
+        started = on(factories.environment(device=device), case)
+        done = Finished(plan_id=PLAN.plan_id, measured=1, failed=0)
+        return lines(started, factories.measurement(case), done)
+
+    lanes = [FakeHost("box", stream(VIT, "GPU-1")), FakeHost("box", stream(RESNET, "GPU-2"))]
+    folder = new_folder(tmp_path, "box")
+    pipeline.measure(folder, lanes, NoProgress())
+    asked = [{case.case_id for case in host.plans[0].cases()} for host in lanes]
+    assert sorted(map(len, asked)) == [1, 1]
+    assert set.union(*asked) == {RESNET.case_id, VIT.case_id}
+    (outcome,) = folder.outcomes()
+    assert outcome.ending == "finished"
+    assert outcome.measurements.keys() == {RESNET.case_id, VIT.case_id}
+    assert "measured on 2 GPUs" in outcome.remarks[0]
+    assert "measured on 2 GPUs" in pipeline.render(folder).page.read_text()
+
+
+def test_gpus_that_differ_do_not_share_the_cases_of_a_host(tmp_path: Path) -> None:
+    other = on(factories.environment("Tesla T4"), VIT)
+    lanes = [FakeHost("box", WHOLE), FakeHost("box", lines(other, SLOWER))]
+    folder, told = new_folder(tmp_path, "box"), Told()
+    pipeline.measure(folder, lanes, told)
+    assert "its GPUs differ" in told.troubles["box"]
+
+
+def test_a_run_is_written_by_one_process_at_a_time(tmp_path: Path) -> None:
+    folder = new_folder(tmp_path)
+    with folder.held(), pytest.raises(RunError, match="followed by another process"):
+        pipeline.measure(folder, [FakeHost("local", WHOLE)], NoProgress())
+
+
+def test_what_a_host_sends_again_is_kept_once(tmp_path: Path) -> None:
+    half = len(lines(STARTED, FASTER)) + 100
+    replayed = FakeHost("local", WHOLE[:half], then=WHOLE)
+    folder = measured(tmp_path, replayed)
+    assert (folder.path / "records" / "local.1.jsonl").read_bytes() == WHOLE
+
+
+@pytest.mark.parametrize("cut", [0, 1, 100, len(lines(STARTED)), len(lines(STARTED, FASTER)) - 1])
+def test_a_record_file_is_taken_up_where_it_was_cut(tmp_path: Path, cut: int) -> None:
+    folder = measured(tmp_path, FakeHost("local", WHOLE))
+    path = folder.path / "records" / "local.1.jsonl"
+    path.write_bytes(WHOLE[:cut])
+    with folder.reopened("local.1.jsonl") as (attempt, known):
+        assert len(known.records) == attempt.next_seq
+        for line in WHOLE.splitlines(keepends=True)[attempt.next_seq :]:
+            attempt.append(line)
+    assert path.read_bytes() == WHOLE
+
+
+def test_an_older_run_json_is_still_read(tmp_path: Path) -> None:
+    folder = measured(tmp_path, FakeHost("local", WHOLE))
+    path = folder.path / "run.json"
+    fields = json.loads(path.read_text())
+    for newer in ("machines", "troubles"):
+        del fields[newer]
+    path.write_text(json.dumps(fields))
+    assert verdicts(folder) == ["faster", "slower"]
+
+
+def test_hosts_whose_names_begin_alike_keep_their_records_apart(tmp_path: Path) -> None:
+    folder = measured(tmp_path, FakeHost("a", WHOLE), FakeHost("a.1", lines(STARTED, FASTER, DONE)))
+    assert [len(outcome.measurements) for outcome in folder.outcomes()] == [2, 1]
 
 
 def test_a_cut_stream_keeps_what_came_before_the_cut(tmp_path: Path) -> None:

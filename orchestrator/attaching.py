@@ -1,0 +1,77 @@
+"""Taking up a run whose terminal is gone: its harnesses went on, and their containers kept all they
+said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from orchestrator import fleet, planning
+from orchestrator.errors import HostError
+from orchestrator.fleet import Observer
+from orchestrator.hosts import Say, Session, contained
+from orchestrator.hosts.contained import Terms
+from orchestrator.inventory import Machine
+from orchestrator.outcomes import Attempt
+from orchestrator.rundir import AttemptFile, RunFolder
+from orchestrator.work import Opening
+
+
+def attach(
+    folder: RunFolder,
+    machines: Sequence[Machine],
+    observer: Observer,
+    terms: Terms,
+    *,
+    detach: bool = False,
+) -> None:
+    """Follow what is left of a run on its hosts, to its end.
+
+    Raises: InterruptedRunError; StorageError; RunError: another process is at it.
+    """
+    with folder.held(), ExitStack() as stack:
+        openings = []
+        for machine in machines:
+            for name in _unfinished(folder, machine):
+                attempt, known = stack.enter_context(folder.reopened(name))
+                _catch_up(machine.name, known, observer)
+                openings.append((machine.name, _opening(folder, machine, attempt, terms), attempt))
+        fleet.follow(openings, folder, observer, detach=detach)
+
+
+def _unfinished(folder: RunFolder, machine: Machine) -> list[str]:
+    """The attempts on a host that may still be under way, or have records to fetch."""
+    if machine.address is None:
+        return []
+    outcome = next(each for each in folder.outcomes() if each.host == machine.name)
+    if outcome.ending == "finished" and not planning.for_resume(folder.plan(), outcome).cases():
+        return []
+    attempts = folder.attempts(machine.name)
+    return [name for name, attempt in attempts.items() if not is_over(attempt)]
+
+
+def is_over(attempt: Attempt) -> bool:
+    """Whether everything that this harness will ever say is on disk."""
+    trouble = attempt.trouble
+    ended = trouble is not None and trouble.reason != "host_unavailable"
+    return ended or any(record.kind == "finished" for record in attempt.records)
+
+
+def _catch_up(host: str, known: Attempt, observer: Observer) -> None:
+    for record in known.records:
+        observer.saw(host, record)
+
+
+def _opening(folder: RunFolder, machine: Machine, attempt: AttemptFile, terms: Terms) -> Opening:
+    def take_up(say: Say) -> Session:
+        say("connecting")
+        session = contained.find(machine, attempt, terms)
+        if session is None:
+            raise HostError(
+                f'host "{machine.name}": nothing of {attempt.name} is left there',
+                f"Measure the rest:  python orchestrate.py --resume {folder.path.name}",
+            )
+        folder.mark_followed(attempt.name)
+        return session
+
+    return take_up

@@ -1,0 +1,85 @@
+"""One line of a diagnosis, and what the lines of a host come to (pure)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final, Literal, TypeAlias
+
+from orchestrator import wording
+
+State: TypeAlias = Literal["good", "bad", "unknown"]
+
+SYMBOLS: Final = {"good": "✓", "bad": "✗", "unknown": "–"}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was looked at, what was found, and the command that mends it.
+
+    With `optional` a host can measure all the same. Unknown is neither right nor wrong.
+    """
+
+    subject: str
+    state: State
+    found: str
+    mend: str = ""
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """All lines of one host."""
+
+    host: str
+    address: str
+    checks: tuple[Check, ...]
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can measure, as far as is known."""
+        return not any(check.state == "bad" and not check.optional for check in self.checks)
+
+
+def exit_code(hosts: Iterable[Examined]) -> int:
+    """0: all hosts are usable; 1: some are; 3: none is."""
+    verdicts = [host.usable for host in hosts]
+    return 0 if all(verdicts) else 1 if any(verdicts) else 3
+
+
+def to_text(hosts: Sequence[Examined]) -> str:
+    """A paragraph a host, and last how many of them can measure. A command stands on a line of its
+    own, unbroken, to be copied."""
+    good = [host.host for host in hosts if host.usable]
+    if len(hosts) == 1:
+        verdict = f"{hosts[0].host} can{'' if good else 'not'} measure."
+    else:
+        named = f": {wording.listed(good)}" if good else ""
+        verdict = f"{len(good)} of {len(hosts)} hosts can measure{named}."
+    return "\n".join([*(_paragraph(host) for host in hosts), verdict])
+
+
+def to_json(hosts: Sequence[Examined]) -> str:
+    """The same for programs."""
+    content = [
+        {
+            "host": host.host,
+            "address": host.address,
+            "usable": host.usable,
+            "checks": [asdict(check) for check in host.checks],
+        }
+        for host in hosts
+    ]
+    return json.dumps({"hosts": content}, indent=2, ensure_ascii=False)
+
+
+def _paragraph(host: Examined) -> str:
+    width = max((len(check.subject) for check in host.checks), default=0)
+    lines = [f"{host.host} ({host.address})"]
+    for check in host.checks:
+        found = wording.one_line(check.found)
+        lines.append(f"  {SYMBOLS[check.state]} {check.subject:<{width}}  {found}")
+        if check.mend:
+            lines.append(f"    {'':<{width}}  {wording.plain(check.mend)}")
+    return "\n".join([*lines, ""])

@@ -1,0 +1,82 @@
+"""Folders and files that are whole or not there, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from orchestrator.errors import RunError
+
+_CHUNK_BYTES: Final = 1 << 20
+
+
+def whole_lines_bytes(file: BinaryIO) -> int:
+    """The length of a file up to and with its last line break."""
+    end = file.seek(0, os.SEEK_END)
+    while end > 0:
+        start = max(0, end - _CHUNK_BYTES)
+        file.seek(start)
+        found = file.read(end - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
+
+
+def ensure_folder(path: Path) -> Path:
+    """Make a folder unless it is there. Raises: RunError: it cannot be made."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"cannot make the folder {path}: {error.strerror}",
+            "Choose another place with --output.",
+        ) from error
+    return path
+
+
+def fresh_folder(output: Path, stem: str) -> Path:
+    """A new folder of this name, or of this name and the first free number."""
+    for number in itertools.count(1):
+        path = output / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise RunError(
+                f"cannot make a run folder under {output}: {error.strerror}",
+                "Choose another place with --output.",
+            ) from error
+        return path
+    raise AssertionError("unreachable: counting has no end")
+
+
+def write_whole(path: Path, content: str | bytes) -> Path:
+    """Write a file, whole or not at all; text as UTF-8. Raises: RunError."""
+    try:
+        _write_atomically(path, content.encode() if isinstance(content, str) else content)
+    except OSError as error:
+        raise RunError(
+            f"cannot write {path}: {error.strerror}",
+            "Make room or choose another place, and try again.",
+        ) from error
+    return path
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    """Through a temporary file beside it: a reader sees the old or the new content, never half."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,73 @@
+"""What an engine answers, made readable: its two streams, its progress, its complaints.
+
+A container's output comes in frames: eight bytes, then the payload. Stream number, three zeros,
+length as a big-endian number: Docker Engine API, "Attach to a container", stream format.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+import requests
+
+from orchestrator.hosts.engine import EngineError, LinkError, Output, Stream
+
+_HEADER: Final = struct.Struct(">BxxxI")
+_STREAMS: Final[dict[int, Stream]] = {1: "stdout", 2: "stderr"}
+
+
+def demultiplex(chunks: Iterable[bytes]) -> Iterator[tuple[Stream, bytes]]:
+    """Payloads with their stream, however the bytes were cut.
+
+    Raises: LinkError: they are no frames, or end inside one.
+    """
+    pending = bytearray()
+    for chunk in chunks:
+        pending += chunk
+        while len(pending) >= _HEADER.size:
+            number, length = _HEADER.unpack_from(pending)
+            if number not in _STREAMS:
+                raise LinkError("the engine's log stream is garbled")
+            end = _HEADER.size + length
+            if len(pending) < end:
+                break
+            yield _STREAMS[number], bytes(pending[_HEADER.size : end])
+            del pending[:end]
+    if pending:
+        raise LinkError("the log stream ended inside a message")
+
+
+def watch(steps: Iterable[Mapping[str, object]], output: Output) -> None:
+    """Pass on what an engine prints while it works. Raises: EngineError: it failed."""
+    last: list[str] = []
+    for step in steps:
+        if "error" in step:
+            raise EngineError(" | ".join([*last[-3:], str(step["error"]).strip()]))
+        text = str(step.get("stream") or step.get("status") or "").rstrip()
+        for line in text.splitlines():
+            last.append(line)
+            output(line)
+
+
+def ignore(line: str) -> None:
+    """An image's loading says nothing of interest."""
+
+
+def message(response: requests.Response) -> str:
+    """What an engine says with an error status."""
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        return str(response.json()["message"])
+    return f"HTTP status {response.status_code}"
+
+
+def innermost(error: BaseException) -> str:
+    """The operating system's words, which SDK, requests and urllib3 each wrap once more."""
+    seen = str(error)
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+        if isinstance(error, OSError) and error.strerror:
+            seen = error.strerror
+    return seen

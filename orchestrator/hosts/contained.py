@@ -1,0 +1,202 @@
+"""A host with a Docker engine: the harness in a container there."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.plan import Plan
+from harness.vocabulary import SCHEMA_VERSION
+from orchestrator.errors import HostError, NoHostError
+from orchestrator.hosts import Say, advice, container
+from orchestrator.hosts.container import Lane
+from orchestrator.hosts.engine import Engine, EngineError
+from orchestrator.hosts.image import ImageSource
+from orchestrator.hosts.preparation import Preparation, Ready, Shipyard
+from orchestrator.hosts.session import SILENCE_S, ContainerSession
+from orchestrator.inventory import Machine
+from orchestrator.rundir import AttemptFile
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How long things may take: a harness in all, a host out of reach, and a stream without a
+    byte before it counts as cut."""
+
+    limit_s: float = 24 * 3600.0
+    patience_s: float = 600.0
+    silence_s: float = SILENCE_S
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ContainedHost:
+    """One GPU of a host. Those of one host share its preparation."""
+
+    name: str
+    lane: Lane
+    preparation: Preparation
+    engine: Engine
+    terms: Terms
+
+    def check(self, plan: Plan) -> None:
+        folders = [model for model in plan.models if Path(model).is_dir()]
+        if folders:
+            raise NoHostError(
+                f'host "{self.name}" cannot see the folder {folders[0]} of this machine',
+                "Put the model on the Hub, or measure it with --hosts local",
+            )
+
+    def start(self, plan: Plan, attempt: AttemptFile, say: Say) -> ContainerSession:
+        ready = self.preparation.ready(say, attempt.log)
+        say("starting the harness")
+        try:
+            if self.engine is not self.preparation.engine:
+                self.engine.connect()
+            self._refuse_company(attempt.run_id)
+            made = self._start(plan, attempt, ready)
+        except EngineError as error:
+            self.engine.close()
+            raise self.preparation.explain(error, attempt.run_id) from error
+        except HostError:
+            self.engine.close()
+            raise
+        return session_of(
+            self.preparation.machine,
+            self.engine,
+            made,
+            attempt,
+            self.terms,
+            container.memory_limit(ready.facts.memory_bytes, self.lane),
+        )
+
+    def _start(self, plan: Plan, attempt: AttemptFile, ready: Ready) -> str:
+        pretrained = plan.weights == "pretrained"
+        made = self.engine.create(
+            container.settings(
+                image=ready.image,
+                name=container.name_of(attempt.run_id, self.name, self.lane),
+                labels=self._labels(attempt),
+                lane=self.lane,
+                cpus=ready.facts.cpus,
+                memory_bytes=ready.facts.memory_bytes,
+                pretrained=pretrained,
+                limit_s=self.terms.limit_s,
+            )
+        )
+        secret = token() if pretrained else ""
+        try:
+            self.engine.start(made, f"{secret}\n{plan.model_dump_json()}\n".encode())
+        except EngineError:
+            with contextlib.suppress(EngineError):
+                self.engine.remove(made)
+            raise
+        return made
+
+    def _labels(self, attempt: AttemptFile) -> dict[str, str]:
+        return {
+            container.RUN: attempt.run_id,
+            container.HOST: self.name,
+            container.ATTEMPT: attempt.name,
+            container.OWNER: owner(),
+            container.SCHEMA: str(SCHEMA_VERSION),
+            container.GPU: self.lane.gpu or "none",
+        }
+
+    def _refuse_company(self, run_id: str) -> None:
+        """Two runs on one GPU would measure each other. Raises: HostError.
+
+        A container of this very run is left to the engine, which refuses its name.
+        """
+        gpu = self.lane.gpu or "none"
+        for other in self.engine.containers({container.RUN: "", container.GPU: gpu}):
+            run = other.labels[container.RUN]
+            if other.status == "running" and run != run_id:
+                raise HostError(
+                    f'host "{self.name}" is busy: {other.labels.get(container.OWNER)} measures '
+                    f"there, run {run}",
+                    "Wait until that run has ended, or name another GPU in hosts.toml",
+                )
+
+
+def session_of(
+    machine: Machine,
+    engine: Engine,
+    made: str,
+    attempt: AttemptFile,
+    terms: Terms,
+    memory_bytes: int = 0,
+) -> ContainerSession:
+    """Follow a container of ours."""
+    return ContainerSession(
+        machine=machine,
+        engine=engine,
+        container=made,
+        run_id=attempt.run_id,
+        log=attempt.log,
+        patience_s=terms.patience_s,
+        silence_s=terms.silence_s,
+        memory_bytes=memory_bytes,
+        secret=token().encode(),
+    )
+
+
+def hosts_for(
+    machines: Sequence[Machine], source: ImageSource, terms: Terms
+) -> list[ContainedHost]:
+    """A host for every GPU of every machine that has an engine."""
+    distant = [machine for machine in machines if machine.address is not None]
+    shipyard = Shipyard(len(distant))
+    hosts = []
+    for machine in distant:
+        first = engine_of(machine)
+        preparation = Preparation(machine, first, source, shipyard)
+        gpus: Sequence[str | None] = machine.gpus or (None,)
+        for index, gpu in enumerate(gpus):
+            engine = first if index == 0 else engine_of(machine)
+            lane = Lane(gpu, index, len(gpus))
+            hosts.append(ContainedHost(machine.name, lane, preparation, engine, terms))
+    return hosts
+
+
+def engine_of(machine: Machine) -> Engine:
+    """The engine of a machine that has one, not yet connected."""
+    from orchestrator.hosts.docker import DockerEngine  # the SDK takes a fifth of a second to load
+
+    assert machine.address is not None
+    return DockerEngine(machine.address)
+
+
+def find(machine: Machine, attempt: AttemptFile, terms: Terms) -> ContainerSession | None:
+    """The harness of an earlier attempt, if its container is still there. Raises: HostError."""
+    assert machine.address is not None
+    engine = engine_of(machine)
+    labels = {container.RUN: attempt.run_id, container.ATTEMPT: attempt.name}
+    try:
+        engine.connect()
+        found = engine.containers(labels)
+    except EngineError as error:
+        engine.close()
+        raise advice.explain(machine.name, machine.address, error, run=attempt.run_id) from error
+    if not found or found[0].status == "created":  # the desk died before it was started
+        for one in found:
+            with contextlib.suppress(EngineError):
+                engine.remove(one.id)
+        engine.close()
+        return None
+    attempt.log.unlink(missing_ok=True)  # the replay writes it anew
+    return session_of(machine, engine, found[0].id, attempt, terms)
+
+
+def token() -> str:
+    """The user's token for the Hub, if there is one here. It goes to standard input alone."""
+    return os.environ.get("HF_TOKEN", "").strip()
+
+
+def owner() -> str:
+    """Who started a container, to tell colleagues' apart from one's own."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"

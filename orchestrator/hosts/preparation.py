@@ -1,0 +1,174 @@
+"""A host made ready: connected, and the image there. Once for all GPUs of a host."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from orchestrator.errors import DeskError, HostError
+from orchestrator.hosts import Say, advice, image
+from orchestrator.hosts.engine import Engine, EngineError, EngineFacts, LinkError
+from orchestrator.hosts.image import ImageSource, Recipe
+from orchestrator.inventory import Machine
+
+# An sshd that is asked by many at once drops some (MaxStartups).
+_TRIES: Final = 3
+_PAUSE_S: Final = 2.0
+_DROPPED: Final = re.compile(r"Connection (reset|closed) by")
+_STEP: Final = re.compile(r"Step (\d+/\d+) ")
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a container needs to know of its host."""
+
+    image: str
+    facts: EngineFacts
+
+
+@dataclass(slots=True)
+class Shipyard:
+    """Builds once, for the hosts that only load.
+
+    The first host that gets here builds; it waits with measuring until the others have copied,
+    because copying would disturb what it measures.
+    """
+
+    waiting: int
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+    _builder: Preparation | None = None
+    _image: str | None = None
+
+    def obtain(self, host: Preparation, recipe: Recipe, say: Say, log: Path) -> str:
+        """Returns: the id of the image, now on this host. Raises: EngineError."""
+        with self._changed:
+            while self._builder is not None and self._image is None:
+                self._changed.wait(1)
+                say("waiting for the image to be built")
+            if self._builder is None:
+                self._builder = host
+        try:
+            return self._take(host, recipe, say, log)
+        except BaseException:
+            if self._builder is host:
+                with self._changed:
+                    self._builder = None
+                    self._changed.notify_all()
+            raise
+
+    def _take(self, host: Preparation, recipe: Recipe, say: Say, log: Path) -> str:
+        if self._builder is host:
+            built = host.build(recipe, say, log)
+            with self._changed:
+                self._image = built
+                self._changed.notify_all()
+            return built
+        assert self._builder is not None
+        assert self._image is not None
+        if host.engine.image_id(self._image) is None:
+            say(f"copying the image from {self._builder.machine.name}")
+            host.engine.load(self._builder.engine.export(recipe.tag))
+        return self._image
+
+    def leave(self, host: Preparation, say: Say) -> None:
+        """This host has the image, or never will; the builder waits for the others."""
+        with self._changed:
+            self.waiting -= 1
+            self._changed.notify_all()
+            while self._builder is host and self.waiting > 0:
+                self._changed.wait(1)
+                say("waiting until the others have copied the image")
+
+
+@dataclass(slots=True)
+class Preparation:
+    """One engine on its way to being ready."""
+
+    machine: Machine
+    engine: Engine
+    source: ImageSource
+    shipyard: Shipyard
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _result: Ready | DeskError | None = None
+
+    def ready(self, say: Say, log: Path) -> Ready:
+        """Raises: HostError, the same for every GPU of this host."""
+        with self._lock:
+            if self._result is None:
+                self._result = self._prepare(say, log)
+        if isinstance(self._result, Ready):
+            return self._result
+        raise self._result
+
+    def _prepare(self, say: Say, log: Path) -> Ready | DeskError:
+        try:
+            self._connect(say)
+            return Ready(self._image(say, log), self.engine.facts())
+        except EngineError as error:
+            self.engine.close()
+            return self.explain(error)
+        except BaseException:  # the user stopped the run
+            self.engine.close()
+            raise
+        finally:
+            if self.source.kind == "ship":
+                self.shipyard.leave(self, say)
+
+    def explain(self, error: EngineError, run_id: str = "RUN") -> HostError:
+        assert self.machine.address is not None
+        return advice.explain(self.machine.name, self.machine.address, error, run=run_id)
+
+    def _connect(self, say: Say) -> None:
+        for left in reversed(range(_TRIES)):
+            say("connecting")
+            try:
+                return self.engine.connect()
+            except LinkError as error:
+                if error.lasting or not left or not _DROPPED.search(error.text):
+                    raise
+            time.sleep(_PAUSE_S)
+        return None
+
+    def _image(self, say: Say, log: Path) -> str:
+        if self.source.kind == "pull":
+            return self._pulled(say, log)
+        recipe = image.recipe(self.source.arguments)
+        if self.source.kind == "ship":
+            return self.shipyard.obtain(self, recipe, say, log)
+        return self.build(recipe, say, log)
+
+    def build(self, recipe: Recipe, say: Say, log: Path) -> str:
+        """Build the image here, unless it is here. Raises: EngineError."""
+        found = self.engine.image_id(recipe.tag)
+        if found is not None:
+            return found
+        say("building the image")
+        with log.open("a", encoding="utf-8") as file:
+            return self.engine.build(
+                recipe.context, recipe.tag, recipe.arguments, _telling(say, file.write)
+            )
+
+    def _pulled(self, say: Say, log: Path) -> str:
+        found = self.engine.image_id(self.source.reference)
+        if found is not None:
+            return found
+        say("pulling the image")
+        with log.open("a", encoding="utf-8") as file:
+            return self.engine.pull(self.source.reference, _telling(lambda _: None, file.write))
+
+
+def _telling(say: Say, write: Callable[[str], object]) -> Callable[[str], None]:
+    """Everything to the log file; the steps to whoever watches."""
+
+    def output(line: str) -> None:
+        write(line + "\n")
+        step = _STEP.match(line)
+        if step:
+            say(f"building the image, step {step[1]}")
+
+    return output

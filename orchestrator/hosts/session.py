@@ -1,0 +1,168 @@
+"""Following a harness in a container: the container's log is the durable copy of its records.
+
+The end of a stream proves nothing: a dead link and a dead engine end it as well. So the container
+is inspected, and unless it has ended, the log is followed again from its first byte; who reads the
+records drops those he has. Silence counts as a dead link, because a harness sends heartbeats.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from orchestrator.errors import HostError
+from orchestrator.hosts import FromStart, advice
+from orchestrator.hosts.engine import ContainerState, Engine, EngineError, LinkError
+from orchestrator.inventory import Machine
+
+# Six heartbeats of the harness.
+SILENCE_S: Final = 30.0
+STOP_GRACE_S: Final = 15
+FIRST_PAUSE_S: Final = 1.0
+_LONGEST_PAUSE_S: Final = 15.0
+_NOT_FOUND: Final = 404
+
+
+@dataclass(slots=True)
+class ContainerSession:
+    """A harness at work in a container of one host.
+
+    `patience_s` is how long a host may stay out of reach before it counts as lost; `secret` is
+    blanked in the log.
+    """
+
+    machine: Machine
+    engine: Engine
+    container: str
+    run_id: str
+    log: Path
+    patience_s: float
+    memory_bytes: int = 0
+    silence_s: float = SILENCE_S
+    secret: bytes = b""
+    pause_s: float = FIRST_PAUSE_S
+    _closing: threading.Event = field(default_factory=threading.Event)
+    _done: threading.Event = field(default_factory=threading.Event)
+    _stopped: bool = False
+    _errors_written: int = 0
+    _heard_bytes: int = 0
+    _heard_s: float = field(default_factory=time.monotonic)
+
+    def chunks(self) -> Iterator[bytes | FromStart]:
+        """Raises: HostError."""
+        while True:
+            try:
+                yield from self._replay()
+                state = self.engine.state(self.container)
+            except EngineError as error:
+                if self._closing.is_set():
+                    return
+                if error.status == _NOT_FOUND:
+                    raise self._lost(advice.gone(self.machine.name, self.run_id)) from error
+                yield FromStart(f"the connection broke ({error.text}); connecting again")
+                yield FromStart(f"following again after {self._connect_again(error):.0f} s")
+                continue
+            if state.ended or self._closing.is_set():
+                break
+            # An engine that shuts down ends its streams politely, and the harness lives on.
+            yield FromStart("the engine ended the stream, but the harness goes on; following again")
+            self._closing.wait(self.pause_s)
+        self._conclude(state)
+
+    def _replay(self) -> Iterator[bytes]:
+        """The log from its first byte; what is not records goes to the log file, once."""
+        errors, heard = 0, 0
+        for stream, chunk in self.engine.logs(self.container, self.silence_s):
+            heard += len(chunk)
+            if heard > self._heard_bytes:
+                self._heard_bytes, self._heard_s = heard, time.monotonic()
+            if stream == "stdout":
+                yield chunk
+                continue
+            errors += len(chunk)
+            news = errors - self._errors_written
+            if news > 0:
+                self._write_errors(chunk[-news:])
+
+    def _write_errors(self, text: bytes) -> None:
+        """What a library printed must not end a run for which there is no room."""
+        self._errors_written += len(text)
+        with contextlib.suppress(OSError), self.log.open("ab") as file:
+            file.write(text.replace(self.secret, b"***") if self.secret else text)
+
+    def _connect_again(self, error: EngineError) -> float:
+        """Returns: seconds it took. Raises: HostError: the host stayed out of reach."""
+        start_s, pause_s = time.monotonic(), self.pause_s
+        while True:
+            if time.monotonic() - self._heard_s > self.patience_s:
+                raise self._lost(self._out_of_reach(error)) from error
+            if self._closing.wait(pause_s):
+                return time.monotonic() - start_s
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            try:
+                self.engine.connect()
+                self.engine.state(self.container)
+            except EngineError as trouble:
+                error = trouble
+                if error.status == _NOT_FOUND:
+                    raise self._lost(advice.gone(self.machine.name, self.run_id)) from error
+                if isinstance(error, LinkError) and error.lasting:
+                    raise self._lost(self._out_of_reach(error)) from error
+                continue
+            return time.monotonic() - start_s
+
+    def _out_of_reach(self, error: EngineError) -> HostError:
+        away_s = time.monotonic() - self._heard_s
+        return HostError(
+            f'host "{self.machine.name}" was lost: nothing heard for {away_s:.0f} s ({error.text})',
+            "Its harness goes on by itself if the machine lives; when it can be reached again:  "
+            f"python orchestrate.py attach {self.run_id}",
+        )
+
+    def _lost(self, error: HostError) -> HostError:
+        self._close()
+        return error
+
+    def _conclude(self, state: ContainerState) -> None:
+        """Everything was read and kept, so the container may go. Raises: HostError."""
+        with contextlib.suppress(EngineError):
+            self.engine.remove(self.container)
+        self._close()
+        error = advice.ended(
+            self.machine.name, state, run=self.run_id, memory_bytes=self.memory_bytes
+        )
+        if error is not None and not self._stopped:
+            raise error
+
+    def stop(self) -> bool:
+        """Returns: whether it could be told to."""
+        self._stopped = True
+        try:
+            self.engine.stop(self.container, STOP_GRACE_S)
+        except EngineError:
+            self._closing.set()
+            return self._done.is_set()
+        return True
+
+    def detach(self) -> bool:
+        running = not self._done.is_set()
+        self._closing.set()
+        self._close()
+        return running
+
+    def kill(self) -> None:
+        if self._done.is_set():
+            return
+        self._closing.set()
+        with contextlib.suppress(EngineError):
+            self.engine.remove(self.container)
+        self._close()
+
+    def _close(self) -> None:
+        self._done.set()
+        self.engine.close()

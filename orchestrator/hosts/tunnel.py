@@ -1,0 +1,171 @@
+"""One SSH connection of our own to a host's engine socket: `ssh -N -L local.sock:remote.sock`.
+
+The system's ssh brings the user's whole configuration, keys and jump hosts, keep-alive, and an
+error text that names the cause; the host needs no Docker command. docs/decisions/0010 has the
+reasons and what was tried instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from orchestrator.addresses import Address
+from orchestrator.hosts.engine import LinkError
+
+CONNECT_S: Final = 15
+ALIVE_INTERVAL_S: Final = 15
+ALIVE_COUNT: Final = 3
+# ssh may first resolve a name and pass a jump host.
+OPEN_LIMIT_S: Final = 60.0
+PROBE_LIMIT_S: Final = 20.0
+_POLL_S: Final = 0.05
+_OPTIONS: Final = (
+    "BatchMode=yes",
+    f"ConnectTimeout={CONNECT_S}",
+    # A shared master would take the forwarding over and outlive us.
+    "ControlMaster=no",
+    "ControlPath=none",
+)
+_FORWARDING: Final = (
+    "ExitOnForwardFailure=yes",
+    f"ServerAliveInterval={ALIVE_INTERVAL_S}",
+    f"ServerAliveCountMax={ALIVE_COUNT}",
+    "StreamLocalBindUnlink=yes",
+    "StreamLocalBindMask=0177",
+)
+# ssh ends when our end of its standard input does, so that not even kill -9 leaves one behind.
+_LEASH: Final = (
+    'exec 3<&0; "$@" </dev/null 3<&- & ssh=$!; '
+    '{ cat <&3 >/dev/null; kill "$ssh" 2>/dev/null; } & exec 3<&-; wait "$ssh"'
+)
+# Trying again cannot help with these. A name that does not resolve may only mean that this machine
+# is offline for a moment.
+_LASTING: Final = (
+    "Host key verification failed",
+    "Permission denied",
+    "Bad configuration option",
+    "Too many authentication failures",
+)
+_PROBE: Final = """\
+s={path}
+if [ ! -e "$s" ]; then echo missing; elif [ -S "$s" ] && [ -r "$s" ] && [ -w "$s" ]; then
+echo usable; else echo forbidden; fi
+r=/run/user/$(id -u)/docker.sock
+if [ -S "$r" ]; then echo "rootless $r"; fi
+"""
+
+
+@dataclass(slots=True)
+class Tunnel:
+    """A running ssh, and the socket at this end of it."""
+
+    address: Address
+    _folder: Path | None = None
+    _process: subprocess.Popen[bytes] | None = None
+    _errors: list[str] = field(default_factory=list)
+
+    def open(self) -> Path:
+        """Connect. Returns: the local socket. Raises: LinkError: what ssh said."""
+        self.close()
+        self._folder = Path(tempfile.mkdtemp(prefix="tcb-"))
+        socket = self._folder / "docker.sock"
+        with (self._folder / "stderr").open("wb") as errors:
+            try:
+                self._process = self._start(socket, errors.fileno())
+            except FileNotFoundError as error:
+                raise LinkError("no ssh on this machine", lasting=True) from error
+        self._await(socket)
+        return socket
+
+    def _start(self, socket: Path, errors: int) -> subprocess.Popen[bytes]:
+        forward = f"{socket}:{self.address.path}"
+        command = self._ssh(*_FORWARDING, more=("-N", "-T", "-L", forward))
+        if shutil.which("ssh") is None:
+            raise FileNotFoundError
+        return subprocess.Popen(
+            ["sh", "-c", _LEASH, "sh", *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,
+        )
+
+    def _await(self, socket: Path) -> None:
+        assert self._process is not None
+        deadline_s = time.monotonic() + OPEN_LIMIT_S
+        while not socket.exists():
+            if self._process.poll() is not None:
+                raise self.failure()
+            if time.monotonic() > deadline_s:
+                raise LinkError(f"ssh gave no connection within {OPEN_LIMIT_S:.0f} s")
+            time.sleep(_POLL_S)
+
+    def _ssh(self, *options: str, more: tuple[str, ...] = ()) -> list[str]:
+        settings = [part for option in (*_OPTIONS, *options) for part in ("-o", option)]
+        port = ["-p", str(self.address.port)] if self.address.port else []
+        return ["ssh", *settings, *port, *more, "--", self.address.destination]
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def failure(self) -> LinkError:
+        """Why ssh ended, in its own words."""
+        text = self._said() or "ssh ended without a word"
+        return LinkError(text, lasting=any(words in text for words in _LASTING))
+
+    def _said(self) -> str:
+        if self._folder is None:
+            return ""
+        with contextlib.suppress(OSError):
+            text = (self._folder / "stderr").read_text(encoding="utf-8", errors="replace")
+            return " ".join(line.strip() for line in text.splitlines()[-12:] if line.strip())
+        return ""
+
+    def probe(self) -> str:
+        """Look at the socket from inside the host. Returns: usable, missing or forbidden, then
+        "rootless PATH" where a rootless engine listens. Raises: LinkError."""
+        return " ".join(self.shell(_PROBE.format(path=shlex.quote(self.address.path))).split())
+
+    def shell(self, script: str, limit_s: float = PROBE_LIMIT_S) -> str:
+        """Run a script by `sh` on the host, whatever the user's own shell there, in a session of
+        its own. Returns: what it printed. Raises: LinkError: it took too long."""
+        try:
+            done = subprocess.run(
+                [*self._ssh(more=("-T",)), "sh -s"],
+                input=script,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=limit_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise LinkError("ssh connects, but a command there does not end") from error
+        return done.stdout
+
+    def close(self) -> None:
+        """End ssh and remove its socket."""
+        if self._process is not None:
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(2)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        self._process = self._folder = None

@@ -1,0 +1,161 @@
+"""One host, or one GPU of it, at work: prepared and followed in a thread of its own."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from harness.records import Record, Started
+from harness.vocabulary import NewerSchemaError
+from orchestrator.errors import DeskError, HostError, StorageError
+from orchestrator.hosts import FromStart, Say, Session
+from orchestrator.rundir import AttemptFile
+from orchestrator.stream import Read, Reader
+
+
+class StoppingError(Exception):
+    """The run was stopped while a host was still being prepared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The last message of a thread; `error` is why it could not go on."""
+
+    error: DeskError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    remark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Doing:
+    what: str
+
+
+Message: TypeAlias = Record | Note | Doing | Ended
+Opening: TypeAlias = Callable[[Say], Session]
+"""Prepares a host and gives the harness at work there. Raises: DeskError."""
+
+
+@dataclass(slots=True)
+class Twins:
+    """The GPUs that share the cases of one host: results may only be mixed if they are alike."""
+
+    first: dict[str, tuple[str, int | None]] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def require_alike(self, host: str, started: Started) -> None:
+        device = started.environment.device
+        this = (device.name, device.memory_bytes)
+        with self.lock:
+            first = self.first.setdefault(host, this)
+        if this != first:
+            raise HostError(
+                f'host "{host}": its GPUs differ ({first[0]} and {this[0]}), so they cannot share '
+                "the cases of one host",
+                "Give each kind a table of its own in the inventory.",
+            )
+
+
+@dataclass(slots=True)
+class Work:
+    """One host, or one GPU of it, at work."""
+
+    host: str
+    open: Opening
+    attempt: AttemptFile
+    messages: queue.Queue[tuple[Work, Message]]
+    twins: Twins
+    session: Session | None = None
+    told: bool = False
+    stopping: threading.Event = field(default_factory=threading.Event)
+    thread: threading.Thread = field(init=False)
+
+    def start(self) -> None:
+        self.thread = threading.Thread(target=self._run, name=self.attempt.name, daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        error: DeskError | None = None
+        try:
+            self.session = self.open(self._prepare)
+            if self.stopping.is_set():  # asked while it was being started
+                self.session.stop()
+            self._take_all(self.session)
+        except StoppingError:
+            pass
+        except DeskError as trouble:
+            error = trouble
+        except Exception as defect:  # noqa: BLE001  a defect of ours must not pass for a success
+            what = f"{type(defect).__name__}: {defect}"
+            error = HostError(f'host "{self.host}" met a defect of this program: {what}')
+        finally:
+            self._leave(error)
+            self._say(Ended(error))
+
+    def _leave(self, error: DeskError | None) -> None:
+        """A harness whose records cannot be used must not go on; one whose records only find no
+        room here may, where it keeps them itself."""
+        if self.session is None or error is None:
+            return
+        if isinstance(error, StorageError):
+            self.session.detach()
+        else:
+            self.session.kill()
+
+    def _take_all(self, session: Session) -> None:
+        try:
+            self._follow(session)
+        except NewerSchemaError as error:
+            raise HostError(f'host "{self.host}" sends records {error}') from error
+
+    def _follow(self, session: Session) -> None:
+        reader, remarked = Reader(), 0
+        next_seq = self.attempt.next_seq
+        for chunk in session.chunks():
+            if isinstance(chunk, FromStart):
+                reader = Reader()
+                self._say(Note(chunk.remark))
+                continue
+            for item in reader.feed(chunk):
+                if isinstance(item, Read):
+                    if item.record.seq >= next_seq:  # else replayed after a cut
+                        self._take(item)
+                        next_seq = item.record.seq + 1
+                elif item.number > remarked:
+                    remarked = item.number
+                    self._say(Note(f"record line {item.number} skipped: {item.why}"))
+
+    def _take(self, item: Read) -> None:
+        if isinstance(item.record, Started):
+            self.twins.require_alike(self.host, item.record)
+        self.attempt.append(item.line)
+        self._say(item.record)
+
+    def _prepare(self, what: str) -> None:
+        if self.stopping.is_set():
+            raise StoppingError
+        self._say(Doing(what))
+
+    def _say(self, message: Message) -> None:
+        self.messages.put((self, message))
+
+    def stop(self) -> None:
+        self.stopping.set()
+        if self.session is not None and self.session.stop():
+            self.told = True
+
+    def detach(self) -> bool:
+        """Returns: whether it goes on measuring without this desk."""
+        self.stopping.set()
+        return self.session is not None and self.session.detach()
+
+    def kill(self) -> None:
+        self.stopping.set()
+        if self.session is not None:
+            self.session.kill()

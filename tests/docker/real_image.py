@@ -1,0 +1,115 @@
+"""The image of the real Dockerfile, on the stand-in base and with torch for the CPU.
+
+One engine keeps it, with every layer, between test runs; hosts get a copy of that engine's store.
+So they have the image, and build it again after a change of the harness from cached layers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from docker import DockerClient
+
+from orchestrator.addresses import Address
+from orchestrator.hosts import image
+from orchestrator.hosts.docker import DockerEngine
+from orchestrator.hosts.image import Recipe
+from tests.docker import base_image, surroundings
+from tests.docker.bed import Bed
+from tests.docker.engine import Engine
+
+ROOT: Final = image.ROOT
+# torch for the CPU has this version wherever torch for a GPU has; Debian's Python finds its wheel.
+_TORCH: Final = {"TORCH_VERSION": "2.13.0", "TORCH_INDEX": ""}
+# From one store, $1, to another, $2: what describes images, and each layer with its files mounted.
+# An engine mounts its store over itself, and would cover ours, unless it is a shared mount already.
+_SEED: Final = """
+rm -rf "$2/image" "$2/overlay2"
+mountpoint -q "$2" || mount --bind "$2" "$2"
+mount --make-shared "$2"
+mkdir -p "$2/overlay2"
+cp -a "$1/image" "$2/"
+cp -a "$1/overlay2/l" "$2/overlay2/"
+for layer in "$1"/overlay2/*/diff; do
+  layer=${layer%/diff}
+  copy=$2/overlay2/${layer##*/}
+  mkdir -m 710 "$copy"
+  find "$layer" -maxdepth 1 -type f -exec cp -a {} "$copy/" ";"
+  mkdir -m 755 "$copy/diff"
+  mkdir -m 700 "$copy/work"
+  mount -o bind,ro "$layer/diff" "$copy/diff"
+done
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RealImage:
+    """The built image: its id, its tag, what it was built with, and a store that holds it."""
+
+    id: str
+    tag: str
+    arguments: Mapping[str, str]
+    store: Path
+
+    @property
+    def options(self) -> list[str]:
+        """The options with which a run builds this very image."""
+        pairs = (f"{name}={value}" for name, value in self.arguments.items())
+        return [word for pair in pairs for word in ("--build-arg", pair)]
+
+    def seed(self, engine: Engine) -> None:
+        """Give its layers to an engine that is not running; images it had are gone.
+
+        The files of a layer are not copied but mounted, read-only and on that machine only: there
+        are fifty thousand, and an engine that removes a layer first unmounts it.
+        """
+        engine.machine.run("sh", "-euc", _SEED, "sh", str(self.store), str(engine.data))
+
+
+def build(bed: Bed) -> RealImage:
+    """Build it, or find that nothing has changed; one test run at a time."""
+    store = base_image.cache() / "engine"
+    with _alone():
+        engine = bed.engine("builder", data=store)
+        try:
+            with contextlib.closing(engine.client()) as client:
+                arguments = _TORCH | {"BASE_IMAGE": base_image.load(client)}
+                recipe = image.recipe(arguments)
+                number = _build(engine, recipe)
+                _forget_old(client)
+        finally:
+            engine.stop()
+    return RealImage(number, recipe.tag, arguments, store)
+
+
+def _build(engine: Engine, recipe: Recipe) -> str:
+    """With the very code that builds it on a host."""
+    builder = DockerEngine(Address("unix", path=str(engine.socket)))
+    with surroundings.shelf(surroundings.here().local_folders()), contextlib.closing(builder):
+        builder.connect()
+        found = builder.image_id(recipe.tag)
+        return found or builder.build(recipe.context, recipe.tag, recipe.arguments, print)
+
+
+def _forget_old(client: DockerClient) -> None:
+    """Keep the latest states of harness and base, so that the store does not grow for ever."""
+    for repository in (image.REPOSITORY, base_image.REPOSITORY):
+        images = client.images.list(name=repository)
+        latest_first = sorted(images, key=lambda one: str(one.attrs["Created"]), reverse=True)
+        for one in latest_first[base_image.KEPT :]:
+            for tag in one.tags:
+                client.images.remove(tag)
+    client.containers.prune()
+    client.images.prune()
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    with (base_image.cache() / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

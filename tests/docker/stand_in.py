@@ -1,0 +1,123 @@
+"""A tiny image that stands in for the real one: it speaks the record protocol and misbehaves.
+
+What it does is a list of steps. Bytes are written to standard output as they are; a `Do` is shell
+run in the same process. So a test says in a line what goes wrong, and after which record.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tarfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from docker import DockerClient
+
+
+@dataclass(frozen=True, slots=True)
+class Do:
+    """A step that is a piece of shell."""
+
+    shell: str
+
+
+Step: TypeAlias = bytes | Do
+
+HANG: Final = Do("while :; do sleep 3600; done")
+DEAF: Final = Do("trap '' TERM INT")
+OUT_OF_MEMORY: Final = Do("all=x; while :; do all=$all$all; done")
+FILL_TMP: Final = Do("dd if=/dev/zero of=/tmp/full bs=1M || exit 28")
+_REPLAY: Final = """\
+#!/bin/sh
+for step in /steps/*; do
+  case $step in
+    *.sh) . "$step" ;;
+    *) cat "$step"; sleep "$PACE_S" ;;
+  esac
+done
+"""
+
+
+def leave(code: int) -> Do:
+    """End early with an exit code."""
+    return Do(f"exit {code}")
+
+
+def pause(seconds: float) -> Do:
+    """Say nothing for a while."""
+    return Do(f"sleep {seconds}")
+
+
+def say_on_stderr(text: str) -> Do:
+    return Do(f"echo '{text}' >&2")
+
+
+def steps_of(stream: bytes) -> list[Step]:
+    """A stream of records as steps, one a line."""
+    return list(stream.splitlines(keepends=True))
+
+
+def load(
+    client: DockerClient,
+    tag: str,
+    steps: Iterable[Step],
+    *,
+    pace_s: float = 0.0,
+    labels: Mapping[str, str] | None = None,
+) -> str:
+    """Put the image on an engine under `repository:tag`; returns its id.
+
+    `pace_s` is slept after every step of bytes.
+    """
+    repository, _, name = tag.partition(":")
+    changes = [
+        'ENTRYPOINT ["/bin/sh", "/replay"]',
+        f"ENV PACE_S={pace_s}",
+        "ENV PATH=/bin",
+        "USER 10001:10001",
+        *(f'LABEL {key}="{value}"' for key, value in (labels or {}).items()),
+    ]
+    client.api.import_image_from_data(
+        _tar(list(steps)), repository=repository, tag=name or "latest", changes=changes
+    )
+    return str(client.images.get(tag).id)
+
+
+def _tar(steps: Sequence[Step]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        busybox = shutil.which("busybox")
+        assert busybox is not None
+        _add(archive, "bin/busybox", Path(busybox).read_bytes())
+        for applet in ("sh", "cat", "sleep", "dd", "kill", "id", "env", "ls"):
+            _link(archive, f"bin/{applet}")
+        _add(archive, "replay", _REPLAY.encode())
+        _folder(archive, "tmp", 0o1777)
+        for number, step in enumerate(steps):
+            match step:
+                case bytes():
+                    _add(archive, f"steps/{number:06}", step)
+                case Do(shell):
+                    _add(archive, f"steps/{number:06}.sh", f"{shell}\n".encode())
+    return buffer.getvalue()
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = len(content), 0o755
+    archive.addfile(entry, io.BytesIO(content))
+
+
+def _link(archive: tarfile.TarFile, name: str) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
+    archive.addfile(entry)
+
+
+def _folder(archive: tarfile.TarFile, name: str, mode: int) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.mode = tarfile.DIRTYPE, mode
+    archive.addfile(entry)

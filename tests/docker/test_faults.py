@@ -1,0 +1,276 @@
+"""What goes wrong on hosts, for real: which cases survive, what a user is told, the exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from pathlib import Path
+
+import pytest
+
+from orchestrator.fleet import InterruptedRunError
+from orchestrator.hosts.contained import Terms
+from orchestrator.hosts.image import ImageSource
+from tests import factories
+from tests.docker import stand_in, trial
+from tests.docker.bed import BedHost, Fleet
+from tests.docker.trial import HALF, PLAN, RESNET, STEPS, STREAM, Trial, machine
+from tests.fake_host import lines
+
+BOTH = ("a100", "t4")
+
+
+@pytest.fixture(autouse=True)
+def reach(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reach the bed's hosts, and only those, from this process."""
+    for name, value in fleet.environment().items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def run(fleet: Fleet, tmp_path: Path) -> Trial:
+    """Two healthy hosts with the stand-in, about to measure."""
+    trial.ready(fleet, BOTH)
+    return Trial.new(tmp_path, [machine(name) for name in BOTH])
+
+
+def kill_container(host: BedHost) -> None:
+    with contextlib.closing(host.engine.client()) as client:
+        client.containers.list()[0].kill()
+
+
+def remove_container(host: BedHost) -> None:
+    with contextlib.closing(host.engine.client()) as client:
+        client.containers.list()[0].remove(force=True)
+
+
+def containers(host: BedHost) -> list[str]:
+    with contextlib.closing(host.engine.client()) as client:
+        return [each.name for each in client.containers.list(all=True)]
+
+
+def later(seconds: float, *actions: trial.Action) -> None:
+    def act() -> None:
+        for action in actions:
+            action()
+
+    threading.Timer(seconds, act).start()
+
+
+def test_healthy_hosts_deliver_every_record_and_nothing_is_left(fleet: Fleet, run: Trial) -> None:
+    run.measure()
+    assert [run.records(name) for name in BOTH] == [STREAM, STREAM]
+    assert run.watcher.troubles == {"a100": "", "t4": ""}
+    assert run.watcher.remarks == []
+    assert run.exit_code() == 0
+    assert [containers(fleet[name]) for name in BOTH] == [[], []]
+
+
+@pytest.mark.parametrize("fault", [kill_container, remove_container])
+def test_a_killed_container_costs_the_case_under_way(
+    fleet: Fleet, run: Trial, fault: trial.Action
+) -> None:
+    trial.after_the_first_case(run, "t4", lambda: fault(fleet["t4"]))  # type: ignore[call-arg]
+    run.measure()
+    assert STREAM.startswith(run.records("t4"))
+    assert run.records("a100") == STREAM
+    told = run.watcher.troubles["t4"]
+    assert "the harness was killed from outside" in told or "somebody removed" in told
+    assert "--resume" in run.watcher.troubles["t4"]
+    assert run.verdicts("t4")[0] == "faster"
+    assert run.verdicts("t4")[1] == "failed"
+    assert run.exit_code() == 1
+    assert containers(fleet["t4"]) == []
+
+
+def test_memory_that_runs_out_is_named_as_such(fleet: Fleet, run: Trial) -> None:
+    trial.ready(fleet, ["t4"], [*STEPS[:4], stand_in.OUT_OF_MEMORY])
+    fleet["t4"].engine.limit_memory(64 << 20)
+    run.measure()
+    assert run.records("t4") == HALF
+    assert "killed the harness because its memory did not suffice" in run.watcher.troubles["t4"]
+    problem = run.comparison().rows[3].problem
+    assert problem is not None
+    assert problem.reason == "oom"
+    assert run.verdicts("a100") == ["faster", "faster"]
+    assert run.exit_code() == 0  # running out of memory is a result
+
+
+def test_a_full_disk_in_the_container_costs_the_case_under_way(fleet: Fleet, run: Trial) -> None:
+    trial.ready(fleet, ["t4"], [*STEPS[:4], stand_in.FILL_TMP])
+    run.measure()
+    assert run.records("t4") == HALF
+    assert "ended with exit code 28" in run.watcher.troubles["t4"]
+    log = run.folder.path / "logs" / "t4.1.log"
+    assert log.read_text().count("No space left on device") == 1
+    assert run.verdicts("t4") == ["faster", "failed"]
+    assert run.exit_code() == 1
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_an_engine_that_comes_back_costs_nothing(fleet: Fleet, run: Trial, end: str) -> None:
+    engine = fleet["t4"].engine
+
+    def restart() -> None:
+        getattr(engine, end)()
+        engine.start()
+
+    trial.after_the_first_case(run, "t4", restart)
+    run.measure()
+    assert run.records("t4") == STREAM
+    assert any("following again" in remark for remark in run.watcher.remarks)
+    assert run.exit_code() == 0
+
+
+def test_a_link_that_is_down_for_ten_seconds_costs_nothing(fleet: Fleet, run: Trial) -> None:
+    host = fleet["t4"]
+    trial.after_the_first_case(run, "t4", lambda: (host.cut(), later(10, host.mend)))
+    run.measure()
+    assert run.records("t4") == STREAM
+    assert any("the connection broke" in remark for remark in run.watcher.remarks)
+    assert run.exit_code() == 0
+    assert containers(host) == []
+
+
+def test_a_killed_ssh_session_costs_nothing(fleet: Fleet, run: Trial) -> None:
+    trial.after_the_first_case(run, "t4", fleet["t4"].ssh.kill_sessions)
+    run.measure()
+    assert run.records("t4") == STREAM
+    assert run.exit_code() == 0
+
+
+def test_a_host_that_is_gone_for_good_can_be_followed_when_it_is_back(
+    fleet: Fleet, run: Trial
+) -> None:
+    host = fleet["t4"]
+    trial.after_the_first_case(run, "t4", host.cut)
+    run.measure(terms=Terms(patience_s=4, silence_s=2))
+    assert run.records("a100") == STREAM
+    assert STREAM.startswith(run.records("t4"))
+    assert 'host "t4" was lost' in run.watcher.troubles["t4"]
+    assert f"attach {run.folder.path.name}" in run.watcher.troubles["t4"]
+    assert run.verdicts("t4") == ["faster", "failed"]
+    assert run.exit_code() == 1
+    host.mend()
+    run.attach()
+    assert run.records("t4") == STREAM
+    assert run.verdicts("t4") == ["faster", "faster"]
+    assert run.exit_code() == 0
+    assert containers(host) == []
+
+
+def break_key(host: BedHost) -> None:
+    host.ssh.new_host_key()
+    host.ssh.restart()
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentences"),
+    [
+        (break_key, ("its host key is unknown or has changed", "ssh-keygen -R")),
+        (BedHost.forbid_docker, ("may not use Docker's socket", "usermod -aG docker")),
+        (lambda host: host.ssh.stop(), ("nothing listens there",)),
+        (lambda host: host.engine.stop(), ("there is no Docker engine", "systemctl start docker")),
+        (
+            lambda host: host.ssh.restart("AllowStreamLocalForwarding no"),
+            ("the engine does not answer", "AllowStreamLocalForwarding"),
+        ),
+    ],
+)
+def test_a_host_that_cannot_be_used_is_named_with_advice_while_the_other_measures(
+    fleet: Fleet, run: Trial, fault: trial.Action, sentences: tuple[str, ...]
+) -> None:
+    fault(fleet["t4"])  # type: ignore[call-arg]
+    run.measure()
+    for sentence in sentences:
+        assert sentence in run.watcher.troubles["t4"]
+    assert run.records("a100") == STREAM
+    assert run.verdicts("t4") == ["failed", "failed"]
+    assert run.exit_code() == 1
+
+
+def test_a_machine_without_the_nvidia_runtime_is_named_and_left_clean(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    trial.ready(fleet, ["t4"])
+    run = Trial.new(tmp_path, [machine("t4", "0")])
+    run.measure()
+    assert "Docker cannot give GPUs to containers there" in run.watcher.troubles["t4"]
+    assert "NVIDIA Container Toolkit" in run.watcher.troubles["t4"]
+    assert run.exit_code() == 3
+    assert containers(fleet["t4"]) == []
+
+
+def test_an_image_that_no_registry_gives_is_named(fleet: Fleet, run: Trial) -> None:
+    reference = f"127.0.0.1:9/benchmark@sha256:{'0' * 64}"
+    run.measure(source=ImageSource("pull", reference))
+    assert "registry" in run.watcher.troubles["a100"]
+    assert run.exit_code() == 3
+
+
+def test_garbage_between_records_costs_no_record(fleet: Fleet, run: Trial) -> None:
+    garbage = b'\x00\xff\xfe{"kind": nonsense\n{"kind":"measurement"}\n'
+    trial.ready(fleet, ["t4"], [*STEPS[:3], garbage, *STEPS[3:]])
+    run.measure()
+    assert run.records("t4") == STREAM
+    assert [remark for remark in run.watcher.remarks if "skipped" in remark] != []
+    assert run.exit_code() == 0
+
+
+def test_a_record_of_a_megabyte_arrives_whole(fleet: Fleet, run: Trial) -> None:
+    # Engines split what a container prints into messages of 16 KiB.
+    measurement = factories.measurement(RESNET)
+    block = measurement.blocks[0].model_copy(update={"samples_s": (0.0123456789,) * 90_000})
+    big = measurement.model_copy(update={"blocks": (block, *measurement.blocks[1:])})
+    stream = lines(factories.started([RESNET]), big)
+    assert len(stream) > 1 << 20
+    trial.ready(fleet, ["t4"], stand_in.steps_of(stream))
+    run.measure()
+    assert run.records("t4") == stream
+
+
+def press_ctrl_c() -> None:
+    raise KeyboardInterrupt
+
+
+def leave_running(run: Trial) -> None:
+    """Detach with Ctrl-C after the first result of t4."""
+    trial.after_the_first_case(run, "t4", press_ctrl_c)
+    with pytest.raises(InterruptedRunError) as caught:
+        run.measure(detach=True)
+    assert set(caught.value.running) == {one.name for one in run.machines}
+
+
+def test_ctrl_c_detaches_when_asked_and_attach_finishes_the_run(fleet: Fleet, run: Trial) -> None:
+    leave_running(run)
+    assert [len(containers(fleet[name])) for name in BOTH] == [1, 1]
+    assert run.verdicts("t4") == ["faster", "missing"]
+    run.attach()
+    assert [run.records(name) for name in BOTH] == [STREAM, STREAM]
+    assert run.exit_code() == 0
+    assert [containers(fleet[name]) for name in BOTH] == [[], []]
+
+
+def test_a_host_that_still_measures_refuses_another_start(fleet: Fleet, tmp_path: Path) -> None:
+    trial.ready(fleet, ["t4"], [*STEPS[:4], stand_in.HANG])
+    first, second = (Trial.new(tmp_path, [machine("t4")]) for _ in range(2))
+    leave_running(first)
+    first.measure()
+    assert "the harness of this run is still there" in first.watcher.troubles["t4"]
+    assert f"attach {first.folder.path.name}" in first.watcher.troubles["t4"]
+    second.measure()
+    assert 'host "t4" is busy' in second.watcher.troubles["t4"]
+    assert first.folder.path.name in second.watcher.troubles["t4"]
+    assert second.exit_code() == 3
+
+
+def test_ctrl_c_stops_the_harnesses_and_leaves_nothing(fleet: Fleet, run: Trial) -> None:
+    # Process 1 of a container ignores what it does not ask for; the real image has tini for that.
+    trial.ready(fleet, BOTH, [stand_in.Do("trap 'exit 143' TERM"), *STEPS])
+    trial.after_the_first_case(run, "t4", press_ctrl_c)
+    with pytest.raises(InterruptedRunError) as caught:
+        run.measure()
+    assert caught.value.running == ()
+    assert [containers(fleet[name]) for name in BOTH] == [[], []]
+    assert run.verdicts("t4") == ["faster", "missing"]
+    assert PLAN.plan_id == run.folder.plan().plan_id

@@ -1,0 +1,153 @@
+"""The main command as its users run it: the real Dockerfile on three hosts, from build to page."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.hosts import container
+from tests.docker.bed import BedHost, Fleet
+from tests.docker.machine import wait_until
+from tests.docker.real_image import RealImage
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+HOSTS = ("a100", "t4", "v100")
+# A tiny ResNet-50, through the real compiler.
+PLAN = (
+    *("--models", "resnet-50", "--size", "tiny", "--weights", "random"),
+    *("--batch-sizes", "1", "--iterations", "6"),
+)
+
+
+def inventory(folder: Path) -> Path:
+    path = folder / "hosts.toml"
+    tables = (f'[hosts.{name}]\ndocker = "ssh://{name}"\ngpu = "none"\n' for name in HOSTS)
+    path.write_text("".join(tables))
+    return path
+
+
+def build_arguments(image: RealImage) -> list[str]:
+    return [word for pair in image.arguments.items() for word in ("--build-arg", "=".join(pair))]
+
+
+def orchestrate(fleet: Fleet, *arguments: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, ROOT / "orchestrate.py", *map(str, arguments)],
+        env=fleet.environment(),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def running(host: BedHost) -> dict[str, Any] | None:
+    """How the container that runs on a host was made, if one does."""
+    with contextlib.closing(host.engine.client()) as client:
+        for each in client.containers.list():
+            return dict(each.attrs)
+    return None
+
+
+def left(host: BedHost) -> list[str]:
+    with contextlib.closing(host.engine.client()) as client:
+        return [each.name for each in client.containers.list(all=True)]
+
+
+def test_the_main_command_measures_three_hosts_from_build_to_page(
+    fleet: Fleet, seeded: RealImage, tmp_path: Path
+) -> None:
+    output = tmp_path / "reports"
+    arguments = ("--hosts", ",".join(HOSTS), "--inventory", inventory(tmp_path), *PLAN)
+    with orchestrate(
+        fleet, *arguments, "--output", output, "--json", *build_arguments(seeded)
+    ) as run:
+        wait_until(lambda: running(fleet["t4"]) is not None, "t4 measures", deadline_s=300)
+        made = running(fleet["t4"])
+        told, said = run.communicate(timeout=600)
+    assert run.returncode == 0, said
+    summary = json.loads(told)
+    assert [host["host"] for host in summary["hosts"]] == list(HOSTS)
+    assert [sum(host["counts"].values()) for host in summary["hosts"]] == [1, 1, 1]
+    page = Path(summary["page"]).read_text()
+    assert all(name in page for name in HOSTS)
+    assert [left(fleet[name]) for name in HOSTS] == [[], [], []]
+    assert made is not None
+    require_hardened(made)
+
+
+def require_hardened(made: dict[str, Any]) -> None:
+    host, config = made["HostConfig"], made["Config"]
+    assert host["ReadonlyRootfs"]
+    assert host["CapDrop"] == ["ALL"]
+    assert host["SecurityOpt"] == ["no-new-privileges"]
+    assert host["NetworkMode"] == "none"
+    assert host["Memory"] > 0
+    assert host["PidsLimit"] > 0
+    assert not host["Privileged"]
+    assert config["User"] == "10001:10001"
+    assert config["Labels"][container.HOST] == "t4"
+    assert {"org.opencontainers.image.revision", container.SCHEMA} <= set(config["Labels"])
+    assert not [value for value in config["Env"] if "TOKEN" in value]
+
+
+def test_a_killed_desk_is_followed_by_another(
+    fleet: Fleet, seeded: RealImage, tmp_path: Path
+) -> None:
+    output = tmp_path / "reports"
+    places = ("--inventory", inventory(tmp_path), "--output", output)
+    with orchestrate(fleet, "--hosts", "a100", *places, *PLAN, *build_arguments(seeded)) as run:
+        records = lambda: list(output.glob("*/records/a100.1.jsonl"))  # noqa: E731
+        wait_until(
+            lambda: bool(records()) and b'"compile"' in records()[0].read_bytes(),
+            "the case is being compiled",
+            deadline_s=300,
+        )
+        run.kill()
+        run.communicate()
+    known = records()[0].read_bytes()
+    name = records()[0].parent.parent.name
+    wait_until(lambda: not ssh_of(fleet), "the tunnel ends with its desk")
+    with orchestrate(fleet, "attach", name, *places) as again:
+        _, said = again.communicate(timeout=300)
+    assert again.returncode == 0, said
+    whole = records()[0].read_bytes()
+    assert whole.startswith(known[: known.rfind(b"\n") + 1])
+    numbers = [json.loads(line)["seq"] for line in whole.splitlines()]
+    assert numbers == list(range(len(numbers)))
+    assert json.loads(whole.splitlines()[-1])["kind"] == "finished"
+    assert left(fleet["a100"]) == []
+
+
+def ssh_of(fleet: Fleet) -> list[str]:
+    """The tunnels to hosts of this bed that are open."""
+    config = str(fleet.client.config)
+    found = subprocess.run(
+        ["pgrep", "-fa", config], capture_output=True, text=True, check=False
+    ).stdout.splitlines()
+    return [line for line in found if " -N " in line]
+
+
+@pytest.mark.parametrize("name", ["a100"])
+def test_clean_keeps_what_nobody_fetched(
+    fleet: Fleet, seeded: RealImage, tmp_path: Path, name: str
+) -> None:
+    places = ("--inventory", inventory(tmp_path), "--output", tmp_path / "reports")
+    with orchestrate(fleet, "--hosts", name, *places, *PLAN, *build_arguments(seeded)) as run:
+        wait_until(lambda: running(fleet[name]) is not None, "it measures", deadline_s=300)
+        run.kill()
+        run.communicate()
+    with orchestrate(fleet, "clean", *places) as clean:
+        told, _ = clean.communicate(timeout=120)
+    assert "is still measuring" in told
+    assert len(left(fleet[name])) == 1
+    with orchestrate(fleet, "clean", "--force", *places) as clean:
+        told, _ = clean.communicate(timeout=120)
+    assert f"{name}: removed container" in told
+    assert left(fleet[name]) == []

@@ -1,0 +1,129 @@
+"""A run against the hosts of the bed, with whatever is to go wrong in the middle of it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from harness.records import CaseStarted, Finished, Record
+from orchestrator import attaching, pipeline
+from orchestrator.addresses import Address
+from orchestrator.comparison import Comparison
+from orchestrator.errors import NoHostError
+from orchestrator.hosts import image
+from orchestrator.hosts.contained import Terms
+from orchestrator.hosts.image import ImageSource
+from orchestrator.inventory import Machine
+from orchestrator.progress import NoProgress
+from orchestrator.rundir import RunFolder
+from tests import factories
+from tests.docker import stand_in
+from tests.docker.bed import Fleet
+from tests.docker.stand_in import Step
+from tests.fake_host import lines
+
+RESNET: Final = factories.case("resnet-50")
+VIT: Final = factories.case("vit-base")
+PLAN: Final = factories.plan([RESNET, VIT], weights="random")
+STREAM: Final = lines(
+    factories.started([RESNET, VIT]),
+    CaseStarted(case_id=RESNET.case_id, stage="build"),
+    factories.measurement(RESNET),
+    CaseStarted(case_id=VIT.case_id, stage="build"),
+    factories.measurement(VIT),
+    Finished(plan_id=PLAN.plan_id, measured=2, failed=0),
+)
+STEPS: Final = stand_in.steps_of(STREAM)
+# What is on disk when the first case is measured and the second one has begun.
+HALF: Final = b"".join(STEPS[:4])  # type: ignore[arg-type]
+# A second for every record, and little patience: a test need not wait as a user would.
+PACE_S: Final = 0.5
+TERMS: Final = Terms(patience_s=60, silence_s=3)
+
+Action = Callable[[], object]
+
+
+@dataclass
+class Watcher(NoProgress):
+    """Remembers what it is told, and acts once when a host's first case is measured."""
+
+    host: str = ""
+    act: Action = lambda: None
+    acted: bool = False
+    remarks: list[str] = field(default_factory=list)
+    troubles: dict[str, str] = field(default_factory=dict)
+
+    def saw(self, host: str, record: Record) -> None:
+        if host == self.host and record.kind == "measurement" and not self.acted:
+            self.acted = True
+            self.act()
+
+    def noted(self, host: str, remark: str) -> None:
+        self.remarks.append(f"{host}: {remark}")
+
+    def ended(self, host: str, trouble: str) -> None:
+        self.troubles[host] = trouble
+
+
+def machine(name: str, *gpus: str) -> Machine:
+    """A host of the bed, whose CPU is asked for unless there are GPUs."""
+    return Machine(name, Address("ssh", name), gpus)
+
+
+def ready(fleet: Fleet, names: Iterable[str], steps: Sequence[Step] = STEPS) -> None:
+    """Put a stand-in on hosts in place of the real image, so that nothing needs building."""
+    for name in names:
+        with contextlib.closing(fleet[name].engine.client()) as client:
+            stand_in.load(client, image.recipe({}).tag, steps, pace_s=PACE_S)
+
+
+@dataclass(slots=True)
+class Trial:
+    """One run, and what can be asked about it."""
+
+    folder: RunFolder
+    machines: Sequence[Machine]
+    watcher: Watcher
+
+    @classmethod
+    def new(cls, output: Path, machines: Sequence[Machine]) -> Trial:
+        return cls(pipeline.new_run(output, PLAN, machines, []), machines, Watcher())
+
+    def measure(
+        self,
+        *,
+        terms: Terms = TERMS,
+        source: ImageSource | None = None,
+        detach: bool = False,
+    ) -> None:
+        hosts = pipeline.hosts_for(self.machines, source or ImageSource(), terms)
+        pipeline.measure(self.folder, hosts, self.watcher, detach=detach)
+
+    def attach(self, terms: Terms = TERMS) -> None:
+        self.watcher.troubles.clear()
+        attaching.attach(self.folder, self.machines, self.watcher, terms)
+
+    def records(self, host: str, attempt: int = 1) -> bytes:
+        return (self.folder.path / "records" / f"{host}.{attempt}.jsonl").read_bytes()
+
+    def comparison(self) -> Comparison:
+        rendered = pipeline.render(self.folder)
+        assert rendered.page.exists()
+        return rendered.comparison
+
+    def verdicts(self, host: str) -> list[str]:
+        return [row.verdict for row in self.comparison().rows if row.host == host]
+
+    def exit_code(self) -> int:
+        try:
+            return pipeline.exit_code(self.comparison())
+        except NoHostError as error:
+            return error.exit_code
+
+
+def after_the_first_case(trial: Trial, host: str, act: Action) -> None:
+    """What is to happen once the first result of a host is on disk."""
+    trial.watcher.host, trial.watcher.act = host, act

@@ -1,0 +1,117 @@
+"""An engine that plays a container's log, and whatever is to happen to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from orchestrator.hosts.engine import (
+    Container,
+    ContainerState,
+    EngineError,
+    EngineFacts,
+    ImageFacts,
+    LinkError,
+    Output,
+    Stream,
+)
+
+Playing: TypeAlias = bytes | EngineError
+EXITED = ContainerState("exited", 0, False)
+RUNNING = ContainerState("running", 0, False)
+
+
+@dataclass
+class FakeEngine:
+    """Each `logs` plays the next list; an error in it is raised there. `states` are told in turn,
+    the last one for ever; `deaf` connections fail."""
+
+    plays: list[list[Playing]] = field(default_factory=list)
+    states: list[ContainerState | EngineError] = field(default_factory=lambda: [EXITED])
+    deaf: int = 0
+    images: dict[str, str] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+    refuses: dict[str, EngineError] = field(default_factory=dict)
+    others: tuple[Container, ...] = ()
+    settings: Mapping[str, object] = field(default_factory=dict)
+    given: bytes = b""
+
+    def connect(self) -> None:
+        self._call("connect")
+        if self.deaf:
+            self.deaf -= 1
+            raise LinkError("No route to host")
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+    def facts(self) -> EngineFacts:
+        return EngineFacts("fake", "28.0", 8, 64 << 30, has_nvidia=True)
+
+    def image_id(self, reference: str) -> str | None:
+        return self.images.get(reference)
+
+    def image(self, reference: str) -> ImageFacts | None:
+        return None
+
+    def build(self, context: bytes, tag: str, arguments: Mapping[str, str], output: Output) -> str:
+        self._call("build")
+        output("Step 1/2 : FROM base")
+        return self.images.setdefault(tag, f"sha256:built-{len(self.images)}")
+
+    def pull(self, reference: str, output: Output) -> str:
+        self._call("pull")
+        return self.images.setdefault(reference, "sha256:pulled")
+
+    def export(self, image: str) -> Iterator[bytes]:
+        self._call("export")
+        yield self.images[image].encode()
+
+    def load(self, content: Iterator[bytes]) -> None:
+        self._call("load")
+        loaded = b"".join(content).decode()
+        self.images[loaded] = loaded
+
+    def create(self, settings: Mapping[str, object]) -> str:
+        self._call("create")
+        self.settings = settings
+        return "container"
+
+    def start(self, container: str, standard_input: bytes) -> None:
+        self._call("start")
+        self.given = standard_input
+
+    def logs(self, container: str, silence_s: float) -> Iterator[tuple[Stream, bytes]]:
+        for piece in self.plays.pop(0):
+            if isinstance(piece, EngineError):
+                raise piece
+            stream: Stream = "stderr" if piece.startswith(b"!") else "stdout"
+            yield stream, piece
+
+    def state(self, container: str) -> ContainerState:
+        told = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        if isinstance(told, EngineError):
+            raise told
+        return told
+
+    def stop(self, container: str, grace_s: int) -> None:
+        self._call("stop")
+
+    def kill(self, container: str) -> None:
+        self._call("kill")
+
+    def remove(self, container: str) -> None:
+        self._call("remove")
+
+    def containers(self, labels: Mapping[str, str]) -> tuple[Container, ...]:
+        return self.others
+
+    def remove_leftovers(self, label: str, *, images: bool, volume: str | None) -> list[str]:
+        self._call("remove_leftovers")
+        return []
+
+    def _call(self, name: str) -> None:
+        self.calls.append(name)
+        if name in self.refuses:
+            raise self.refuses[name]

@@ -1,0 +1,149 @@
+"""Doctor with a hand-written engine and shell: who is asked what, and what becomes of no answer."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from dataclasses import dataclass, field
+
+import pytest
+
+from orchestrator import checks, doctor
+from orchestrator.addresses import Address
+from orchestrator.checks import Check, Examined
+from orchestrator.hosts.engine import EngineError, EngineFacts, ImageFacts, LinkError
+from orchestrator.hosts.image import ImageSource
+from orchestrator.inventory import LOCAL, Machine
+
+SSH = Address("ssh", "a100")
+PULLED = ImageSource("pull", "registry.example/image@sha256:" + "0" * 64)
+T4 = "gpu 0, GPU-t, Tesla T4, 550.54, 7.5\nsmi \ntoolkit\nfree 104857600\nend\n"
+
+
+@dataclass
+class FakeEngine:
+    """Answers as planted; counts how often it was closed."""
+
+    image_facts: ImageFacts | None = None
+    fault: EngineError | None = None
+    has_nvidia: bool = True
+    behind_s: float = 0.0
+    closed: int = 0
+    asked: list[str] = field(default_factory=list)
+
+    def connect(self) -> None:
+        if self.fault is not None:
+            raise self.fault
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def facts(self) -> EngineFacts:
+        now = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=self.behind_s)
+        return EngineFacts(
+            "a100", "28.1.0", 8, 64 << 30, self.has_nvidia, "/srv/docker", now.isoformat()
+        )
+
+    def image(self, reference: str) -> ImageFacts | None:
+        self.asked.append(reference)
+        return self.image_facts
+
+
+def examine(
+    engine: FakeEngine,
+    told: str | None = T4,
+    address: Address = SSH,
+    source: ImageSource | None = None,
+) -> dict[str, Check]:
+    machine = Machine("a100", address)
+    (found,) = doctor.examine(
+        [machine], source or ImageSource(), lambda _: engine, lambda _address, _script: told
+    )
+    return {check.subject: check for check in found.checks}
+
+
+def test_engine_and_shell_together_tell_all() -> None:
+    engine = FakeEngine()
+    found = examine(engine)
+    assert {check.state for check in found.values()} == {"good", "unknown"}
+    assert [name for name, check in found.items() if check.state == "unknown"] == ["Image"]
+    assert engine.closed == 1
+
+
+def test_without_a_shell_the_engine_alone_is_judged() -> None:
+    found = examine(FakeEngine(), told=None, address=Address("tcp", "a100", port=2376))
+    assert "SSH" not in found
+    assert found["NVIDIA runtime"].state == "good"
+    assert found["GPU and driver"].state == "unknown"
+
+
+def test_an_engine_that_lists_no_runtime_may_still_have_the_toolkit() -> None:
+    assert examine(FakeEngine(has_nvidia=False))["NVIDIA runtime"].state == "good"
+    bare = T4.replace("toolkit\n", "")
+    assert examine(FakeEngine(has_nvidia=False), bare)["NVIDIA runtime"].state == "bad"
+
+
+@pytest.mark.parametrize(
+    ("fault", "subject", "words"),
+    [
+        (LinkError("Host key verification failed.", lasting=True), "SSH", "ssh-keygen -R a100"),
+        (LinkError("socket: forbidden"), "Docker engine", "usermod -aG docker"),
+        (EngineError("client version 1.41 is too new"), "Docker engine", "too new"),
+    ],
+)
+def test_a_fault_is_put_down_to_the_part_that_has_it(
+    fault: EngineError, subject: str, words: str
+) -> None:
+    engine = FakeEngine(fault=fault)
+    found = examine(engine)
+    assert found[subject].state == "bad"
+    assert words in found[subject].found + found[subject].mend
+    assert engine.closed == 1
+
+
+def test_the_image_that_a_run_would_use_is_looked_for() -> None:
+    engine = FakeEngine()
+    examine(engine, source=PULLED)
+    assert engine.asked == [PULLED.reference]
+
+
+def test_the_labels_of_an_image_say_what_is_in_it() -> None:
+    labels = {
+        "torch-compile-benchmark.torch": "2.15.0",
+        "torch-compile-benchmark.torch-index": "",
+    }
+    found = examine(FakeEngine(ImageFacts(6 << 30, labels)), source=PULLED)
+    assert found["GPU and driver"].state == "bad"
+    assert "CUDA 13.2 needs 580" in found["GPU and driver"].found
+    assert examine(FakeEngine(), source=PULLED)["GPU and driver"].state == "unknown"
+
+
+def test_a_slow_clock_is_noticed() -> None:
+    assert examine(FakeEngine(behind_s=300))["Clock"].found == "300 s behind this machine"
+
+
+def test_this_machine_is_examined_without_docker() -> None:
+    (found,) = doctor.examine([Machine(LOCAL)], ImageSource(), ask=lambda *_: "smi no driver\nend")
+    by_subject = {check.subject: check for check in found.checks}
+    assert list(by_subject) == ["Python packages", "C++ compiler", "Python headers",
+                                "GPU and driver"]  # fmt: skip
+    assert "torch 2." in by_subject["Python packages"].found
+    assert found.usable
+
+
+def test_the_last_line_says_how_many_can_measure() -> None:
+    good = Examined("a100", "ssh://a100", (Check("SSH", "good", "ssh://a100"),))
+    bad = Examined("t4", "ssh://t4", (Check("SSH", "bad", "it does not answer", "ssh t4"),))
+    assert checks.to_text([good, bad]).splitlines() == [
+        "a100 (ssh://a100)",
+        "  ✓ SSH  ssh://a100",
+        "",
+        "t4 (ssh://t4)",
+        "  ✗ SSH  it does not answer",
+        "         ssh t4",
+        "",
+        "1 of 2 hosts can measure: a100.",
+    ]
+    assert checks.to_text([bad]).endswith("t4 cannot measure.")
+    told = json.loads(checks.to_json([good, bad]))
+    assert [host["usable"] for host in told["hosts"]] == [True, False]

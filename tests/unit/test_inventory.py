@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from orchestrator import inventory
+from orchestrator.addresses import SOCKET, Address
+from orchestrator.errors import UnknownNameError, UsageError
+from orchestrator.inventory import Machine
+
+EXAMPLE = Path(__file__).resolve().parent.parent.parent / "hosts.example.toml"
+
+
+@pytest.fixture(autouse=True)
+def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user without inventory, contexts or SSH configuration."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / ".docker"))
+    return tmp_path
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "hosts.toml"
+    path.write_text(text)
+    return path
+
+
+def add_context(folder: Path, name: str, url: str) -> None:
+    path = folder / ".docker" / "contexts" / "meta" / name / "meta.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"Name": name, "Endpoints": {"docker": {"Host": url}}}))
+
+
+def test_local_is_this_machine() -> None:
+    assert inventory.resolve(["local"]) == (Machine("local"),)
+
+
+def test_the_example_can_be_read(nobody: Path) -> None:
+    add_context(nobody, "v100-box", "unix:///run/v100.sock")
+    a100, t4, v100 = inventory.resolve(["a100", "t4", "v100"], EXAMPLE)
+    assert a100 == Machine("a100", Address("ssh", "203.0.113.10", "ubuntu"), ("0",), 3.67)
+    assert t4.address == Address("ssh", "203.0.113.11", "ubuntu", 2222)
+    assert v100.address == Address("unix", path="/run/v100.sock")
+
+
+def test_a_table_is_found_before_a_context_of_the_same_name(nobody: Path) -> None:
+    add_context(nobody, "t4", "ssh://context@t4")
+    written(nobody, '[hosts.t4]\ndocker = "ssh://table@t4"')
+    assert inventory.resolve(["t4"])[0].address == Address("ssh", "t4", "table")
+
+
+def test_a_docker_context_needs_no_table(nobody: Path) -> None:
+    add_context(nobody, "box", "ssh://bench@203.0.113.7")
+    assert inventory.resolve(["box"])[0].address == Address("ssh", "203.0.113.7", "bench")
+
+
+def test_a_table_may_name_a_context(nobody: Path) -> None:
+    add_context(nobody, "box", "unix:///run/box.sock")
+    path = written(nobody, '[hosts.v100]\ncontext = "box"\ngpu = "GPU-1a2b"')
+    assert inventory.read(path)["v100"] == Machine(
+        "v100", Address("unix", path="/run/box.sock"), ("GPU-1a2b",)
+    )
+
+
+def test_an_address_is_a_host_with_a_short_name() -> None:
+    found = inventory.resolve(["ssh://ubuntu@203.0.113.10:2222", "unix:///var/run/docker.sock"])
+    assert [machine.name for machine in found] == ["203.0.113.10", "docker.sock"]
+    assert found[1].address == Address("unix", path=SOCKET)
+
+
+def test_an_unknown_name_lists_what_exists_and_the_nearest_match(nobody: Path) -> None:
+    add_context(nobody, "box", "unix:///run/box.sock")
+    (nobody / ".ssh").mkdir()
+    (nobody / ".ssh" / "config").write_text("Host v100 *.lab\n  User bench\n")
+    written(nobody, '[hosts.a100]\ndocker = "ssh://a@b"')
+    with pytest.raises(UnknownNameError) as caught:
+        inventory.resolve(["a10"])
+    assert caught.value.sentence == 'unknown host "a10". Did you mean a100?'
+    for name in ("local", "a100", "box", "v100"):
+        assert name in caught.value.advice
+
+
+@pytest.mark.parametrize("names", [["t4", "t4"], ["t4", "T4"], ["local", "local"]])
+def test_no_host_is_named_twice(nobody: Path, names: list[str]) -> None:
+    written(nobody, "".join(f'[hosts.{n}]\ndocker = "ssh://a@b"\n' for n in ("t4", "T4")))
+    with pytest.raises(UsageError, match="given twice"):
+        inventory.resolve(names)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[hosts.a\n", "line 1"),
+        ("[host.a]\n", 'unknown key in hosts.toml "host". Did you mean hosts?'),
+        ("[hosts]\na = 1\n", "[hosts.a] is no table"),
+        ('[hosts.a]\ndoker = "ssh://b"\n', 'unknown key in hosts.toml, [hosts.a] "doker". Did'),
+        ("[hosts.a]\n", "one of docker and context is needed"),
+        ('[hosts.a]\ndocker = "ssh://b"\ncontext = "c"\n', "one of docker and context"),
+        ('[hosts.a]\ndocker = "b"\n', "docker is no address"),
+        ("[hosts.a]\ndocker = 3\n", "docker is no address"),
+        ('[hosts.a]\ncontext = "nowhere"\n', "unknown Docker context in hosts.toml, [hosts.a]"),
+        ('[hosts.a]\ndocker = "ssh://b"\ngpu = true\n', "gpu = True names no GPU"),
+        ('[hosts.a]\ndocker = "ssh://b"\ngpu = []\n', "gpu = [] names no GPU"),
+        ('[hosts.a]\ndocker = "ssh://b"\ngpu = "first"\n', "gpu = 'first' names no GPU"),
+        ('[hosts.a]\ndocker = "ssh://b"\ngpu = [0, 0]\n', "gpu names one GPU twice"),
+        ('[hosts.a]\ndocker = "ssh://b"\nprice_per_hour = -1\n', "is no price"),
+        ('[hosts.a]\ndocker = "ssh://b"\nprice_per_hour = nan\n', "is no price"),
+        ('[hosts.local]\ndocker = "ssh://b"\n', '"local" cannot be the name of a host'),
+        ('[hosts."../x"]\ndocker = "ssh://b"\n', '"../x" cannot be the name of a host'),
+    ],
+)
+def test_what_is_wrong_with_an_inventory_is_said_with_its_place(
+    nobody: Path, text: str, sentence: str
+) -> None:
+    written(nobody, text)
+    with pytest.raises(UsageError) as caught:
+        inventory.resolve(["a"])
+    assert sentence in caught.value.sentence
+    assert "hosts.toml" in caught.value.sentence
+
+
+def test_an_inventory_that_was_named_must_exist(nobody: Path) -> None:
+    with pytest.raises(UsageError, match="cannot read the inventory other"):
+        inventory.resolve(["local"], Path("other.toml"))
+
+
+def test_several_gpus_and_none_at_all(nobody: Path) -> None:
+    path = written(
+        nobody,
+        '[hosts.box]\ndocker = "ssh://b"\ngpu = [0, 1]\n'
+        '[hosts.cpu]\ndocker = "ssh://c"\ngpu = "none"\n',
+    )
+    found = inventory.read(path)
+    assert (found["box"].gpus, found["cpu"].gpus) == (("0", "1"), ())
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        Machine("a", Address("ssh", "h", "u", 22, "/run/user/1/docker.sock"), ("0", "1"), 3.5),
+        Machine("b", Address("unix", path="/run/x.sock"), ()),
+        Machine("c", Address("tcp", "h", port=2376, path="", certificates="/certs")),
+        Machine("d", Address("ssh", "Alias")),
+    ],
+)
+def test_a_machine_survives_being_written_to_run_json(machine: Machine) -> None:
+    settings = json.loads(json.dumps(machine.settings()))
+    assert Machine.from_settings(machine.name, settings) == machine

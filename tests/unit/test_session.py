@@ -1,0 +1,121 @@
+"""Following a container through whatever happens to it, with an engine that plays it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.addresses import Address
+from orchestrator.errors import HostError
+from orchestrator.hosts import FromStart
+from orchestrator.hosts.engine import ContainerState, EngineError, LinkError
+from orchestrator.hosts.session import ContainerSession
+from orchestrator.inventory import Machine
+from tests.fake_engine import EXITED, RUNNING, FakeEngine
+
+T4 = Machine("t4", Address("ssh", "t4"))
+BROKEN = LinkError("Connection reset by peer")
+
+
+def session(engine: FakeEngine, folder: Path, **settings: object) -> ContainerSession:
+    values = {"patience_s": 30.0, "pause_s": 0.0}
+    return ContainerSession(
+        machine=T4, engine=engine, container="container", run_id="run-1",
+        log=folder / "t4.1.log", **(values | settings),  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def heard(of: ContainerSession) -> list[bytes]:
+    """What was played from each start, joined."""
+    streams = [b""]
+    for chunk in of.chunks():
+        if isinstance(chunk, FromStart):
+            streams.append(b"")
+        else:
+            streams[-1] += chunk
+    return streams
+
+
+def test_a_whole_stream_is_given_and_the_container_removed(tmp_path: Path) -> None:
+    engine = FakeEngine([[b"one\n", b"two\n"]])
+    assert heard(session(engine, tmp_path)) == [b"one\ntwo\n"]
+    assert engine.calls == ["remove", "close"]
+
+
+def test_a_broken_stream_is_played_again_from_its_start(tmp_path: Path) -> None:
+    engine = FakeEngine([[b"one\ntw", BROKEN], [b"one\n", b"two\n"]])
+    assert heard(session(engine, tmp_path))[-1] == b"one\ntwo\n"
+    assert engine.calls == ["connect", "remove", "close"]
+
+
+def test_an_end_of_the_stream_proves_nothing_while_the_container_runs(tmp_path: Path) -> None:
+    engine = FakeEngine([[b"one\n"], [b"one\n", b"two\n"]], [RUNNING, EXITED])
+    assert heard(session(engine, tmp_path)) == [b"one\n", b"one\ntwo\n"]
+
+
+def test_what_is_no_record_reaches_the_log_once_however_often_it_is_played(tmp_path: Path) -> None:
+    engine = FakeEngine(
+        [[b"!warn", BROKEN], [b"!warning\n", b"one\n", BROKEN], [b"!warning\n", b"!end\n"]]
+    )
+    heard(session(engine, tmp_path))
+    assert (tmp_path / "t4.1.log").read_bytes() == b"!warning\n!end\n"
+
+
+def test_a_token_that_a_library_prints_is_blanked_in_the_log(tmp_path: Path) -> None:
+    engine = FakeEngine([[b"!Authorization: hunter2\n"]])
+    heard(session(engine, tmp_path, secret=b"hunter2"))
+    assert (tmp_path / "t4.1.log").read_bytes() == b"!Authorization: ***\n"
+
+
+def test_a_host_that_stays_out_of_reach_is_lost_and_its_container_left(tmp_path: Path) -> None:
+    engine = FakeEngine([[b"one\n", BROKEN]], deaf=10**9)
+    with pytest.raises(HostError) as caught:
+        heard(session(engine, tmp_path, patience_s=0.05))
+    assert 'host "t4" was lost' in caught.value.sentence
+    assert "attach run-1" in caught.value.advice
+    assert caught.value.reason == "host_unavailable"
+    assert "remove" not in engine.calls
+
+
+def test_a_key_that_is_refused_is_not_tried_again(tmp_path: Path) -> None:
+    refused = LinkError("Host key verification failed.", lasting=True)
+    engine = FakeEngine([[BROKEN]], refuses={"connect": refused})
+    with pytest.raises(HostError, match="Host key verification failed"):
+        heard(session(engine, tmp_path))
+    assert engine.calls.count("connect") == 1
+
+
+def test_a_container_that_somebody_removed_is_said_to_be_gone(tmp_path: Path) -> None:
+    engine = FakeEngine([[b"one\n"]], [EngineError("No such container", 404)])
+    with pytest.raises(HostError, match="somebody removed the container"):
+        heard(session(engine, tmp_path))
+
+
+def test_how_the_container_ended_is_said_after_its_last_byte(tmp_path: Path) -> None:
+    engine = FakeEngine([[b"one\n"]], [ContainerState("exited", 137, True)])
+    got = []
+    with pytest.raises(HostError) as caught:
+        got.extend(session(engine, tmp_path, memory_bytes=2 << 30).chunks())
+    assert got == [b"one\n"]
+    assert caught.value.reason == "oom"
+    assert "2.0 GiB" in caught.value.sentence
+
+
+def test_a_stopped_harness_is_no_trouble(tmp_path: Path) -> None:
+    of = session(FakeEngine([[b"one\n"]], [ContainerState("exited", 143, False)]), tmp_path)
+    assert of.stop()
+    assert heard(of) == [b"one\n"]
+
+
+def test_a_host_that_cannot_be_told_to_stop_says_so(tmp_path: Path) -> None:
+    of = session(FakeEngine(refuses={"stop": BROKEN}), tmp_path)
+    assert not of.stop()
+
+
+def test_a_detached_harness_is_left_alone(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    of = session(engine, tmp_path)
+    assert of.detach()
+    of.kill()
+    assert engine.calls == ["close"]
