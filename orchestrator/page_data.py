@@ -43,15 +43,17 @@ def block(comparison: Comparison, results: Results, groups: Sequence[ChartGroup]
     """
     rows = comparison.rows
     packed = samples.pack(rows)
-    content: dict[str, object] = {
-        "header": exports.header(comparison),
-        "columns": list(exports.COLUMNS),
-        "rows": [[_rounded(value) for value in exports.values_of(row)] for row in rows],
+    texts: dict[str, object] = {
         "titles": [f"{case_name(row)} on {wording.device(row.gpu)}" for row in rows],
         "sentences": [describe(row) for row in rows],
         "commands": [command(row.host, [row.case], comparison.run.plan) for row in rows],
         "evidence": {"names": evidence.NAMES, "rows": [evidence.of_row(row) for row in rows]},
         "environments": _environments(comparison),
+    }
+    content: dict[str, object] = {
+        "header": exports.header(comparison),
+        "columns": list(exports.COLUMNS),
+        "rows": [[_rounded(value) for value in exports.values_of(row)] for row in rows],
         "samples": {
             "means_only": packed.means_only,
             "layouts": packed.layouts,
@@ -60,7 +62,9 @@ def block(comparison: Comparison, results: Results, groups: Sequence[ChartGroup]
     }
     if is_large(comparison):
         content |= {"lines": _lines(results), "charts": [_group(group) for group in groups]}
-    text = json.dumps(_cleaned(content), allow_nan=False, separators=(",", ":"))
+    # The others are clean: exports clean themselves, lines and charts what comes from hosts.
+    content |= {name: _cleaned(text) for name, text in texts.items()}
+    text = json.dumps(content, allow_nan=False, separators=(",", ":"))
     return f"{_deflated(text.encode())}\n{_deflated(packed.steps)}"
 
 
@@ -92,12 +96,16 @@ def _environments(comparison: Comparison) -> dict[str, list[tuple[str, str]]]:
 
 
 def _lines(results: Results) -> list[object]:
+    """Only labels, cases and notes may hold words of a host; all other texts are numbers."""
     return [
         [
-            line.row.label,
-            line.case,
+            wording.redacted(line.row.label),
+            _cleaned(line.case),
             line.row.verdict,
-            [(field.text, field.small) for field in (line.verdict, *line.fields)],
+            [
+                (line.verdict.text, wording.redacted(line.verdict.small)),
+                *((field.text, field.small) for field in line.fields),
+            ],
         ]
         for line in results.lines
     ]
@@ -116,7 +124,7 @@ def _chart(chart: Chart) -> dict[str, object]:
         "ticks": [(tick.x, tick.text, tick.minor) for tick in chart.ticks],
         "lines": [
             (
-                line.index, line.y, line.label, line.verdict, line.remark,
+                line.index, line.y, wording.redacted(line.label), line.verdict, line.remark,
                 [
                     (bar.tone, bar.x, bar.width, bar.low, bar.high, bar.marker,
                      bar.text, bar.text_x)
