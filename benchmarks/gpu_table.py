@@ -41,9 +41,11 @@ class Check:
 def render(output: Path) -> str:
     """The whole result as text."""
     lines = ["", "checks"]
-    for check in checks(output):
+    found = checks(output)
+    width = max(len(check.name) for check in found)
+    for check in found:
         word = {True: "holds", False: "FAILS", None: "-"}[check.holds]
-        lines.append(f"  {word:<6} {check.name:<44} {check.found}")
+        lines.append(f"  {word:<6} {check.name:<{width}}  {check.found}")
     lines += ["", "speed-up, the same case twice", *_repeated(output)]
     lines += ["", "failures", *(_failures(output) or ["  none"])]
     return "\n".join(lines)

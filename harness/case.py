@@ -98,7 +98,6 @@ class Timed:
 
     blocks: tuple[Block, ...]
     stopped_early: bool
-    recompiles: int
     busy: Busy
     energy: Energy | None
     flags: dict[str, str]
@@ -146,7 +145,7 @@ def measure(
             warm = _warm_up(prepared, eager, compiled)
         with stages.enter("measure"):
             timed = _time(prepared, {"eager": eager.call, "compiled": compiled.call})
-    evidence = None if prepared.is_a_a else _evidence(prepared, timed.recompiles, skips)
+    evidence = None if prepared.is_a_a else _evidence(prepared, skips)
     built = prepared.built
     if flops_per_image is None:
         flops_per_image = flops.per_image(built.module, built.inputs, prepared.case.batch_size)
@@ -257,7 +256,6 @@ def _time(prepared: Prepared, calls: dict[Variant, Call]) -> Timed:
     return Timed(
         blocks=tuple(taken.taken),
         stopped_early=taken.stopped_early,
-        recompiles=recompiles,
         busy=tools.busy(calls, taken.taken),
         energy=energy,
         flags=environment.flags(),
@@ -265,10 +263,9 @@ def _time(prepared: Prepared, calls: dict[Variant, Call]) -> Timed:
     )
 
 
-def _evidence(prepared: Prepared, recompiles: int, skips: Sequence[str]) -> CompileEvidence:
+def _evidence(prepared: Prepared, skips: Sequence[str]) -> CompileEvidence:
     return compiler.evidence(
         prepared.plan.backend,
-        recompiles_while_timing=recompiles,
         cuda_graph_skip_reasons=skips,
         gates=compiler.gates(prepared.case.mode, environment.multiprocessors(prepared.device)),
     )
