@@ -173,9 +173,25 @@ class Measurement(Envelope):
         return self
 
     @model_validator(mode="after")
-    def _both_variants(self) -> Self:
-        if {block.variant for block in self.blocks} != {"eager", "compiled"}:
-            raise ValueError("blocks of both variants are needed")
+    def _blocks_in_pairs(self) -> Self:
+        eager, compiled = (
+            [len(block.samples_s) for block in self.blocks if block.variant == variant]
+            for variant in ("eager", "compiled")
+        )
+        if not eager or eager != compiled:
+            raise ValueError("blocks of both variants are needed, in pairs of the same length")
+        return self
+
+    @model_validator(mode="after")
+    def _proven(self) -> Self:
+        """A harness that found otherwise would have sent a Failure."""
+        evidence, agreement = self.compile_evidence, self.agreement
+        if evidence is not None and not (evidence.graphs and evidence.frames_compiled):
+            raise ValueError("no compiled code ran: no graph was captured")
+        if evidence is not None and evidence.recompiles_while_timing:
+            raise ValueError("graphs were compiled while timing")
+        if agreement.reference == "eager" and agreement.relative_error > agreement.tolerance:
+            raise ValueError("compiled output does not agree with eager output")
         return self
 
     @property

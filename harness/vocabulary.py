@@ -50,11 +50,12 @@ MODES: Final[tuple[CompileMode, ...]] = get_args(CompileMode)
 PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 
 # Reasons that a second attempt on the same machine would only repeat.
-LASTING_REASONS: Final[frozenset[Reason]] = frozenset({"oom", "unsupported"})
+LASTING_REASONS: Final[frozenset[Reason]] = frozenset({"oom", "unsupported", "timeout"})
 
 Amount: TypeAlias = Annotated[float, Field(ge=0)]
 Seconds: TypeAlias = Amount
-PositiveSeconds: TypeAlias = Annotated[float, Field(gt=0)]
+# No clock resolves less than the one end, and no run lasts longer than the other.
+PositiveSeconds: TypeAlias = Annotated[float, Field(ge=1e-9, le=1e9)]
 Count: TypeAlias = Annotated[int, Field(ge=0)]
 ShortText: TypeAlias = Annotated[str, Field(max_length=4096)]
 

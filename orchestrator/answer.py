@@ -244,7 +244,7 @@ def _setting(rows: Iterable[Row]) -> str:
 def _size_sentence(comparison: Comparison) -> str:
     ratios = [row.speed_up.value for row in comparison.rows if row.speed_up is not None]
     mean = geometric_mean(ratios)
-    if mean is None:
+    if mean is None or len(ratios) == 1:
         return ""
     text = f"The geometric mean of the speed-ups is {wording.speed_up(mean)}"
     inferences = comparison.median_break_even

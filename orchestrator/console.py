@@ -39,16 +39,25 @@ def watch(
     measure: Callable[[Observer], None],
 ) -> int:
     """Show a run while it measures, then render whatever there is: after Ctrl-C, too."""
-    from orchestrator import pipeline
     from orchestrator.fleet import InterruptedRunError
     from orchestrator.progress import watching
 
     interrupted: InterruptedRunError | None = None
-    with watching(_style(showing.progress), tuple(hosts)) as observer:
-        try:
-            measure(observer)
-        except InterruptedRunError as error:
-            interrupted = error
+    try:
+        with watching(_style(showing.progress), tuple(hosts)) as observer:
+            try:
+                measure(observer)
+            except InterruptedRunError as error:
+                interrupted = error
+        return _end(folder, showing, interrupted)
+    except KeyboardInterrupt:  # once more, or before anything began: there is no time for a page
+        _say_what_goes_on(folder, InterruptedRunError(), detached=False)
+        return INTERRUPTED
+
+
+def _end(folder: RunFolder, showing: Showing, interrupted: InterruptedRunError | None) -> int:
+    from orchestrator import pipeline
+
     rendered = pipeline.render(folder, showing.ending.against)
     code = conclude(rendered, showing.ending, interrupted=interrupted is not None)
     if interrupted is None:

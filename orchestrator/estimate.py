@@ -6,6 +6,7 @@ from the eager times that were published for a T4, the slowest of the three publ
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from time import perf_counter
 from typing import Final
@@ -25,25 +26,38 @@ CPU_EFFICIENCY: Final = 0.5
 # For a model outside the catalogue: that of a ViT-base.
 UNKNOWN_FLOPS: Final = 35e9
 UNKNOWN_T4_S: Final = 0.013
+TINY_CALL_S: Final = 0.01
 _PROBE_SIZE: Final = 1024
 
 
 def seconds(plan: Plan, *, gpu: bool) -> float:
     """Estimate the wall time of a plan on one host, without what --until may save."""
-    call_s = t4_call_s if gpu else _cpu_call_s(_flops_per_second())
+    return math.fsum(case_seconds(plan, gpu=gpu))
+
+
+def case_seconds(plan: Plan, *, gpu: bool) -> list[float]:
+    """Estimate every case of a plan, none longer than the time limit of a case."""
+    call_s = _call_s(plan, gpu=gpu)
     compile_s = COMPILE_GPU_S if gpu else COMPILE_CPU_S
     if plan.backend != "inductor":
         compile_s = START_UP_S
     energy_s = 2 * plan.protocol.energy_s if gpu else 0.0
-    return sum(
+    cases_s = (
         START_UP_S
         + (0 if case.mode == "eager" else compile_s + energy_s)
         + _timed_s(plan, call_s(case))
         for case in plan.cases()
     )
+    return [min(case_s, plan.protocol.case_limit_s) for case_s in cases_s]
 
 
-def case_seconds(plan: Plan, case: Case) -> float:
+def _call_s(plan: Plan, *, gpu: bool) -> Callable[[Case], float]:
+    if plan.size == "tiny":
+        return lambda case: TINY_CALL_S * case.batch_size
+    return t4_call_s if gpu else _cpu_call_s(_flops_per_second())
+
+
+def share_s(plan: Plan, case: Case) -> float:
     """Estimate one case on a GPU, to share cases out evenly."""
     return START_UP_S + COMPILE_GPU_S + _timed_s(plan, t4_call_s(case))
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import itertools
 import os
 import tempfile
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from orchestrator.errors import RunError
 
 _CHUNK_BYTES: Final = 1 << 20
 
 
-def whole_lines_bytes(file: BinaryIO) -> int:
+def whole_lines_bytes(file: FileIO) -> int:
     """The length of a file up to and with its last line break."""
     end = file.seek(0, os.SEEK_END)
     while end > 0:

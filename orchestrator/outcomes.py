@@ -150,18 +150,26 @@ class Attempt:
     trouble: Trouble | None = None
 
 
-def fold(host: str, attempts: Iterable[Attempt]) -> HostOutcome:
-    """Fold all attempts of one host, oldest first; a later result replaces an earlier failure."""
+def fold(host: str, attempts: Iterable[Attempt], plan_id: str) -> HostOutcome:
+    """Fold all attempts of one host, oldest first; a later result replaces an earlier failure.
+
+    Args:
+        plan_id: of the run. An attempt at another plan says nothing about its cases.
+    """
     state = _Fold()
     for attempt in attempts:
-        next_seq = 0
+        others = {r.plan_id for r in attempt.records if isinstance(r, Started)} - {plan_id}
+        if others:
+            state.remarks.append(f"an attempt was made at another plan ({', '.join(others)})")
+            continue
+        seen: set[int] = set()
         for record in attempt.records:
-            if record.seq < next_seq:  # replayed after a reconnect: already taken
-                continue
-            if record.seq > next_seq:
-                state.remarks.append(f"records {next_seq} to {record.seq - 1} are missing")
-            next_seq = record.seq + 1
-            state.take(record)
+            if record.seq not in seen:  # else replayed after a reconnect
+                seen.add(record.seq)
+                state.take(record)
+        missing = max(seen, default=-1) + 1 - len(seen)
+        if missing:
+            state.remarks.append(f"{missing} of {missing + len(seen)} records are missing")
         state.close_attempt(attempt)
         state.remarks.extend(attempt.remarks)
     state.conclude()

@@ -103,7 +103,7 @@ def _shared(rest: Plan, lanes: Sequence[Host]) -> dict[Host, Plan]:
 
 
 def _parts(rest: Plan, count: int) -> tuple[Plan, ...]:
-    return planning.share_out(rest, count, lambda case: estimate.case_seconds(rest, case))
+    return planning.share_out(rest, count, lambda case: estimate.share_s(rest, case))
 
 
 def render(folder: RunFolder, against: Comparison | None = None) -> Rendered:
@@ -148,9 +148,9 @@ def exit_code(compared: Comparison) -> int:
     """
     if compared.is_published:
         return 0
-    if not any(host.environment for host in compared.hosts):
+    if not any(host.environment or host.compared for host in compared.hosts):
         causes = (row.problem.message for row in compared.rows if row.problem)
-        why = "\n".join(dict.fromkeys(causes))
+        why = "\n".join(dict.fromkeys(causes)) or "the run names none"
         raise NoHostError(f"no host could measure: {why}", "The folder logs/ of the run says more.")
     unmeasured = [row for row in compared.rows if row.problem is not None]
     return int(any(row.problem and row.problem.reason not in FINDINGS for row in unmeasured))

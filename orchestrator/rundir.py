@@ -24,8 +24,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Final, Self
+from typing import Final, Literal, Self
 
 from harness.complaints import complaint
 from harness.plan import Plan, read_plan
@@ -36,6 +37,7 @@ from orchestrator.outcomes import Attempt, HostOutcome, Trouble, fold
 from orchestrator.stream import Read, Reader, Unreadable
 
 _CHUNK_BYTES: Final = 1 << 20
+_HOST: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 # run.json is read, changed and written by the threads of several hosts.
 _CHANGING: Final = threading.Lock()
 
@@ -69,14 +71,15 @@ class AttemptFile:
 
     name: str
     log: Path
-    file: BinaryIO
+    file: FileIO
     run_id: str = ""
     next_seq: int = 0
 
     def append(self, line: bytes) -> None:
         try:
-            self.file.write(line)
-            self.file.flush()
+            rest = memoryview(line)
+            while rest:
+                rest = rest[self.file.write(rest) :]
             os.fsync(self.file.fileno())
         except OSError as error:
             raise StorageError(
@@ -145,13 +148,13 @@ class RunFolder:
                 run_id=str(fields["run_id"]),
                 created=str(fields["created"]),
                 command=str(fields["command"]),
-                hosts=tuple(str(host) for host in fields["hosts"]),
+                hosts=_names(fields["hosts"]),
                 interrupted=tuple(str(name) for name in fields["interrupted"]),
                 prices_per_hour=_prices(fields.get("prices_per_hour", {})),
                 machines={name: dict(of) for name, of in fields.get("machines", {}).items()},
                 troubles={name: Trouble(**of) for name, of in fields.get("troubles", {}).items()},
             )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise RunError(f"cannot read {self.path / 'run.json'}: {_why(error)}") from error
 
     def plan(self) -> Plan:
@@ -180,7 +183,7 @@ class RunFolder:
         """Open the next record file of a host."""
         number = 1 + max((number for number, _ in self._record_files(host)), default=0)
         name = f"{host}.{number}.jsonl"
-        with (self.path / "records" / name).open("xb") as file:
+        with self._opened(name, "xb") as file:
             yield AttemptFile(name, self._log(name), file, self.path.name)
 
     @contextmanager
@@ -192,10 +195,20 @@ class RunFolder:
         path = self.path / "records" / name
         known = self._read(path, self.meta())
         next_seq = 1 + max((record.seq for record in known.records), default=-1)
-        with path.open("r+b") as file:
+        with self._opened(name, "r+b") as file:
             file.truncate(whole_lines_bytes(file))
             file.seek(0, os.SEEK_END)
             yield AttemptFile(name, self._log(name), file, self.path.name, next_seq), known
+
+    def _opened(self, name: str, mode: Literal["xb", "r+b"]) -> FileIO:
+        """A record file without a buffer: what failed to be written is not tried once more."""
+        path = self.path / "records" / name
+        try:
+            return path.open(mode, buffering=0)
+        except OSError as error:
+            raise StorageError(
+                f"cannot write {path}: {error.strerror}", "Make room, or make the folder writable."
+            ) from error
 
     def attempts(self, host: str) -> dict[str, Attempt]:
         """The record files of a host by name, oldest first. Raises: RunError."""
@@ -226,7 +239,8 @@ class RunFolder:
 
     def outcomes(self) -> tuple[HostOutcome, ...]:
         """Read all records of all hosts. Raises: RunError: made by a newer version."""
-        return tuple(fold(host, self.attempts(host).values()) for host in self.meta().hosts)
+        hosts, plan_id = self.meta().hosts, self.plan().plan_id
+        return tuple(fold(host, self.attempts(host).values(), plan_id) for host in hosts)
 
     def write(self, name: str, text: str) -> Path:
         """Write a file of the run, whole or not at all. Raises: StorageError."""
@@ -267,6 +281,15 @@ def _items(path: Path, reader: Reader) -> Iterator[Read | Unreadable]:
         while chunk := file.read(_CHUNK_BYTES):
             yield from reader.feed(chunk)
     yield from reader.end()
+
+
+def _names(fields: Sequence[object]) -> tuple[str, ...]:
+    """The names of hosts, which become parts of file names. Raises: ValueError."""
+    names = tuple(map(str, fields))
+    for name in names:
+        if not _HOST.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of a host")
+    return names
 
 
 def _prices(fields: Mapping[str, object]) -> dict[str, float]:

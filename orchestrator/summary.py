@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
@@ -120,14 +121,25 @@ def forewarning(plan: Plan, machines: Sequence[Machine]) -> list[str]:
     """What a user should know before a long run starts."""
     if has_gpu() or not any(machine.address is None for machine in machines):
         return []
-    about_s = estimate.seconds(plan, gpu=False)
+    cases_s = estimate.case_seconds(plan, gpu=False)
+    about_s = math.fsum(cases_s)
     if about_s < LONG_S:
         return []
+    limit_s = plan.protocol.case_limit_s
+    endless = sum(case_s >= limit_s for case_s in cases_s)
     return [
         f"No NVIDIA GPU is visible here: on this CPU the run will take about {duration(about_s)}.",
+        *(_too_long(endless, limit_s) if endless else ()),
         "Ctrl-C keeps what is measured. For an answer in minutes:  "
         "python orchestrate.py --hosts local --quick",
     ]
+
+
+def _too_long(cases: int, limit_s: float) -> tuple[str, ...]:
+    return (
+        f"{wording.many(cases, 'case')} may not end within {duration(limit_s)}, the time limit of "
+        "a case: fewer --iterations or smaller --batch-sizes help.",
+    )
 
 
 def catalogue_table(width: int | None) -> str:

@@ -13,13 +13,14 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from harness.plan import Plan
-from orchestrator.errors import NoHostError
+from orchestrator.errors import HostError, NoHostError
 from orchestrator.hosts import Say
 from orchestrator.rundir import AttemptFile
 
@@ -28,6 +29,8 @@ _ROOT: Final = Path(__file__).resolve().parent.parent.parent
 MEASURES_WITH: Final = ("torch", "transformers", "PIL")
 _READ_BYTES: Final = 1 << 16
 _STOP_GRACE_S: Final = 15.0
+# Everything measured; some cases failed.
+_ORDERLY: Final = (0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +38,24 @@ class LocalSession:
     """A running harness process."""
 
     process: subprocess.Popen[bytes]
+    log: Path
+    stopping: threading.Event = field(default_factory=threading.Event)
 
     def chunks(self) -> Iterator[bytes]:
         assert self.process.stdout is not None
         with self.process.stdout as pipe:
             while chunk := os.read(pipe.fileno(), _READ_BYTES):
                 yield chunk
-        self.process.wait()
+        code = self.process.wait()
+        if code not in _ORDERLY and not self.stopping.is_set():
+            raise HostError(
+                f'the harness on host "{NAME}" {_how(code)} before its end',
+                f"Its log may say why: {self.log}",
+                "crash",
+            )
 
     def stop(self) -> bool:
+        self.stopping.set()
         self.process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(_STOP_GRACE_S)
@@ -51,12 +63,16 @@ class LocalSession:
         self.kill()
         return True
 
+    def finish(self) -> None:
+        """It ends by itself."""
+
     def detach(self) -> bool:
         """Without a reader of its records it would end by itself, so end it properly."""
         self.stop()
         return False
 
     def kill(self) -> None:
+        self.stopping.set()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -94,7 +110,11 @@ class LocalHost:
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
             pipe.write(plan.model_dump_json().encode())
-        return LocalSession(process)
+        return LocalSession(process, attempt.log)
+
+
+def _how(code: int) -> str:
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
 
 
 def compiler() -> str | None:

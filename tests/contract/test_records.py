@@ -128,3 +128,33 @@ def test_the_schema_that_is_checked_in_is_the_one_the_code_gives() -> None:
 
 def test_a_default_measurement_is_small_enough_to_keep_every_sample() -> None:
     assert len(records.write_line(a_measurement())) < 20_000
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "sentence"),
+    [
+        ("compile_evidence", {"graphs": 0}, "no compiled code ran"),
+        ("compile_evidence", {"recompiles_while_timing": 7}, "compiled while timing"),
+        ("agreement", {"relative_error": 5.0}, "does not agree"),
+    ],
+)
+def test_a_measurement_without_its_proof_is_none(
+    part: str, change: dict[str, object], sentence: str
+) -> None:
+    content = json.loads(records.write_line(a_measurement()))
+    content[part] |= change
+    with pytest.raises(ValueError, match=sentence):
+        records.read_record(json.dumps(content))
+
+
+def test_blocks_that_do_not_pair_up_are_no_measurement() -> None:
+    content = json.loads(records.write_line(a_measurement()))
+    content["blocks"].pop()
+    with pytest.raises(ValueError, match="in pairs of the same length"):
+        records.read_record(json.dumps(content))
+
+
+@pytest.mark.parametrize("sample_s", [1e308, 5e-324])
+def test_a_sample_that_no_clock_can_have_seen_is_refused(sample_s: float) -> None:
+    with pytest.raises(ValueError, match="samples_s"):
+        Block(variant="eager", samples_s=(0.1, sample_s))

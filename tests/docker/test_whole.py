@@ -9,8 +9,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from orchestrator.hosts import container
 from tests.docker.bed import BedHost, Fleet
 from tests.docker.machine import wait_until
@@ -132,22 +130,3 @@ def ssh_of(fleet: Fleet) -> list[str]:
         ["pgrep", "-fa", config], capture_output=True, text=True, check=False
     ).stdout.splitlines()
     return [line for line in found if " -N " in line]
-
-
-@pytest.mark.parametrize("name", ["a100"])
-def test_clean_keeps_what_nobody_fetched(
-    fleet: Fleet, seeded: RealImage, tmp_path: Path, name: str
-) -> None:
-    places = ("--inventory", inventory(tmp_path), "--output", tmp_path / "reports")
-    with orchestrate(fleet, "--hosts", name, *places, *PLAN, *build_arguments(seeded)) as run:
-        wait_until(lambda: running(fleet[name]) is not None, "it measures", deadline_s=300)
-        run.kill()
-        run.communicate()
-    with orchestrate(fleet, "clean", *places) as clean:
-        told, _ = clean.communicate(timeout=120)
-    assert "is still measuring" in told
-    assert len(left(fleet[name])) == 1
-    with orchestrate(fleet, "clean", "--force", *places) as clean:
-        told, _ = clean.communicate(timeout=120)
-    assert f"{name}: removed container" in told
-    assert left(fleet[name]) == []

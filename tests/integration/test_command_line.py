@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from orchestrator.cli import app
 from tests import factories
-from tests.integration.test_the_line import WHOLE, new_folder
+from tests.integration.test_the_line import STARTED, WHOLE, new_folder
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -143,7 +143,7 @@ def test_a_hostile_message_cannot_steer_the_terminal(tmp_path: Path) -> None:
     folder = new_folder(tmp_path)
     nasty = factories.failure(factories.case("resnet-50"), "error", "\x1b[2J\x1b]0;owned\x07")
     (folder.path / "records" / "local.1.jsonl").write_text(
-        factories.started().model_dump_json() + "\n"
+        STARTED.model_dump_json() + "\n"
         + nasty.model_copy(update={"seq": 1}).model_dump_json() + "\n"
     )  # fmt: skip
     said = say("report", str(folder.path))

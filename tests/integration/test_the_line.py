@@ -105,7 +105,8 @@ def test_a_run_without_a_usable_host_names_the_cause_of_each(tmp_path: Path) -> 
 
 
 def on(environment: Environment, case: Case) -> Record:
-    return factories.started([case]).model_copy(update={"environment": environment})
+    update = {"environment": environment, "plan_id": PLAN.plan_id}
+    return factories.started([case]).model_copy(update=update)
 
 
 def test_gpus_of_one_host_share_its_cases_and_are_reported_as_one(tmp_path: Path) -> None:
@@ -371,3 +372,20 @@ def test_reading_written_records_gives_the_same_bytes(tmp_path: Path) -> None:
     folder = measured(tmp_path, FakeHost("local", WHOLE))
     (outcome,) = folder.outcomes()
     assert write_line(outcome.measurements[RESNET.case_id]).encode() in WHOLE
+
+
+def test_a_copy_beside_the_records_is_no_record_file(tmp_path: Path) -> None:
+    folder = measured(tmp_path, FakeHost("local", WHOLE))
+    records = folder.path / "records"
+    for name in ("local.1.bak.jsonl", "local.copy.jsonl", "notes.txt"):
+        (records / name).write_bytes(WHOLE)
+    assert verdicts(folder) == ["faster", "slower"]
+
+
+@pytest.mark.parametrize("hosts", [["/etc/x"], ["[a-"], [".."], 7])
+def test_a_run_json_with_impossible_hosts_is_refused(tmp_path: Path, hosts: object) -> None:
+    folder = new_folder(tmp_path)
+    path = folder.path / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"hosts": hosts}))
+    with pytest.raises(RunError, match=r"cannot read .*run\.json"):
+        folder.meta()

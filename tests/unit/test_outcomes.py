@@ -21,7 +21,7 @@ def attempt(*records: Record, interrupted: bool = False) -> Attempt:
 
 
 def collect(*attempts: Attempt) -> HostOutcome:
-    return fold("local", attempts)
+    return fold("local", attempts, STARTED.plan_id)
 
 
 def test_a_finished_stream_gives_every_result() -> None:
@@ -75,7 +75,7 @@ def test_replayed_records_count_once() -> None:
 def test_a_gap_in_the_numbers_is_remarked() -> None:
     records = attempt(STARTED, opened(RESNET), factories.measurement(RESNET), FINISHED).records
     outcome = collect(Attempt((records[0], records[3])))
-    assert outcome.remarks == ("records 1 to 2 are missing",)
+    assert outcome.remarks == ("2 of 4 records are missing",)
 
 
 def test_a_failure_of_the_host_concerns_no_single_case() -> None:
@@ -92,3 +92,18 @@ def test_results_keep_their_type() -> None:
     outcome = collect(attempt(STARTED, factories.measurement(RESNET), FINISHED))
     assert all(isinstance(each, Measurement) for each in outcome.measurements.values())
     assert all(isinstance(each, Failure) for each in outcome.failures.values())
+
+
+def test_records_of_another_plan_say_nothing_about_this_one() -> None:
+    other = STARTED.model_copy(update={"plan_id": "ffff"})
+    outcome = collect(attempt(other, factories.measurement(RESNET), FINISHED))
+    assert outcome.measurements == {}
+    assert outcome.remarks == ("an attempt was made at another plan (ffff)",)
+
+
+def test_a_record_with_a_wild_number_costs_no_other() -> None:
+    wild = Heartbeat(case_id=None, stage=None, seq=10**30)
+    records = attempt(STARTED, factories.measurement(RESNET)).records
+    outcome = collect(Attempt((records[0], wild, records[1])))
+    assert RESNET.case_id in outcome.measurements
+    assert "records are missing" in outcome.remarks[0]
