@@ -30,3 +30,17 @@ def test_a_model_outside_the_catalogue_is_estimated_as_well() -> None:
     plan = planning.make(Choices(models="acme/vision", batch_sizes="4"))
     assert estimate.seconds(plan, gpu=True) > 0
     assert estimate.seconds(plan, gpu=False) > 0
+
+
+def test_no_case_takes_longer_than_its_time_limit() -> None:
+    plan = planning.make(Choices(models="maskformer-swin-base", batch_sizes="16"))
+    long = plan.model_copy(
+        update={"protocol": plan.protocol.model_copy(update={"iterations": 10**6})}
+    )
+    limit_s = plan.protocol.case_limit_s
+    assert estimate.case_seconds(long, gpu=False) == [limit_s] * len(long.cases())
+
+
+def test_shrunken_models_take_seconds() -> None:
+    tiny = planning.make(Choices(quick=True, size="tiny", backend="aot_eager"))
+    assert estimate.seconds(tiny, gpu=False) < 40 * len(tiny.cases())
