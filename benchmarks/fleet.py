@@ -63,6 +63,9 @@ class ReplaySession:
     def detach(self) -> bool:
         return self.stop()
 
+    def finish(self) -> None:
+        pass
+
     def kill(self) -> None:
         self.stop()
 

@@ -47,7 +47,9 @@ def main() -> None:
         token = _take_token() if arguments.two_lines else ""
         plan = _read(arguments.plan, one_line=arguments.two_lines)
         limits = Limits(arguments.limit_s, arguments.require_gpu)
-        sys.exit(_measure(plan, limits, token))
+        code = _measure(plan, limits, token)
+        _linger(arguments.linger_s)
+        sys.exit(code)
 
 
 def example_plan() -> Plan:
@@ -71,6 +73,15 @@ def _measure(plan: Plan, limits: Limits, token: str) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return TERMINATED
+
+
+def _linger(seconds: float) -> None:
+    """Stay until told to end, so that an engine that was down meanwhile can still take what was
+    written: the output of a container that ends without its engine is lost (Docker 20.10)."""
+    if seconds > 0:
+        wanted = {signal.SIGTERM, signal.SIGINT}
+        signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
+        signal.sigtimedwait(wanted, seconds)
 
 
 def _terminated(*_: object) -> NoReturn:
@@ -123,6 +134,13 @@ def _parser() -> argparse.ArgumentParser:
         default=math.inf,
         metavar="SECONDS",
         help="end the whole run after so many seconds (default: never)",
+    )
+    parser.add_argument(
+        "--linger-s",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="after the last record stay until terminated, at most so many seconds (default: 0)",
     )
     parser.add_argument(
         "--require-gpu",

@@ -70,13 +70,12 @@ def _remove_containers(engine: Engine, wish: Wish, is_read: IsRead, done: Cleane
     labels = {container.OWNER: contained.owner(), container.RUN: wish.run_id or ""}
     for one in engine.containers(labels):
         run_id = one.labels[container.RUN]
-        if one.status == "running" and not wish.force:
-            done.kept.append(f"{one.name} is still measuring (attach {run_id}, or clean --force)")
-        elif not wish.force and not is_read(one):
-            done.kept.append(f"{one.name} has records to fetch (attach {run_id}, or clean --force)")
-        else:
+        if wish.force or is_read(one):
             engine.remove(one.id)
             done.removed.append(f"container {one.name}")
+        else:
+            does = "is still measuring" if one.status == "running" else "has records to fetch"
+            done.kept.append(f"{one.name} {does} (attach {run_id}, or clean --force)")
 
 
 def _reading(output: Path) -> IsRead:

@@ -18,6 +18,7 @@ from orchestrator.exits import guard, speaking
 from orchestrator.options import Interruption
 
 if TYPE_CHECKING:
+    from orchestrator.fleet import Observer
     from orchestrator.inventory import Machine
 
 # What a plan is made of; with --resume the plan is that of the run.
@@ -169,7 +170,8 @@ def attach(
     as_json: options.Json = False,
 ) -> int:
     """Follow a run whose terminal is gone, and finish its report."""
-    from orchestrator import attaching, pipeline
+    from orchestrator import attaching, cleaning, pipeline
+    from orchestrator.cleaning import Wish
     from orchestrator.hosts.contained import Terms
     from orchestrator.rundir import RunFolder
 
@@ -177,12 +179,13 @@ def attach(
     machines = pipeline.machines_of(folder, inventory)
     showing = Showing(progress.value, as_json, detach=on_interrupt is Interruption.DETACH)
     terms = Terms(patience_s=patience * 60)
-    return console.watch(
-        folder,
-        [machine.name for machine in machines],
-        showing,
-        lambda observer: attaching.attach(folder, machines, observer, terms, detach=showing.detach),
-    )
+
+    def follow(observer: Observer) -> None:
+        attaching.attach(folder, machines, observer, terms, detach=showing.detach)
+        # Containers whose last record came before the terminal died.
+        cleaning.clean(machines, Wish(folder.path.name), folder.path.parent)
+
+    return console.watch(folder, [machine.name for machine in machines], showing, follow)
 
 
 @app.command()

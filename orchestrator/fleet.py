@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from typing import Final, Protocol
@@ -178,8 +179,9 @@ class _Works:
                 running = [work.host for work in left if work.detach()]
                 return InterruptedRunError(tuple(dict.fromkeys(running)))
             self._in_parallel(Work.stop, STOP_S)
+            deadline_s = time.monotonic() + KILL_S
             for work in left:
-                work.thread.join(timeout=KILL_S)
+                work.thread.join(timeout=max(0.0, deadline_s - time.monotonic()))
         except KeyboardInterrupt:
             pass
         deaf = [work.host for work in left if work.session is not None and not work.told]
@@ -194,5 +196,6 @@ class _Works:
         ]
         for thread in threads:
             thread.start()
+        deadline_s = time.monotonic() + limit_s
         for thread in threads:
-            thread.join(timeout=limit_s)
+            thread.join(timeout=max(0.0, deadline_s - time.monotonic()))

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from harness.records import Record, Started
+from harness.records import Finished, Record, Started
 from harness.vocabulary import NewerSchemaError
-from orchestrator.errors import DeskError, HostError, StorageError
+from orchestrator.errors import DeskError, HostError
 from orchestrator.hosts import FromStart, Say, Session
 from orchestrator.rundir import AttemptFile
 from orchestrator.stream import Read, Reader
@@ -91,25 +91,27 @@ class Work:
             pass
         except DeskError as trouble:
             error = trouble
+        except Exception as defect:  # noqa: BLE001  a defect of ours must not pass for a success
+            what = f"{type(defect).__name__}: {defect}"
+            error = HostError(f'host "{self.host}" met a defect of this program: {what}')
         finally:
             self._leave(error)
             self._say(Ended(error))
 
     def _leave(self, error: DeskError | None) -> None:
-        """A harness whose records cannot be used must not go on; one whose records only find no
-        room here may, where it keeps them itself."""
-        if self.session is None or error is None:
-            return
-        if isinstance(error, StorageError):
+        """Whatever went wrong here, such as a full disk, may be mended, and `attach` follow: what a
+        harness measures is not lost where it keeps it itself."""
+        if self.session is not None and error is not None:
             self.session.detach()
-        else:
-            self.session.kill()
 
     def _take_all(self, session: Session) -> None:
         try:
             self._follow(session)
         except NewerSchemaError as error:
-            raise HostError(f'host "{self.host}" sends records {error}') from error
+            raise HostError(
+                f'host "{self.host}" sends records {error}',
+                f"Then:  python orchestrate.py attach {self.attempt.run_id}",
+            ) from error
 
     def _follow(self, session: Session) -> None:
         reader, remarked = Reader(), 0
@@ -130,9 +132,18 @@ class Work:
 
     def _take(self, item: Read) -> None:
         if isinstance(item.record, Started):
-            self.twins.require_alike(self.host, item.record)
+            self._require_alike(item.record)
         self.attempt.append(item.line)
         self._say(item.record)
+        if isinstance(item.record, Finished) and self.session is not None:
+            self.session.finish()
+
+    def _require_alike(self, started: Started) -> None:
+        try:
+            self.twins.require_alike(self.host, started)
+        except HostError:
+            self.kill()  # nothing that it measures can be used
+            raise
 
     def _prepare(self, what: str) -> None:
         if self.stopping.is_set():

@@ -43,6 +43,9 @@ class FakeSession:
         self.stopped.set()
         return True
 
+    def finish(self) -> None:
+        pass
+
     def detach(self) -> bool:
         self.stopped.set()
         return self.endless

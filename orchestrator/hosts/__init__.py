@@ -37,6 +37,10 @@ class Session(Protocol):
         Returns: whether it could be told to."""
         ...
 
+    def finish(self) -> None:
+        """Its last record is on disk, so it may end."""
+        ...
+
     def detach(self) -> bool:
         """Leave it running, if it can without this desk, else stop it. Returns: whether it runs."""
         ...

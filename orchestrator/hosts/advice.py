@@ -47,7 +47,7 @@ _TABLE: Final = (
         "Check that the machine runs and that its firewall lets ssh in:  ssh {host}",
     ),
     (
-        r"Connection refused",
+        r"(?<!socket: )Connection refused",
         "nothing listens there",
         "Check that the machine is up and the port is right; on the machine itself:  "
         "sudo systemctl start docker",
@@ -95,7 +95,7 @@ _TABLE: Final = (
         "Check the client certificate in $DOCKER_CERT_PATH or ~/.docker",
     ),
     (
-        r"docker\.sock.*(Permission denied)|^Permission denied$|socket: forbidden",
+        r"^Permission denied$|socket: (forbidden|Permission denied)",
         "this user may not use Docker's socket",
         "On the machine:  sudo usermod -aG docker $USER  , then log in again",
     ),
@@ -105,7 +105,7 @@ _TABLE: Final = (
         'Name its socket in hosts.toml:  docker = "ssh://HOST{socket}"',
     ),
     (
-        r"socket: missing|No such file or directory$",
+        r"socket: (missing|Connection refused)|No such file or directory$",
         "there is no Docker engine at this address",
         "Install or start Docker there:  sudo systemctl start docker",
     ),

@@ -150,7 +150,7 @@ def hosts_for(
 ) -> list[ContainedHost]:
     """A host for every GPU of every machine that has an engine."""
     distant = [machine for machine in machines if machine.address is not None]
-    shipyard = Shipyard(len(distant))
+    shipyard = Shipyard([machine.name for machine in distant])
     hosts = []
     for machine in distant:
         first = engine_of(machine)
@@ -194,7 +194,7 @@ def find(machine: Machine, attempt: AttemptFile, terms: Terms) -> ContainerSessi
 
 def token() -> str:
     """The user's token for the Hub, if there is one here. It goes to standard input alone."""
-    return os.environ.get("HF_TOKEN", "")
+    return os.environ.get("HF_TOKEN", "").strip()
 
 
 def owner() -> str:

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 import docker
@@ -22,6 +20,7 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.tls import TLSConfig
 
 from orchestrator.addresses import Address
+from orchestrator.hosts import reach
 from orchestrator.hosts.answers import demultiplex, ignore, innermost, message, watch
 from orchestrator.hosts.engine import (
     Container,
@@ -38,10 +37,11 @@ from orchestrator.hosts.tunnel import Tunnel
 CALL_S: Final = 30
 # Silence while an image is built, pulled or loaded: installing torch prints nothing for minutes.
 IMAGE_SILENCE_S: Final = 1200
-_INPUT_S: Final = 60
+# A plan may carry a picture of 10 MB over a slow line; then the engine takes a moment over it.
+_INPUT_S: Final = 600
+_PASS_ON_S: Final = 10
 _OLDEST_API: Final = "1.41"  # Docker 20.10
 _NEWEST_API: Final = "1.47"
-_TLS_FILES: Final = ("ca.pem", "cert.pem", "key.pem")
 
 
 class DockerEngine:
@@ -61,6 +61,8 @@ class DockerEngine:
             raise
 
     def _connect(self) -> None:
+        if self.address.scheme == "unix":
+            reach.knock(self.address.path)
         url = f"unix://{self._tunnel.open()}" if self._tunnel else str(self.address)
         tls = self._tls() if self.address.scheme == "tcp" else None
         try:
@@ -85,16 +87,8 @@ class DockerEngine:
         return client
 
     def _tls(self) -> TLSConfig:
-        folder = Path(
-            self.address.certificates
-            or os.environ.get("DOCKER_CERT_PATH")
-            or Path.home() / ".docker"
-        )
-        ca, cert, key = (folder / name for name in _TLS_FILES)
-        missing = [path.name for path in (ca, cert, key) if not path.is_file()]
-        if missing:
-            raise LinkError(f"no client certificate: {folder} lacks {', '.join(missing)}")
-        return TLSConfig(client_cert=(str(cert), str(key)), ca_cert=str(ca), verify=True)
+        ca, cert, key = map(str, reach.certificates(self.address.certificates))
+        return TLSConfig(client_cert=(cert, key), ca_cert=ca, verify=True)
 
     def close(self) -> None:
         if self._client is not None:
@@ -188,11 +182,12 @@ class DockerEngine:
                 # Closing while the engine still copies could throw the rest away.
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_WR)
+                    connection.settimeout(_PASS_ON_S)
                     while connection.recv(4096):
                         pass
             finally:
-                pipe.close()
-                connection.close()
+                for each in (getattr(pipe, "_response", pipe), pipe, connection):
+                    each.close()
 
     def logs(self, container: str, silence_s: float) -> Iterator[tuple[Stream, bytes]]:
         api = self._api()

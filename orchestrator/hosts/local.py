@@ -51,6 +51,9 @@ class LocalSession:
         self.kill()
         return True
 
+    def finish(self) -> None:
+        """It ends by itself."""
+
     def detach(self) -> bool:
         """Without a reader of its records it would end by itself, so end it properly."""
         self.stop()

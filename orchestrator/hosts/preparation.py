@@ -19,6 +19,7 @@ from orchestrator.inventory import Machine
 # An sshd that is asked by many at once drops some (MaxStartups).
 _TRIES: Final = 3
 _PAUSE_S: Final = 2.0
+_DROPPED: Final = re.compile(r"Connection (reset|closed) by")
 _STEP: Final = re.compile(r"Step (\d+/\d+) ")
 
 
@@ -34,11 +35,11 @@ class Ready:
 class Shipyard:
     """Builds once, for the hosts that only load.
 
-    The first host that gets here builds; it waits with measuring until the others have copied,
-    because copying would disturb what it measures.
+    The first of `queue` that can be used builds; then it waits with measuring until the others
+    have copied, because copying would disturb what it measures.
     """
 
-    waiting: int
+    queue: list[str]
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _builder: Preparation | None = None
     _image: str | None = None
@@ -46,29 +47,16 @@ class Shipyard:
     def obtain(self, host: Preparation, recipe: Recipe, say: Say, log: Path) -> str:
         """Returns: the id of the image, now on this host. Raises: EngineError."""
         with self._changed:
-            while self._builder is not None and self._image is None:
+            while self._image is None and self.queue[0] != host.machine.name:
                 self._changed.wait(1)
-                say("waiting for the image to be built")
-            if self._builder is None:
-                self._builder = host
-        try:
-            return self._take(host, recipe, say, log)
-        except BaseException:
-            if self._builder is host:
-                with self._changed:
-                    self._builder = None
-                    self._changed.notify_all()
-            raise
-
-    def _take(self, host: Preparation, recipe: Recipe, say: Say, log: Path) -> str:
-        if self._builder is host:
+                say(f"waiting for {self.queue[0]} to build the image")
+        if self._image is None:
             built = host.build(recipe, say, log)
             with self._changed:
-                self._image = built
+                self._builder, self._image = host, built
                 self._changed.notify_all()
             return built
         assert self._builder is not None
-        assert self._image is not None
         if host.engine.image_id(self._image) is None:
             say(f"copying the image from {self._builder.machine.name}")
             host.engine.load(self._builder.engine.export(recipe.tag))
@@ -77,9 +65,9 @@ class Shipyard:
     def leave(self, host: Preparation, say: Say) -> None:
         """This host has the image, or never will; the builder waits for the others."""
         with self._changed:
-            self.waiting -= 1
+            self.queue.remove(host.machine.name)
             self._changed.notify_all()
-            while self._builder is host and self.waiting > 0:
+            while self._builder is host and self.queue:
                 self._changed.wait(1)
                 say("waiting until the others have copied the image")
 
@@ -128,7 +116,7 @@ class Preparation:
             try:
                 return self.engine.connect()
             except LinkError as error:
-                if error.lasting or not left or "reset" not in error.text.lower():
+                if error.lasting or not left or not _DROPPED.search(error.text):
                     raise
             time.sleep(_PAUSE_S)
         return None

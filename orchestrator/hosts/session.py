@@ -49,6 +49,7 @@ class ContainerSession:
     _closing: threading.Event = field(default_factory=threading.Event)
     _done: threading.Event = field(default_factory=threading.Event)
     _stopped: bool = False
+    _finished: bool = False
     _errors_written: int = 0
     _heard_bytes: int = 0
     _heard_s: float = field(default_factory=time.monotonic)
@@ -66,9 +67,13 @@ class ContainerSession:
                     raise self._lost(advice.gone(self.machine.name, self.run_id)) from error
                 yield FromStart(f"the connection broke ({error.text}); connecting again")
                 yield FromStart(f"following again after {self._connect_again(error):.0f} s")
+                if self._finished:
+                    self.finish()  # it was not heard
                 continue
-            if state.ended or self._closing.is_set():
+            if state.ended:
                 break
+            if self._closing.is_set():
+                return
             # An engine that shuts down ends its streams politely, and the harness lives on.
             yield FromStart("the engine ended the stream, but the harness goes on; following again")
             self._closing.wait(self.pause_s)
@@ -148,6 +153,12 @@ class ContainerSession:
             self._closing.set()
             return self._done.is_set()
         return True
+
+    def finish(self) -> None:
+        """The harness lingers for the sake of an engine that is down; now it need not any more."""
+        self._finished = self._stopped = True
+        with contextlib.suppress(EngineError):
+            self.engine.stop(self.container, STOP_GRACE_S)
 
     def detach(self) -> bool:
         running = not self._done.is_set()

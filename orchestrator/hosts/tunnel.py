@@ -1,7 +1,7 @@
 """One SSH connection of our own to a host's engine socket: `ssh -N -L local.sock:remote.sock`.
 
 The system's ssh brings the user's whole configuration, keys and jump hosts, keep-alive, and an
-error text that names the cause; the host needs no Docker command. docs/decisions/0006 has the
+error text that names the cause; the host needs no Docker command. docs/decisions/0010 has the
 reasons and what was tried instead.
 """
 
@@ -48,11 +48,11 @@ _LEASH: Final = (
     'exec 3<&0; "$@" </dev/null 3<&- & ssh=$!; '
     '{ cat <&3 >/dev/null; kill "$ssh" 2>/dev/null; } & exec 3<&-; wait "$ssh"'
 )
-# Trying again cannot help with these.
+# Trying again cannot help with these. A name that does not resolve may only mean that this machine
+# is offline for a moment.
 _LASTING: Final = (
     "Host key verification failed",
     "Permission denied",
-    "Could not resolve hostname",
     "Bad configuration option",
     "Too many authentication failures",
 )

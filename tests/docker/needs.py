@@ -19,6 +19,7 @@ PROGRAMS: Final = {
     "busybox": "busybox-static",
     "mmdebstrap": "mmdebstrap",
     "nsenter": "util-linux",
+    "openssl": "openssl",
 }
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from orchestrator import cleaning
+from orchestrator.cleaning import Wish
 from orchestrator.fleet import InterruptedRunError
 from orchestrator.hosts.contained import Terms
 from orchestrator.hosts.image import ImageSource
 from tests import factories
 from tests.docker import stand_in, trial
 from tests.docker.bed import BedHost, Fleet
+from tests.docker.machine import wait_until
 from tests.docker.trial import HALF, PLAN, RESNET, STEPS, STREAM, Trial, machine
 from tests.fake_host import lines
 
@@ -47,6 +51,12 @@ def remove_container(host: BedHost) -> None:
 def containers(host: BedHost) -> list[str]:
     with contextlib.closing(host.engine.client()) as client:
         return [each.name for each in client.containers.list(all=True)]
+
+
+def printed(host: BedHost) -> bytes:
+    """The records in a host's container, read beside the desk."""
+    with contextlib.closing(host.engine.client()) as client:
+        return bytes(client.containers.list()[0].logs(stderr=False))
 
 
 def later(seconds: float, *actions: trial.Action) -> None:
@@ -107,12 +117,15 @@ def test_a_full_disk_in_the_container_costs_the_case_under_way(fleet: Fleet, run
     assert run.exit_code() == 1
 
 
-@pytest.mark.parametrize("end", ["stop", "kill"])
-def test_an_engine_that_comes_back_costs_nothing(fleet: Fleet, run: Trial, end: str) -> None:
+@pytest.mark.parametrize(("end", "down_s"), [("stop", 0), ("kill", 0), ("kill", 3)])
+def test_an_engine_that_comes_back_costs_nothing(
+    fleet: Fleet, run: Trial, end: str, down_s: float
+) -> None:
     engine = fleet["t4"].engine
 
     def restart() -> None:
         getattr(engine, end)()
+        time.sleep(down_s)  # in three seconds the harness has said all
         engine.start()
 
     trial.after_the_first_case(run, "t4", restart)
@@ -262,6 +275,34 @@ def test_a_host_that_still_measures_refuses_another_start(fleet: Fleet, tmp_path
     assert 'host "t4" is busy' in second.watcher.troubles["t4"]
     assert first.folder.path.name in second.watcher.troubles["t4"]
     assert second.exit_code() == 3
+
+
+def test_clean_keeps_what_measures_or_was_not_fetched_unless_forced(
+    fleet: Fleet, run: Trial
+) -> None:
+    def cleaned(*, force: bool = False) -> str:
+        wish = Wish(run.folder.path.name, force=force)
+        (done,) = cleaning.clean([machine("t4")], wish, run.folder.path.parent)
+        return " ".join([*done.removed, *done.kept, done.failed])
+
+    leave_running(run)
+    assert "is still measuring" in cleaned()
+    kill_container(fleet["t4"])
+    assert "has records to fetch" in cleaned()
+    assert len(containers(fleet["t4"])) == 1
+    assert "container torch-compile-benchmark-" in cleaned(force=True)
+    assert containers(fleet["t4"]) == []
+    assert cleaned() == ""
+
+
+def test_clean_removes_what_was_fetched_to_its_end(fleet: Fleet, run: Trial) -> None:
+    leave_running(run)
+    wait_until(lambda: printed(fleet["t4"]) == STREAM, "the harness has said all")
+    path = run.folder.path / "records" / "t4.1.jsonl"
+    path.write_bytes(STREAM)  # as when the desk died between the last record and the removal
+    (done,) = cleaning.clean([machine("t4")], Wish(), run.folder.path.parent)
+    assert len(done.removed) == 1
+    assert containers(fleet["t4"]) == []
 
 
 def test_ctrl_c_stops_the_harnesses_and_leaves_nothing(fleet: Fleet, run: Trial) -> None:

@@ -22,7 +22,7 @@ from orchestrator.rundir import RunFolder
 from tests import factories
 from tests.docker import stand_in
 from tests.docker.bed import Fleet
-from tests.docker.stand_in import Step
+from tests.docker.stand_in import Do, Step
 from tests.fake_host import lines
 
 RESNET: Final = factories.case("resnet-50")
@@ -36,7 +36,9 @@ STREAM: Final = lines(
     factories.measurement(VIT),
     Finished(plan_id=PLAN.plan_id, measured=2, failed=0),
 )
-STEPS: Final = stand_in.steps_of(STREAM)
+# As the harness does: stay until told to end.
+LINGER: Final = Do("trap 'exit 0' TERM; sleep 600 & wait")
+STEPS: Final = (*stand_in.steps_of(STREAM), LINGER)
 # What is on disk when the first case is measured and the second one has begun.
 HALF: Final = b"".join(STEPS[:4])  # type: ignore[arg-type]
 # A second for every record, and little patience: a test need not wait as a user would.

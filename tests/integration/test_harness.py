@@ -107,6 +107,23 @@ def test_a_plan_on_the_second_line_needs_no_end_of_input_and_a_token_is_shown_no
     assert not [record for record in records if token in record.model_dump_json()]
 
 
+def test_a_harness_lingers_until_it_is_told_to_end() -> None:
+    command = [sys.executable, "-m", "harness", "--plan", "-", "--limit-s", "0", "--linger-s", "60"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with process.stdin as pipe:
+            pipe.write(tiny().model_dump_json().encode())
+        while b'"timeout"' not in process.stdout.readline():
+            pass
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1)
+        process.terminate()
+        assert process.wait(20) in (1, 128 + signal.SIGTERM)
+
+
 def test_a_gpu_that_is_required_and_missing_ends_the_run_before_any_case() -> None:
     plan = tiny().model_dump_json().encode()
     code, records, _ = answer("--require-gpu", stdin=plan, CUDA_VISIBLE_DEVICES="")

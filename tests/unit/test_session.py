@@ -113,6 +113,16 @@ def test_a_host_that_cannot_be_told_to_stop_says_so(tmp_path: Path) -> None:
     assert not of.stop()
 
 
+def test_a_harness_that_lingers_is_told_to_end_again_after_a_cut(tmp_path: Path) -> None:
+    engine = FakeEngine([[b"last\n", BROKEN], [b"last\n"]], [RUNNING, EXITED])
+    of = session(engine, tmp_path)
+    stream = of.chunks()
+    assert next(stream) == b"last\n"
+    of.finish()
+    list(stream)
+    assert engine.calls == ["stop", "connect", "stop", "remove", "close"]
+
+
 def test_a_detached_harness_is_left_alone(tmp_path: Path) -> None:
     engine = FakeEngine()
     of = session(engine, tmp_path)

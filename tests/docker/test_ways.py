@@ -1,0 +1,82 @@
+"""Engines that are reached without SSH: over a socket of this machine, and over TLS."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from orchestrator import addresses
+from orchestrator.hosts import image
+from orchestrator.inventory import Machine
+from tests.docker import needs, stand_in, tls, trial
+from tests.docker.engine import Engine
+from tests.docker.trial import STEPS, STREAM, Trial
+
+
+def load(engine: Engine) -> None:
+    with contextlib.closing(engine.client()) as client:
+        stand_in.load(client, image.recipe({}).tag, STEPS)
+
+
+def measured(engine: Engine, output: Path, url: str, certificates: str = "") -> Trial:
+    load(engine)
+    address = addresses.parse(url, certificates)
+    run = Trial.new(output, [Machine("near", address, ())])
+    run.measure()
+    return run
+
+
+def test_an_engine_on_a_socket_needs_no_ssh(engine: Engine, tmp_path: Path) -> None:
+    run = measured(engine, tmp_path, engine.url)
+    assert run.watcher.troubles == {"near": ""}
+    assert run.records("near") == STREAM
+
+
+def test_an_engine_behind_tls_takes_a_client_certificate(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs.require("openssl")
+    # What the user set for other programs must not replace the engine's own authority.
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/ssl/certs/ca-certificates.crt")
+    with tls.front(engine.socket, tmp_path) as front:
+        run = measured(engine, tmp_path / "reports", front.url, str(front.certificates))
+        assert run.watcher.troubles == {"near": ""}
+        assert run.records("near") == STREAM
+
+
+def test_an_engine_behind_tls_is_not_talked_to_without_one(engine: Engine, tmp_path: Path) -> None:
+    needs.require("openssl")
+    (tmp_path / "empty").mkdir()
+    with tls.front(engine.socket, tmp_path) as front:
+        run = measured(engine, tmp_path / "reports", front.url, str(tmp_path / "empty"))
+    assert "needs a client certificate" in run.watcher.troubles["near"]
+    assert "lacks ca.pem, cert.pem, key.pem" in run.watcher.troubles["near"]
+    assert run.exit_code() == 3
+
+
+def test_a_socket_that_nobody_listens_on_is_named(engine: Engine, tmp_path: Path) -> None:
+    run = measured(engine, tmp_path, f"unix://{tmp_path}/nobody.sock")
+    assert "no Docker engine at this address" in run.watcher.troubles["near"]
+
+
+def test_a_plan_with_a_large_picture_arrives_whole(engine: Engine, tmp_path: Path) -> None:
+    # What the container read comes back in its log.
+    size = 12 << 20
+    steps = [stand_in.Do("cat >/tmp/in; ls -l /tmp/in >&2"), *STEPS]
+    with contextlib.closing(engine.client()) as client:
+        stand_in.load(client, image.recipe({}).tag, steps)
+    plan = trial.PLAN.model_copy(
+        update={"picture": trial.PLAN.picture.model_copy(update={"content_base64": "A" * size})}
+    )
+    run = Trial.new(tmp_path, [Machine("near", addresses.parse(engine.url), ())])
+    (run.folder.path / "plan.json").write_text(
+        plan.model_copy(update={"plan_id": ""})
+        .model_validate(plan.model_dump() | {"plan_id": ""})
+        .model_dump_json()
+    )
+    run.measure()
+    sent = len(run.folder.plan().model_dump_json()) + 2  # a token's empty line, and a line break
+    log = (run.folder.path / "logs" / "near.1.log").read_text()
+    assert str(sent) in log.split()
