@@ -199,4 +199,8 @@ def token() -> str:
 
 def owner() -> str:
     """Who started a container, to tell colleagues' apart from one's own."""
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in some containers
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"

@@ -13,16 +13,31 @@ import docker
 from tests.docker.machine import Machine, wait_until
 
 _CGROUPS: Final = Path("/sys/fs/cgroup")
+# Mounts the layers that a store, $1, lends to another, $2. An engine mounts its store over itself,
+# and would cover ours, unless it is a shared mount already; it unmounts all of it when it ends.
+_LEND: Final = """
+mountpoint -q "$2" || mount --bind "$2" "$2"
+mount --make-shared "$2"
+for layer in "$1"/overlay2/*/diff; do
+  layer=${layer%/diff}
+  copy=$2/overlay2/${layer##*/}/diff
+  if [ -d "$copy" ] && ! mountpoint -q "$copy"; then mount -o bind,ro "$layer/diff" "$copy"; fi
+done
+"""
 
 
 @dataclass(slots=True)
 class Engine:
-    """One dockerd. `socket` is for the tests; `/run/docker.sock` in there is for who logs in."""
+    """One dockerd. `socket` is for the tests; `/run/docker.sock` in there is for who logs in.
+
+    `lender` is the store of another engine, whose layers this one may read.
+    """
 
     machine: Machine
     data: Path
     cgroup: str
     live_restore: bool = True
+    lender: Path | None = None
     pid: int = field(init=False, default=0)
 
     @property
@@ -44,6 +59,8 @@ class Engine:
     def launch(self) -> None:
         """Start without waiting, so that several engines start at once."""
         folder = self.machine.folder
+        if self.lender is not None:
+            self.machine.run("sh", "-euc", _LEND, "sh", str(self.lender), str(self.data))
         live_restore = ["--live-restore"] if self.live_restore else []
         self.pid = self.machine.spawn(
             self.log,

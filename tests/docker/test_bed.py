@@ -112,6 +112,8 @@ def test_hosts_have_the_real_image_and_build_it_again_from_its_layers(
 ) -> None:
     again = image.recipe(seeded.arguments)
     assert again.tag == seeded.tag
+    fleet["t4"].engine.stop()
+    fleet["t4"].engine.start()
     for host in fleet.hosts.values():
         engine = DockerEngine(Address("unix", path=str(host.engine.socket)))
         with contextlib.closing(engine):
