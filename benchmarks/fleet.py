@@ -66,8 +66,8 @@ class ReplaySession:
     def finish(self) -> None:
         pass
 
-    def kill(self) -> None:
-        self.stop()
+    def kill(self) -> bool:
+        return self.stop()
 
 
 @dataclass(eq=False)

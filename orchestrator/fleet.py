@@ -123,12 +123,15 @@ class _Works:
     def run(self) -> None:
         for work in self._all:
             work.start()
+        left: list[Work] | None = None
         try:
             self._watch()
         except KeyboardInterrupt:
-            raise self._interrupted() from None
+            left = self._stop()
         finally:
             self._in_parallel(Work.kill, KILL_S)
+        if left is not None:
+            raise InterruptedRunError(self._running(left))
         if self._lost is not None:
             raise self._lost
 
@@ -167,25 +170,29 @@ class _Works:
         if last:
             self._observer.ended(work.host, self._troubles.get(work.host, ""))
 
-    def _interrupted(self) -> InterruptedRunError:
+    def _stop(self) -> list[Work]:
         """Stop or leave every harness, let each thread store what still comes, remember why.
 
-        A second Ctrl-C ends the waiting at once.
+        A second Ctrl-C ends the waiting at once. Returns: what was under way.
         """
         left = [work for work in self._all if work.thread.is_alive()]
         self._folder.mark_interrupted([work.attempt.name for work in left])
         try:
             if self._detach:
-                running = [work.host for work in left if work.detach()]
-                return InterruptedRunError(tuple(dict.fromkeys(running)))
+                for work in left:
+                    work.detach()
+                return left
             self._in_parallel(Work.stop, STOP_S)
             deadline_s = time.monotonic() + KILL_S
             for work in left:
                 work.thread.join(timeout=max(0.0, deadline_s - time.monotonic()))
         except KeyboardInterrupt:
             pass
-        deaf = [work.host for work in left if work.session is not None and not work.told]
-        return InterruptedRunError(tuple(dict.fromkeys(deaf)))
+        return left
+
+    def _running(self, left: Iterable[Work]) -> tuple[str, ...]:
+        """The hosts that go on: left on purpose, or because they could not be told to end."""
+        return tuple(dict.fromkeys(work.host for work in left if work.goes_on))
 
     def _in_parallel(self, do: Callable[[Work], None], limit_s: float) -> None:
         """One slow or dead host must not hold up the others."""

@@ -72,7 +72,7 @@ class Work:
     messages: queue.Queue[tuple[Work, Message]]
     twins: Twins
     session: Session | None = None
-    told: bool = False
+    goes_on: bool = False
     stopping: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread = field(init=False)
 
@@ -155,15 +155,15 @@ class Work:
 
     def stop(self) -> None:
         self.stopping.set()
-        if self.session is not None and self.session.stop():
-            self.told = True
+        if self.session is not None:
+            self.goes_on = True  # until it was told
+            self.goes_on = not self.session.stop()
 
-    def detach(self) -> bool:
-        """Returns: whether it goes on measuring without this desk."""
+    def detach(self) -> None:
         self.stopping.set()
-        return self.session is not None and self.session.detach()
+        self.goes_on = self.session is not None and self.session.detach()
 
     def kill(self) -> None:
         self.stopping.set()
-        if self.session is not None:
-            self.session.kill()
+        if self.session is not None and self.session.kill():
+            self.goes_on = False

@@ -50,8 +50,9 @@ class FakeSession:
         self.stopped.set()
         return self.endless
 
-    def kill(self) -> None:
+    def kill(self) -> bool:
         self.stopped.set()
+        return True
 
 
 @dataclass(eq=False)

@@ -45,8 +45,8 @@ class Session(Protocol):
         """Leave it running, if it can without this desk, else stop it. Returns: whether it runs."""
         ...
 
-    def kill(self) -> None:
-        """End it at once, unless it was left running on purpose."""
+    def kill(self) -> bool:
+        """End it at once, unless it was left running on purpose. Returns: whether that was done."""
         ...
 
 

@@ -71,11 +71,12 @@ class LocalSession:
         self.stop()
         return False
 
-    def kill(self) -> None:
+    def kill(self) -> bool:
         self.stopping.set()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        return True
 
 
 @dataclass(frozen=True, slots=True)

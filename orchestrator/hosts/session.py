@@ -166,13 +166,17 @@ class ContainerSession:
         self._close()
         return running
 
-    def kill(self) -> None:
+    def kill(self) -> bool:
         if self._done.is_set():
-            return
+            return False
         self._closing.set()
-        with contextlib.suppress(EngineError):
+        try:
             self.engine.remove(self.container)
-        self._close()
+        except EngineError:
+            return False
+        finally:
+            self._close()
+        return True
 
     def _close(self) -> None:
         self._done.set()
