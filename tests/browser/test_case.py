@@ -44,7 +44,7 @@ def test_a_cell_opens_its_samples_evidence_environment_and_command(show: Open) -
     assert facts["Speed-up, eager ÷ compiled"].startswith("1.50× (")
     assert facts["GPU or CPU"] == "NVIDIA A100-SXM4-40GB"
     assert facts["Compiler"].startswith("backend inductor, 1 graph")
-    assert facts["Why"].startswith("Not measured.")
+    assert facts["Limited by"].startswith("not measured")
 
 
 def test_samples_are_drawn_in_the_order_taken_and_true_to_scale(show: Open) -> None:
