@@ -18,7 +18,7 @@ from tests import factories
 from tests.docker import stand_in, trial
 from tests.docker.bed import BedHost, Fleet
 from tests.docker.machine import wait_until
-from tests.docker.trial import HALF, PLAN, RESNET, STEPS, STREAM, Trial, machine
+from tests.docker.trial import HALF, PLAN, RESNET, STEPS, STREAM, UNTIL_THEN, Trial, machine
 from tests.fake_host import lines
 
 BOTH = ("a100", "t4")
@@ -94,7 +94,7 @@ def test_a_killed_container_costs_the_case_under_way(
 
 
 def test_memory_that_runs_out_is_named_as_such(fleet: Fleet, run: Trial) -> None:
-    trial.ready(fleet, ["t4"], [*STEPS[:4], stand_in.OUT_OF_MEMORY])
+    trial.ready(fleet, ["t4"], [*UNTIL_THEN, stand_in.OUT_OF_MEMORY])
     fleet["t4"].engine.limit_memory(64 << 20)
     run.measure()
     assert run.records("t4") == HALF
@@ -107,7 +107,7 @@ def test_memory_that_runs_out_is_named_as_such(fleet: Fleet, run: Trial) -> None
 
 
 def test_a_full_disk_in_the_container_costs_the_case_under_way(fleet: Fleet, run: Trial) -> None:
-    trial.ready(fleet, ["t4"], [*STEPS[:4], stand_in.FILL_TMP])
+    trial.ready(fleet, ["t4"], [*UNTIL_THEN, stand_in.FILL_TMP])
     run.measure()
     assert run.records("t4") == HALF
     assert "ended with exit code 28" in run.watcher.troubles["t4"]
@@ -223,7 +223,7 @@ def test_an_image_that_no_registry_gives_is_named(fleet: Fleet, run: Trial) -> N
 
 def test_garbage_between_records_costs_no_record(fleet: Fleet, run: Trial) -> None:
     garbage = b'\x00\xff\xfe{"kind": nonsense\n{"kind":"measurement"}\n'
-    trial.ready(fleet, ["t4"], [*STEPS[:3], garbage, *STEPS[3:]])
+    trial.ready(fleet, ["t4"], [*UNTIL_THEN, garbage, *STEPS[len(UNTIL_THEN) :]])
     run.measure()
     assert run.records("t4") == STREAM
     assert [remark for remark in run.watcher.remarks if "skipped" in remark] != []
@@ -265,7 +265,7 @@ def test_ctrl_c_detaches_when_asked_and_attach_finishes_the_run(fleet: Fleet, ru
 
 
 def test_a_host_that_still_measures_refuses_another_start(fleet: Fleet, tmp_path: Path) -> None:
-    trial.ready(fleet, ["t4"], [*STEPS[:4], stand_in.HANG])
+    trial.ready(fleet, ["t4"], [*UNTIL_THEN, stand_in.HANG])
     first, second = (Trial.new(tmp_path, [machine("t4")]) for _ in range(2))
     leave_running(first)
     first.measure()
@@ -306,8 +306,6 @@ def test_clean_removes_what_was_fetched_to_its_end(fleet: Fleet, run: Trial) -> 
 
 
 def test_ctrl_c_stops_the_harnesses_and_leaves_nothing(fleet: Fleet, run: Trial) -> None:
-    # Process 1 of a container ignores what it does not ask for; the real image has tini for that.
-    trial.ready(fleet, BOTH, [stand_in.Do("trap 'exit 143' TERM"), *STEPS])
     trial.after_the_first_case(run, "t4", press_ctrl_c)
     with pytest.raises(InterruptedRunError) as caught:
         run.measure()

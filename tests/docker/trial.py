@@ -36,12 +36,17 @@ STREAM: Final = lines(
     factories.measurement(VIT),
     Finished(plan_id=PLAN.plan_id, measured=2, failed=0),
 )
-# As the harness does: stay until told to end.
-LINGER: Final = Do("trap 'exit 0' TERM; sleep 600 & wait")
-STEPS: Final = (*stand_in.steps_of(STREAM), LINGER)
-# What is on disk when the first case is measured and the second one has begun.
-HALF: Final = b"".join(STEPS[:4])  # type: ignore[arg-type]
-# A second for every record, and little patience: a test need not wait as a user would.
+# As the harness does: end when told to, and only then. Process 1 of a container ignores what it did
+# not ask for, so the trap comes first; the real image has tini for that.
+TRAP: Final = Do("trap 'exit 143' TERM")
+LINGER: Final = Do("sleep 600 & wait")
+_RECORDS: Final = stand_in.steps_of(STREAM)
+STEPS: Final = (TRAP, *_RECORDS, LINGER)
+# What a harness does until its first case is measured and the second one has begun.
+UNTIL_THEN: Final = STEPS[:5]
+# And what is on disk then.
+HALF: Final = b"".join(_RECORDS[:4])  # type: ignore[arg-type]
+# Half a second for every record, and little patience: a test need not wait as a user would.
 PACE_S: Final = 0.5
 TERMS: Final = Terms(patience_s=60, silence_s=3)
 
