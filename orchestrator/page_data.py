@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Sequence
 from typing import Final
 
-from orchestrator import evidence, exports, samples, tables, wording
+from orchestrator import columns, evidence, exports, samples, tables, wording
 from orchestrator.answer import case_name, describe
 from orchestrator.charts import Chart
 from orchestrator.comparison import Comparison
@@ -52,7 +52,7 @@ def block(comparison: Comparison, results: Results, groups: Sequence[ChartGroup]
     }
     content: dict[str, object] = {
         "header": exports.header(comparison),
-        "columns": list(exports.COLUMNS),
+        "columns": list(columns.COLUMNS),
         "rows": [[_rounded(value) for value in exports.values_of(row)] for row in rows],
         "samples": {
             "means_only": packed.means_only,
@@ -78,7 +78,7 @@ def _deflated(content: bytes) -> str:
     return base64.b64encode(zlib.compress(content)).decode()
 
 
-def _rounded(value: exports.Scalar) -> exports.Scalar:
+def _rounded(value: columns.Scalar) -> columns.Scalar:
     """Eight digits are a tenth of a nanosecond in 10 ms; seventeen are a tenth of the page."""
     return float(f"{value:.8g}") if isinstance(value, float) else value
 

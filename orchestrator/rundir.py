@@ -16,14 +16,12 @@ from __future__ import annotations
 import contextlib
 import datetime
 import fcntl
-import json
-import math
 import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from io import FileIO
 from pathlib import Path
 from typing import Final, Literal, Self
@@ -31,35 +29,16 @@ from typing import Final, Literal, Self
 from harness.complaints import complaint
 from harness.plan import Plan, read_plan
 from harness.vocabulary import NewerSchemaError
+from orchestrator import runmeta
 from orchestrator.errors import RunError, StorageError, UnknownNameError
 from orchestrator.files import ensure_folder, fresh_folder, whole_lines_bytes, write_whole
 from orchestrator.outcomes import Attempt, HostOutcome, Trouble, fold
+from orchestrator.runmeta import RunMeta
 from orchestrator.stream import Read, Reader, Unreadable
 
 _CHUNK_BYTES: Final = 1 << 20
-_HOST: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 # run.json is read, changed and written by the threads of several hosts.
 _CHANGING: Final = threading.Lock()
-
-
-@dataclass(frozen=True, slots=True)
-class RunMeta:
-    """What is known of a run besides its plan.
-
-    `machines` is how each host is reached, without secrets, for attach and clean; a run of this
-    machine alone has none. `interrupted` names record files that the user stopped, so that a case
-    open at their end is missing and not a crash; `troubles` those that the desk saw break off.
-    `prices_per_hour` are in USD by host name; a host without a price is not in it.
-    """
-
-    run_id: str
-    created: str
-    command: str
-    hosts: tuple[str, ...]
-    interrupted: tuple[str, ...] = ()
-    machines: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-    troubles: Mapping[str, Trouble] = field(default_factory=dict)
-    prices_per_hour: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,17 +122,7 @@ class RunFolder:
     def meta(self) -> RunMeta:
         """Read run.json. Raises: RunError."""
         try:
-            fields = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
-            return RunMeta(
-                run_id=str(fields["run_id"]),
-                created=str(fields["created"]),
-                command=str(fields["command"]),
-                hosts=_names(fields["hosts"]),
-                interrupted=tuple(str(name) for name in fields["interrupted"]),
-                prices_per_hour=_prices(fields.get("prices_per_hour", {})),
-                machines={name: dict(of) for name, of in fields.get("machines", {}).items()},
-                troubles={name: Trouble(**of) for name, of in fields.get("troubles", {}).items()},
-            )
+            return runmeta.read((self.path / "run.json").read_text(encoding="utf-8"))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise RunError(f"cannot read {self.path / 'run.json'}: {_why(error)}") from error
 
@@ -247,7 +216,7 @@ class RunFolder:
         return write_whole(self.path / name, text)
 
     def _write_meta(self, meta: RunMeta) -> None:
-        self.write("run.json", json.dumps(asdict(meta), indent=2) + "\n")
+        self.write("run.json", runmeta.write(meta))
 
     def _record_files(self, host: str) -> list[tuple[int, Path]]:
         """Numbers and paths, oldest first. A host's name may itself hold dots and digits."""
@@ -281,24 +250,6 @@ def _items(path: Path, reader: Reader) -> Iterator[Read | Unreadable]:
         while chunk := file.read(_CHUNK_BYTES):
             yield from reader.feed(chunk)
     yield from reader.end()
-
-
-def _names(fields: Sequence[object]) -> tuple[str, ...]:
-    """The names of hosts, which become parts of file names. Raises: ValueError."""
-    names = tuple(map(str, fields))
-    for name in names:
-        if not _HOST.fullmatch(name):
-            raise ValueError(f"{name!r} is no name of a host")
-    return names
-
-
-def _prices(fields: Mapping[str, object]) -> dict[str, float]:
-    """USD per hour by host. Raises: ValueError: not a price."""
-    prices = {str(host): float(str(price)) for host, price in fields.items()}
-    for host, price in prices.items():
-        if not (math.isfinite(price) and price > 0):
-            raise ValueError(f"the price per hour of {host} is {price}, and must be above 0")
-    return prices
 
 
 def _why(error: Exception) -> str:
