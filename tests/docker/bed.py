@@ -27,6 +27,7 @@ from tests.docker.ssh import USER, Client, Server
 # On a disk: an engine's overlay does not work on every tmpfs. Short: sockets allow 108 bytes.
 _ROOM: Final = Path("/var/tmp")
 _PREFIX: Final = "vision-bed-"
+_LOCK: Final = "lock"
 _CGROUPS: Final = Path("/sys/fs/cgroup")
 
 
@@ -158,7 +159,7 @@ def laid() -> Iterator[Bed]:
     """A bed for the length of a block; what dead runs left is removed first."""
     sweep()
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_ROOM))
-    with (folder / "lock").open("w") as lock:
+    with (folder / _LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         # Who logs in must be able to pass; what is secret in here is so by its own mode.
         folder.chmod(0o755)
@@ -178,7 +179,7 @@ def sweep() -> None:
 
 def _abandoned(folder: Path) -> bool:
     """Whether nobody holds the bed's lock any more; one that is just being laid has none yet."""
-    with contextlib.suppress(FileNotFoundError, BlockingIOError), (folder / "lock").open() as lock:
+    with contextlib.suppress(FileNotFoundError, BlockingIOError), (folder / _LOCK).open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
     return False
@@ -190,8 +191,10 @@ def _remove(folder: Path) -> None:
     groups = [group for top in tops if top.exists() for group in (top, *top.rglob("*/"))]
     for group in sorted(groups, reverse=True):  # the innermost first
         wait_until(functools.partial(_removed, group), f"{group} is left")
-    # Engines' stores hold a hundred thousand files, which Python takes a minute over.
-    subprocess.run(["rm", "-rf", str(folder)], check=True)
+    # The lock last: a folder without one is taken for a bed that is just being laid.
+    for path in sorted(folder.iterdir(), key=lambda path: path.name == _LOCK):
+        subprocess.run(["rm", "-rf", str(path)], check=True)
+    folder.rmdir()
 
 
 def _removed(group: Path) -> bool:
