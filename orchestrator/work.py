@@ -85,7 +85,7 @@ class Work:
         try:
             self.session = self.open(self._prepare)
             if self.stopping.is_set():  # asked while it was being started
-                self.session.stop()
+                self.stop()
             self._take_all(self.session)
         except StoppingError:
             pass

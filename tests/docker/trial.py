@@ -55,16 +55,21 @@ Action = Callable[[], object]
 
 @dataclass
 class Watcher(NoProgress):
-    """Remembers what it is told, and acts once when a host's first case is measured."""
+    """Remembers what it is told, and acts once when a host's first case is measured and all the
+    others have begun."""
 
     host: str = ""
+    others: set[str] = field(default_factory=set)
+    measured: bool = False
     act: Action = lambda: None
     acted: bool = False
     remarks: list[str] = field(default_factory=list)
     troubles: dict[str, str] = field(default_factory=dict)
 
     def saw(self, host: str, record: Record) -> None:
-        if host == self.host and record.kind == "measurement" and not self.acted:
+        self.others.discard(host)
+        self.measured |= host == self.host and record.kind == "measurement"
+        if self.measured and not self.others and not self.acted:
             self.acted = True
             self.act()
 
@@ -134,3 +139,4 @@ class Trial:
 def after_the_first_case(trial: Trial, host: str, act: Action) -> None:
     """What is to happen once the first result of a host is on disk."""
     trial.watcher.host, trial.watcher.act = host, act
+    trial.watcher.others = {machine.name for machine in trial.machines}
