@@ -43,10 +43,11 @@ _FORWARDING: Final = (
     "StreamLocalBindUnlink=yes",
     "StreamLocalBindMask=0177",
 )
-# ssh ends when our end of its standard input does, so that not even kill -9 leaves one behind.
+# ssh ends, and its folder goes, when our end of its standard input does: not even kill -9 of this
+# process leaves anything behind.
 _LEASH: Final = (
-    'exec 3<&0; "$@" </dev/null 3<&- & ssh=$!; '
-    '{ cat <&3 >/dev/null; kill "$ssh" 2>/dev/null; } & exec 3<&-; wait "$ssh"'
+    'folder=$1; shift; exec 3<&0; "$@" </dev/null 3<&- & ssh=$!; '
+    '{ cat <&3 >/dev/null; kill "$ssh" 2>/dev/null; rm -rf "$folder"; } & exec 3<&-; wait "$ssh"'
 )
 # Trying again cannot help with these. A name that does not resolve may only mean that this machine
 # is offline for a moment.
@@ -93,7 +94,7 @@ class Tunnel:
         if shutil.which("ssh") is None:
             raise FileNotFoundError
         return subprocess.Popen(
-            ["sh", "-c", _LEASH, "sh", *command],
+            ["sh", "-c", _LEASH, "sh", str(socket.parent), *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=errors,

@@ -1,0 +1,71 @@
+"""The tunnel's own process handling, with a program in place of ssh that opens the socket."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from orchestrator.addresses import Address
+from orchestrator.hosts.engine import LinkError
+from orchestrator.hosts.tunnel import Tunnel
+
+_OPENS: str = """\
+#!/bin/sh
+for word; do case $word in *docker.sock:*) : >"${word%%:*}" ;; esac; done
+exec sleep 60
+"""
+_FAILS: str = "#!/bin/sh\necho 'Host key verification failed.' >&2\nexit 255\n"
+
+
+def pretend(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = folder / "bin" / "ssh"
+    program.parent.mkdir()
+    program.write_text(script)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+
+def test_a_closed_tunnel_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(tmp_path, _OPENS, monkeypatch)
+    tunnel = Tunnel(Address("ssh", "t4"))
+    socket = tunnel.open()
+    assert tunnel.alive
+    tunnel.close()
+    assert not tunnel.alive
+    assert not socket.parent.exists()
+
+
+def test_what_ssh_says_is_why_there_is_no_tunnel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(tmp_path, _FAILS, monkeypatch)
+    tunnel = Tunnel(Address("ssh", "t4"))
+    with pytest.raises(LinkError, match="Host key verification failed") as caught:
+        tunnel.open()
+    assert caught.value.lasting
+    tunnel.close()
+
+
+def test_a_killed_desk_leaves_no_tunnel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(tmp_path, _OPENS, monkeypatch)
+    script = (
+        "import time\n"
+        "from orchestrator.addresses import Address\n"
+        "from orchestrator.hosts.tunnel import Tunnel\n"
+        "print(Tunnel(Address('ssh', 't4')).open(), flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as desk:
+        assert desk.stdout is not None
+        socket = Path(desk.stdout.readline().decode().strip())
+        assert socket.exists()
+        desk.kill()
+    end_s = time.monotonic() + 10
+    while socket.parent.exists() and time.monotonic() < end_s:
+        time.sleep(0.02)
+    assert not socket.parent.exists()
