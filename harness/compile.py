@@ -149,13 +149,14 @@ def _graphs() -> int:
 
 
 def _set_float32_arithmetic(precision: Precision, device: torch.device) -> None:
-    if precision == "ieee" and device.type != "cuda":
-        return  # what a CPU does anyway
-    if device.type != "cuda" or torch.cuda.get_device_capability(device) < (8, 0):
+    """By torch's older flags: Inductor reads those while it tunes, and torch raises where they are
+    mixed with the newer ones."""
+    has_tf32 = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+    if precision == "tf32" and not has_tf32:
         raise UnsupportedCaseError("TF32 exists on NVIDIA GPUs of compute capability 8.0 and newer")
-    backends: Any = torch.backends  # not all of its attributes are typed
-    backends.cuda.matmul.fp32_precision = precision
-    backends.cudnn.conv.fp32_precision = precision
+    if has_tf32:  # elsewhere float32 is IEEE anyway
+        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+        torch.backends.cudnn.allow_tf32 = precision == "tf32"
 
 
 def _has_bfloat16(device: torch.device) -> bool:

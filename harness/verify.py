@@ -107,6 +107,11 @@ def agree(
     )
 
 
+def worse(one: Agreement, other: Agreement) -> Agreement:
+    """The agreement of two that leaves less to its tolerance."""
+    return max(one, other, key=lambda each: each.relative_error / each.tolerance)
+
+
 def float64_outputs(module: torch.nn.Module, inputs: Mapping[str, torch.Tensor]) -> Outputs | None:
     """Run a copy of the module in float64; None where it cannot, for memory or a fixed dtype."""
     try:

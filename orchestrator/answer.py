@@ -133,6 +133,9 @@ def describe(row: Row) -> str:
         f"{wording.milliseconds(row.eager.mean.value)} eager, "
         f"{wording.milliseconds(row.compiled.mean.value)} compiled",
     ]
+    if row.facts is not None and row.facts.eager.bound and row.facts.compiled.bound:
+        bounds = dict.fromkeys((row.facts.eager.bound, row.facts.compiled.bound))
+        parts.append(" → ".join(bounds))
     if row.verdict == "faster" and row.break_even is not None:
         parts.append(_pays_back(row.break_even.inferences or 0))
     if row.cost_per_million_images is not None:

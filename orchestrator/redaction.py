@@ -35,6 +35,8 @@ def _private_address(match: re.Match[str]) -> str:
     return ADDRESS if address.is_private or address.is_link_local or shared else text
 
 
+_NAMED: Final = r"[\w-]*(?:token|secret|api[_-]?key|access[_-]?key|signature)[\"']?"
+_VALUE: Final = r"[^\s\"'&,;]{6,}"
 _PATTERNS: Final[tuple[tuple[re.Pattern[str], _Replacement], ...]] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
@@ -50,13 +52,16 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], _Replacement], ...]] = tuple(
         # Tokens that are named: TOKEN=…, "password": "…", Authorization: Bearer ….
         (r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}", r"\1 …"),
         (r"(?i)(passw(?:or)?d[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,;]{4,}", r"\1…"),
-        (
-            r"(?i)((?:token|secret|api[_-]?key|access[_-]?key)[\"']?\s*[=:]\s*[\"']?)"
-            r"(?=[^\s\"'&,;]*\d)[^\s\"'&,;]{6,}",
-            r"\1…",
-        ),
+        (rf"(?i)({_NAMED}\s*=\s*[\"']?|--{_NAMED}\s+){_VALUE}", r"\1…"),
+        (rf"(?i)({_NAMED}\s*:\s*[\"']?)(?=[^\s\"'&,;]*\d){_VALUE}", r"\1…"),
+        # Keys as a block, up to its end or the text's.
+        (r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*-----|\Z)", "(private key)"),
         # User names and passwords in URLs, and machines that a URL or a login names by address.
-        (r"://[^/\s@]+@", "://…@"),
+        (r"://[^/\s]+@", "://…@"),
+        (
+            r"(?i)(\bhost |\bssh )(?!127\.|::1)(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]*:[0-9a-f:]+)",
+            rf"\1{ADDRESS}",
+        ),
         (r"(?<=[/@])(?!127\.)\d{1,3}(?:\.\d{1,3}){3}(?![\w.])", ADDRESS),
         (r"(?<![\d.])(?!127\.)\d{1,3}(?:\.\d{1,3}){3}(?=:\d)", ADDRESS),
         (r"(?<=[/@]\[)[0-9A-Fa-f:]{3,}(?:%[\w.]+)?(?=\])", ADDRESS),
@@ -66,14 +71,14 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], _Replacement], ...]] = tuple(
             _private_address,
         ),
         # Home directories, with the user's name in them.
-        (r"/(?:home|Users)/[^/\s\"':,;)]+|/root(?=/)", "~"),
+        (r"(?<![\w.])/(?:var/)?(?:home|Users)/[^/\s\"':,;)]+|/root(?=/)", "~"),
         (r"(?i)\b[a-z]:\\+users\\+[^\\\s\"']+", "~"),
     )
 )
 # One look tells that a text has nothing to take out, as nearly all have.
 _SUSPECT: Final = re.compile(
     r"(?i)(?:hf|gh[oprsu]|pat|npm|pypi|xox[abprs]|sk)[_-]|eyJ|AKIA|ASIA|AIza|bearer|basic|token"
-    r"|passw|secret|key|://|@|/(?:home|users|root)/|users\\|:[0-9a-f:]|(?:\.\d+){3}"
+    r"|passw|secret|key|signature|host |ssh |://|@|/(?:home|users|root)/|users\\|:[0-9a-f:]|(?:\.\d+){3}"
 )
 
 

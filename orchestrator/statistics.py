@@ -143,14 +143,14 @@ def decide(
 
 
 def break_even(warm_up_s: Iterable[float], eager: Blocks, compiled: Blocks) -> BreakEven:
-    """Count the inferences after which compiling has paid for itself.
+    """Count the inferences, from the first one on, after which compiling has paid for itself.
 
     The interval is that of the share of the price which one inference pays back: unlike its
     inverse, the count, it passes smoothly through zero, where "never" begins.
 
     Args:
         warm_up_s: seconds of the first compiled calls, the compiling one included. What they took
-            longer than eager calls would have taken is the price.
+            longer than later compiled calls is the price, however many of them there are.
         eager, compiled: as for `speed_up`, from whose rounds the interval comes.
     """
     _require_pairs(eager, compiled)
@@ -160,14 +160,14 @@ def break_even(warm_up_s: Iterable[float], eager: Blocks, compiled: Blocks) -> B
     eager_sums, compiled_sums = _sums(eager), _sums(compiled)
     eager_s, compiled_s = eager_sums.sum() / total, compiled_sums.sum() / total
     gain_s = float(eager_s - compiled_s)
-    price_s = math.fsum(warm_up) - len(warm_up) * float(eager_s)
+    price_s = math.fsum(warm_up) - len(warm_up) * float(compiled_s)
     if price_s <= 0:
         return BreakEven(0 if gain_s > 0 else None)
     rate = gain_s / price_s
     if calls.size < MIN_BLOCKS:
         return BreakEven(_inferences(rate))
-    eager_part = (eager_sums - eager_s * calls) / total * (1 + len(warm_up) * rate)
-    compiled_part = (compiled_sums - compiled_s * calls) / total
+    eager_part = (eager_sums - eager_s * calls) / total
+    compiled_part = (compiled_sums - compiled_s * calls) / total * (1 - len(warm_up) * rate)
     margin = _margin((eager_part - compiled_part) / price_s)
     return BreakEven(_inferences(rate), (_inferences(rate + margin), _inferences(rate - margin)))
 

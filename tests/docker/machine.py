@@ -16,12 +16,14 @@ from typing import Final
 
 DEADLINE_S: Final = 30.0
 
-# /etc is this machine's with changes of its own on top; /run and /home are empty.
+# /etc is this machine's with changes of its own on top, without an engine's identity that may be
+# in it: three machines would share it. /run and /home are empty.
 _INIT: Final = """
 set -e
 mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /home
 mount -t overlay overlay -o lowerdir=/etc,upperdir={folder}/etc,workdir={folder}/etc.work /etc
+rm -f /etc/docker/key.json
 mkdir -p /run/sshd
 touch {folder}/up
 exec docker-init -s -- sleep infinity

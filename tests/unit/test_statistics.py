@@ -182,9 +182,16 @@ def test_the_published_detr_row_is_45_percent_less_time() -> None:
 
 
 def test_break_even_counts_the_inferences_that_pay_the_compile_time_back() -> None:
-    # 30 s of compiling and one warm call, against 20 ms eager and 10 ms compiled.
-    paid = statistics.break_even([30.02, 0.010], flat(0.020), flat(0.010))
-    assert paid == BreakEven(2999, (2999, 2999))
+    # 30 s of compiling, paid back 10 ms a call.
+    paid = statistics.break_even([30.01, 0.010], flat(0.020), flat(0.010))
+    assert paid == BreakEven(3000, (3000, 3000))
+
+
+@pytest.mark.parametrize("calls", [0, 20, 300, 5000])
+def test_break_even_does_not_depend_on_how_long_the_warm_up_was(calls: int) -> None:
+    warm_up = [30.01, *[0.010] * calls]
+    paid = statistics.break_even(warm_up, flat(0.020), flat(0.010))
+    assert paid == BreakEven(3000, (3000, 3000))
 
 
 def test_what_is_not_faster_never_breaks_even() -> None:
@@ -199,7 +206,7 @@ def test_a_warm_up_that_cost_nothing_breaks_even_at_once() -> None:
 
 def test_too_few_blocks_give_a_break_even_without_an_interval() -> None:
     few = flat(0.020, blocks=4), flat(0.010, blocks=4)
-    assert statistics.break_even([30.02, 0.010], *few) == BreakEven(2999)
+    assert statistics.break_even([30.01, 0.010], *few) == BreakEven(3000)
 
 
 def test_a_gain_that_may_be_noise_may_never_break_even() -> None:
