@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -40,6 +41,7 @@ IMAGE_SILENCE_S: Final = 1200
 # A plan may carry a picture of 10 MB over a slow line; then the engine takes a moment over it.
 _INPUT_S: Final = 600
 _PASS_ON_S: Final = 10
+_VERSION: Final = re.compile(r"\d{1,4}(?:\.\d{1,4}){1,3}")
 _OLDEST_API: Final = "1.41"  # Docker 20.10
 _NEWEST_API: Final = "1.47"
 
@@ -77,8 +79,12 @@ class DockerEngine:
         with self._translated():
             # Asked first, because a client that negotiates by itself reads REQUESTS_CA_BUNDLE.
             oldest = self._new(url, tls, _OLDEST_API)
-            newest = oldest.version(api_version=False)["ApiVersion"]
+            told: object = oldest.version(api_version=False)
             oldest.close()
+        newest = told.get("ApiVersion") if isinstance(told, dict) else None
+        if not isinstance(newest, str) or not _VERSION.fullmatch(newest):
+            raise LinkError("what answers there is not a Docker engine", lasting=True)
+        with self._translated():
             self._client = self._new(url, tls, min(newest, _NEWEST_API, key=_version))
 
     def _new(self, url: str, tls: TLSConfig | None, version: str) -> docker.DockerClient:

@@ -40,6 +40,15 @@ PLANTED = (
     ("in /Users/alice/models/vit", "alice"),
     (r"in C:\Users\alice\models", "alice"),
     ("in /root/.cache/huggingface", "/root"),
+    ("HF_TOKEN=AbcdefghijklmnopqrstuvwxyzABCDEFGH", "Abcdef"),
+    ('export TOKEN="correct-horse-battery"', "correct-horse"),
+    ("run with --token abcdef1234567890", "abcdef1234567890"),
+    ("https://example.org/a?X-Amz-Signature=deadbeef0123", "deadbeef0123"),
+    ("http://alice:p@ss@example.org/", "ss@"),
+    ("ssh: connect to host 52.14.3.9 port 22: timed out", "52.14.3.9"),
+    ("ssh 2a01:4f8:c0c:1::2 failed", "2a01:4f8"),
+    ("/var/home/alice/models", "alice"),
+    ("-----BEGIN OPENSSH PRIVATE KEY-----\nQUJD", "QUJD"),
 )
 # What looks a little like it, and must stay as it is.
 HARMLESS = (
