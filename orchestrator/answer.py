@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from harness.plan import Plan
 from orchestrator import conditions, wording
 from orchestrator.comparison import Comparison, HostSummary, Row, Verdict
 from orchestrator.statistics import geometric_mean
@@ -76,13 +77,26 @@ def answer(comparison: Comparison) -> Answer:
     if not comparison.rows:
         return Answer("No answer: this run has no cases", "No host delivered a case to compare.")
     if len(comparison.rows) == 1 and _compared(comparison.counts):
-        return _answer_of_one(comparison.rows[0], _noise(comparison.hosts))
+        warnings = (_noise(comparison.hosts), _rehearsal(comparison.run.plan))
+        return _answer_of_one(comparison.rows[0], " ".join(filter(None, warnings)))
     headline = _headline(comparison.hosts)
     if comparison.counts.get("missing") and _compared(comparison.counts):
         headline = f"so far, {headline}"
     headline = headline[0].upper() + headline[1:]
-    sentences = (_counts_sentence(comparison), _size_sentence(comparison), _noise(comparison.hosts))
+    sentences = (
+        _counts_sentence(comparison),
+        _size_sentence(comparison),
+        _noise(comparison.hosts),
+        _rehearsal(comparison.run.plan),
+    )
     return Answer(headline, " ".join(filter(None, sentences)))
+
+
+def _rehearsal(plan: Plan | None) -> str:
+    """That numbers of shrunken models, or without generated code, answer nothing."""
+    if plan is None or (plan.size == "full" and plan.backend == "inductor"):
+        return ""
+    return "It was a rehearsal and is no result: see the caveats."
 
 
 def judge(host: HostSummary) -> Judgement:

@@ -155,3 +155,12 @@ def test_text_from_hosts_loses_control_characters_overrides_and_secrets() -> Non
     )
     cleaned = wording.redacted(hostile)
     assert cleaned == "ab[31m hf_… ~/x https://…@example.org/"
+
+
+def test_a_rehearsal_is_called_one() -> None:
+    rehearsal = comparison(
+        outcome("a100", measurement(noise=0.01)), of=plan([case()], backend="aot_eager")
+    )
+    assert answer(rehearsal).sentence.endswith(
+        "It was a rehearsal and is no result: see the caveats."
+    )
