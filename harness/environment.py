@@ -53,7 +53,6 @@ def flags() -> dict[str, str]:
     return {
         "matmul fp32_precision": str(backends.cuda.matmul.fp32_precision),
         "conv fp32_precision": str(backends.cudnn.conv.fp32_precision),
-        "cudnn allow_tf32": str(backends.cudnn.allow_tf32),
         "cudnn.benchmark": str(backends.cudnn.benchmark),
         "cudnn.deterministic": str(backends.cudnn.deterministic),
         "deterministic algorithms": str(torch.are_deterministic_algorithms_enabled()),

@@ -61,7 +61,7 @@ def test_one_gpu_and_one_model_are_answered_case_by_case(show: Open) -> None:
     page.select_option("[data-filter=model]", "vit-base")
     first, second = shown(page, ".selection li")
     assert first.startswith("ViT, batch 1, default, float32 on T4: faster; 1.50× (1.50× to 1.50×);")
-    assert "pays for itself after 8,99" in first
+    assert "pays for itself after 9,01" in first
     assert "1.39 → 0.93 USD per million images." in first
     assert second.startswith("ViT, batch 4, default, float32 on T4: failed (OOM).")
     assert shown(page, ".heat caption") == ["T4"]
