@@ -235,7 +235,7 @@ def test_a_record_of_a_megabyte_arrives_whole(fleet: Fleet, run: Trial) -> None:
     measurement = factories.measurement(RESNET)
     block = measurement.blocks[0].model_copy(update={"samples_s": (0.0123456789,) * 90_000})
     big = measurement.model_copy(update={"blocks": (block, *measurement.blocks[1:])})
-    stream = lines(factories.started([RESNET]), big)
+    stream = lines(factories.started([RESNET], plan_id=PLAN.plan_id), big)
     assert len(stream) > 1 << 20
     trial.ready(fleet, ["t4"], stand_in.steps_of(stream))
     run.measure()

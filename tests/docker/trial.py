@@ -29,7 +29,7 @@ RESNET: Final = factories.case("resnet-50")
 VIT: Final = factories.case("vit-base")
 PLAN: Final = factories.plan([RESNET, VIT], weights="random")
 STREAM: Final = lines(
-    factories.started([RESNET, VIT]),
+    factories.started([RESNET, VIT], plan_id=PLAN.plan_id),
     CaseStarted(case_id=RESNET.case_id, stage="build"),
     factories.measurement(RESNET),
     CaseStarted(case_id=VIT.case_id, stage="build"),
