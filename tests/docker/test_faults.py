@@ -233,8 +233,9 @@ def test_garbage_between_records_costs_no_record(fleet: Fleet, run: Trial) -> No
 def test_a_record_of_a_megabyte_arrives_whole(fleet: Fleet, run: Trial) -> None:
     # Engines split what a container prints into messages of 16 KiB.
     measurement = factories.measurement(RESNET)
-    block = measurement.blocks[0].model_copy(update={"samples_s": (0.0123456789,) * 90_000})
-    big = measurement.model_copy(update={"blocks": (block, *measurement.blocks[1:])})
+    update = {"samples_s": (0.0123456789,) * 45_000}
+    pair = [block.model_copy(update=update) for block in measurement.blocks[:2]]
+    big = measurement.model_copy(update={"blocks": (*pair, *measurement.blocks[2:])})
     stream = lines(factories.started([RESNET], plan_id=PLAN.plan_id), big)
     assert len(stream) > 1 << 20
     trial.ready(fleet, ["t4"], stand_in.steps_of(stream))
