@@ -9,14 +9,15 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from collections import defaultdict
 from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-from harness.records import CaseStarted, Finished, Measurement, Record, read_record
+from harness.records import CaseStarted, Measurement, Record, read_record
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-MEASURING: Final = frozenset({"compile", "warmup", "measure"})
+MEASURING: Final = frozenset({"compile", "warmup", "timed inference"})
 
 
 def main() -> None:
@@ -37,24 +38,32 @@ def main() -> None:
 def spent(records: list[Record]) -> dict[str, float]:
     """Seconds of the harness by what they were spent on; the sum is the length of the stream.
 
-    Stages are those of the cases. `between cases` is what lies between their stages: starting a
-    process, counting FLOPs, handing the record over.
+    Stages are those of the cases. Of the stage that measures, only the samples are timed inference;
+    `beside the samples` is the rest of it: device-busy, energy, telemetry, the second agreement.
+    `between cases` is what lies between stages: starting a process, counting FLOPs, a case that
+    failed. A stream without its end, as of a run that was stopped, ends at its last record.
     """
-    spent_s: dict[str, float] = {}
+    spent_s: defaultdict[str, float] = defaultdict(float)
     for record in records:
         if isinstance(record, Measurement):
-            for stage, value_s in record.stage_s.items():
-                spent_s[stage] = spent_s.get(stage, 0.0) + value_s
+            timed_s = sum(sum(block.samples_s) for block in record.blocks)
+            for stage, stage_s in record.stage_s.items():
+                if stage == "measure":
+                    spent_s["beside the samples"] += stage_s - timed_s
+                else:
+                    spent_s[stage] += stage_s
+            spent_s["timed inference"] += timed_s
     begun_s = next((each.elapsed_s for each in records if isinstance(each, CaseStarted)), 0.0)
-    ended_s = max((each.elapsed_s for each in records if isinstance(each, Finished)), default=0.0)
+    ended_s = max((each.elapsed_s for each in records), default=0.0)
     between_s = ended_s - begun_s - sum(spent_s.values())
-    spent_s["until the first case"] = begun_s
-    spent_s["between cases"] = between_s
-    return spent_s
+    return dict(spent_s) | {"until the first case": begun_s, "between cases": between_s}
 
 
 def report(spent_s: dict[str, float]) -> None:
     wall_s = sum(spent_s.values())
+    if not wall_s:
+        print("nothing measured")
+        return
     print(f"wall time {wall_s:.0f} s, of which")
     for name, value_s in sorted(spent_s.items(), key=lambda item: -item[1]):
         print(f"  {name:<22} {value_s / wall_s:6.1%}")

@@ -12,7 +12,7 @@ from harness.records import CompileEvidence, Failure, Measurement, Started
 from harness.vocabulary import Precision
 from orchestrator import statistics
 from orchestrator.hosts.local import has_gpu
-from tests.integration.test_harness import measured, results, tiny
+from tests.integration.running import measured, results, tiny
 
 pytestmark = pytest.mark.skipif(
     not has_gpu() and os.environ.get("REQUIRE_GPU") != "1",
