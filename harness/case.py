@@ -232,13 +232,11 @@ def _warm_up(prepared: Prepared, eager: Eager, compiled: Compiled) -> Warm:
     """Compiled first: its memory is read before eager fills the allocator's caches again."""
     clock, protocol = prepared.clock, prepared.plan.protocol
     environment.forget_cached_memory(prepared.device)
-    with timing.no_garbage_collection():
-        samples_s, stable = timing.warm_up(compiled.call, clock, protocol)
+    samples_s, stable = timing.warm_up(compiled.call, clock, protocol)
     warm = WarmUp(first_call_s=compiled.first_call_s, samples_s=samples_s, stable=stable)
     peak_bytes = environment.peak_memory_bytes(prepared.device)
     process_bytes = prepared.instruments.process_memory_bytes()
-    with timing.no_garbage_collection():
-        samples_s, stable = timing.warm_up(eager.call, clock, protocol)
+    samples_s, stable = timing.warm_up(eager.call, clock, protocol)
     return Warm(
         WarmUp(first_call_s=eager.first_call_s, samples_s=samples_s, stable=stable),
         warm,

@@ -129,19 +129,20 @@ def is_disturbed(block: Block) -> bool:
 
 def warm_up(call: Call, clock: Clock, protocol: plan.Protocol) -> tuple[tuple[float, ...], bool]:
     """Call until times are stable, at least as long as the protocol asks and never longer than
-    it allows.
+    it allows, with the garbage collector off.
 
     Returns: the seconds of every call, and whether the last ones were stable.
     """
     samples: list[float] = []
-    while True:
-        samples += clock.time(call, 1).samples_s
-        spent_s = sum(samples)
-        enough = len(samples) >= protocol.warmup_min_calls and spent_s >= protocol.warmup_min_s
-        stable = is_stable(samples)
-        capped = len(samples) >= protocol.warmup_max_calls or spent_s >= protocol.warmup_max_s
-        if capped or (enough and stable):
-            return tuple(samples), stable
+    with no_garbage_collection():
+        while True:
+            samples += clock.time(call, 1).samples_s
+            spent_s = sum(samples)
+            enough = len(samples) >= protocol.warmup_min_calls and spent_s >= protocol.warmup_min_s
+            stable = is_stable(samples)
+            capped = len(samples) >= protocol.warmup_max_calls or spent_s >= protocol.warmup_max_s
+            if capped or (enough and stable):
+                return tuple(samples), stable
 
 
 def is_stable(samples: list[float]) -> bool:

@@ -81,7 +81,7 @@ def test_measuring_keeps_every_sample_in_the_order_taken() -> None:
     ]
 
 
-def test_the_garbage_collector_is_off_while_timing_and_on_again_after() -> None:
+def test_the_garbage_collector_is_off_while_timing_and_warming_up_and_on_again_after() -> None:
     states = []
 
     class Watching(FakeClock):
@@ -89,9 +89,10 @@ def test_the_garbage_collector_is_off_while_timing_and_on_again_after() -> None:
             states.append(gc.isenabled())
             return super().time(call, calls)
 
-    clock = Watching({eager: [1] * 2, compiled: [1] * 2})
+    clock = Watching({eager: [1] * 4, compiled: [1] * 2})
     measured(clock, Sampling(schedule(2, 2)))
-    assert states == [False] * 4
+    timing.warm_up(eager, clock, Protocol(warmup_min_calls=2, warmup_max_calls=2))
+    assert states == [False] * 6
     assert gc.isenabled()
 
 
