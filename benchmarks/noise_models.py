@@ -1,8 +1,9 @@
 """Noise as real machines make it: fitted to the samples of a run, drawn by the thousand.
 
 A model draws how far each of 600 consecutive calls lies from the time without noise, as a share of
-it. Samples of the steady variants of one run are the source of every number; each model makes one
-property of theirs its own.
+it. The samples of a run are the source of every number: all calls of a case in the order in which
+they were made, each relative to the median of its variant. Each model makes one property of theirs
+its own.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
+from statistics import median
+from typing import Final, TypeAlias, get_args
 
 import numpy as np
 
-from harness.records import Measurement
-from orchestrator.rundir import RunFolder
+from harness.records import Measurement, read_record
+from harness.vocabulary import Variant
+from orchestrator.facts import samples
 from orchestrator.statistics import Floats
 
 Deviations: TypeAlias = Callable[["Fit", np.random.Generator, tuple[int, int]], Floats]
@@ -32,10 +35,10 @@ class Fit:
     """What the samples of a run show, as shares of the median time of a call.
 
     `scatter` and `core` are the standard deviation of the calls without their trend, by moments
-    and by the median absolute deviation: medians over all variants. `tail_index` is Hill's
-    estimator for the slowest tenth; `tail_start` is where that begins, in units of `core`.
-    `correlation` is that of a call with the next one in time. The clock's two levels lie
-    `clock_gap` apart, with `clock_scatter` within each; it changes after `clock_dwell` calls.
+    and by the median absolute deviation: medians over all cases. `tail_index` is Hill's estimator
+    for the slowest tenth; `tail_start` is where that begins, in units of `core`. `correlation` is
+    that of a call with the next one. The clock's two levels lie `clock_gap` apart, with
+    `clock_scatter` within each; it changes after `clock_dwell` calls.
     """
 
     scatter: float
@@ -73,9 +76,9 @@ class Noise:
         return float(found.reshape(500, -1, block).mean(axis=2).std())
 
 
-def fit(folder: Path) -> Fit:
-    """Fit all models to the raw samples of a run folder."""
-    series = list(_series(folder))
+def fit(records: Path) -> Fit:
+    """Fit all models to the raw samples of a harness, one record a line."""
+    series = list(_series(records))
     residuals = [_without_trend(times) for times in series]
     cores = [_core(each) for each in residuals]
     pooled = np.sort(np.concatenate([r / c for r, c in zip(residuals, cores, strict=True)]))[::-1]
@@ -86,26 +89,25 @@ def fit(folder: Path) -> Fit:
         core=float(np.median(cores)),
         tail_index=float(1 / np.log(pooled[:tail] / pooled[tail]).mean()),
         tail_start=float(pooled[tail]),
-        # Calls of one variant are two apart in A B B A, on average.
-        correlation=float(np.median([_lag_one(each) for each in residuals])) ** 0.5,
+        correlation=float(np.median([_lag_one(each) for each in residuals])),
         clock_gap=gap,
         clock_scatter=scatter,
         clock_dwell=dwell,
     )
 
 
-def _series(folder: Path) -> Iterator[Floats]:
-    """The times of every variant of every case, relative to their median."""
-    for outcome in RunFolder(folder).outcomes():
-        for measurement in outcome.measurements.values():
-            for variant in ("eager", "compiled"):
-                times = _times(measurement, variant)
-                yield times / np.median(times)
-
-
-def _times(measurement: Measurement, variant: str) -> Floats:
-    blocks = [block.samples_s for block in measurement.blocks if block.variant == variant]
-    return np.concatenate([np.asarray(block, dtype=np.float64) for block in blocks])
+def _series(records: Path) -> Iterator[Floats]:
+    """The times of all calls of each case in the order made, relative to their variant's median."""
+    for line in records.read_bytes().splitlines():
+        record = read_record(line)
+        if isinstance(record, Measurement):
+            middle_s = {
+                variant: median(t for block in samples(record.blocks, variant) for t in block)
+                for variant in get_args(Variant)
+            }
+            yield np.asarray(
+                [t / middle_s[block.variant] for block in record.blocks for t in block.samples_s]
+            )
 
 
 def _without_trend(times: Floats) -> Floats:
@@ -123,8 +125,8 @@ def _lag_one(residual: Floats) -> float:
 
 
 def _clock_levels(series: list[Floats]) -> tuple[float, float, float]:
-    """Gap, scatter and dwell of the variant that two levels describe best and that changed level
-    more than twice."""
+    """Gap, scatter and dwell of the case that two levels describe best and that changed level more
+    than twice."""
     found = []
     for times in series:
         ordered = np.sort(times)
@@ -135,7 +137,7 @@ def _clock_levels(series: list[Floats]) -> tuple[float, float, float]:
         if changes > 2:
             gap = float(ordered[cut:].mean() / ordered[:cut].mean() - 1)
             explained = 1 - min(within) / float(times.var())
-            dwell = 2 * times.size / changes
+            dwell = times.size / changes
             found.append((explained, (gap, min(within) ** 0.5, dwell)))
     return max(found)[1]
 

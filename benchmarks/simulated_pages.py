@@ -50,6 +50,8 @@ def simulate(
     model: Noise,
     truth: Callable[[int], float],
     scale: float = 1.0,
+    *,
+    of: str = "",
     arrange: Callable[[Floats], Pair] | None = None,
     until: float | None = None,
 ) -> list[Page]:
@@ -57,10 +59,12 @@ def simulate(
 
     Args:
         truth: the speed-up of the n-th case.
+        of: names the draw. Each noise model and each name has random numbers of its own, so no two
+            tables rest on the same luck; what shall be compared call by call shares a name.
         arrange: consecutive calls (cases, calls) -> those of both variants (cases, blocks, calls).
         until: the width of an interval at which the harness stops a case.
     """
-    generator = np.random.default_rng(SEED)
+    generator = generator_of(model, of)
     shape = (setup.cases + AA_CASES, 2 * ITERATIONS)
     factors = np.asarray([truth(case) for case in range(setup.cases)] + [1.0] * AA_CASES)
     pages = []
@@ -70,6 +74,11 @@ def simulate(
         pairs = [_pairs(*sums, until) for sums in zip(eager, compiled, strict=True)]
         pages.append(judge(eager.tolist(), compiled.tolist(), pairs, setup.cases))
     return pages
+
+
+def generator_of(model: Noise, of: str) -> np.random.Generator:
+    """Random numbers of their own for a noise model and a purpose, the same every time."""
+    return np.random.default_rng([SEED, *f"{model.name}/{of}".encode()])
 
 
 def judge(eager: list[Blocks], compiled: list[Blocks], pairs: list[int], cases: int) -> Page:
