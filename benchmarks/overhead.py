@@ -75,11 +75,11 @@ def comparisons(size: Size, rounds: int) -> dict[str, Callable[[], Ratio]]:
     return found | (_on_the_device(call, tools.clock, device, rounds) if tools.accelerator else {})
 
 
-def keep(path: Path, size: Size, rounds: int) -> None:
+def keep(path: Path, compared: Mapping[str, Callable[[], Ratio]]) -> None:
     """Measure what the file lacks, and write it after each instrument."""
     found = json.loads(path.read_text()) if path.exists() else {}
     with torch.no_grad(), timing.no_garbage_collection():
-        for name, measure in comparisons(size, rounds).items():
+        for name, measure in compared.items():
             if name in found:
                 continue
             try:
@@ -242,7 +242,7 @@ def _parser() -> argparse.ArgumentParser:
 if __name__ == "__main__":
     chosen = _parser().parse_args()
     if chosen.json is not None:
-        keep(chosen.json, chosen.size, chosen.rounds)
+        keep(chosen.json, comparisons(chosen.size, chosen.rounds))
     else:
         for each, found in compare(chosen.size, chosen.rounds).items():
             _print(each, found)
