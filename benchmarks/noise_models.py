@@ -15,19 +15,22 @@ from statistics import median
 from typing import Final, TypeAlias, get_args
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from harness.records import Measurement, read_record
 from harness.vocabulary import Variant
 from orchestrator.facts import samples
 from orchestrator.statistics import Floats
 
-Deviations: TypeAlias = Callable[["Fit", np.random.Generator, tuple[int, int]], Floats]
+Shape: TypeAlias = tuple[int, int]
+Deviations: TypeAlias = Callable[["Fit", np.random.Generator, Shape, int], Floats]
 
 TAIL_SHARE: Final = 0.1
 DRIFT: Final = 0.10
 # After a change of variants, the first call finds caches that the other one has filled.
 AFTER_SWITCH: Final = 0.10
 CALLS_PER_BLOCK: Final = 10
+LEVEL_CALLS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +63,27 @@ class Noise:
     drift: float = 0.0
 
     def draw(
-        self, fit: Fit, generator: np.random.Generator, shape: tuple[int, int], scale: float = 1.0
+        self,
+        fit: Fit,
+        generator: np.random.Generator,
+        shape: Shape,
+        scale: float = 1.0,
+        block: int = CALLS_PER_BLOCK,
     ) -> Floats:
         """Times relative to the first one without noise, shape (cases, calls).
 
-        Args: scale: shrinks or stretches the deviations, not the drift.
+        Args:
+            scale: shrinks or stretches the deviations, not the drift.
+            block: how many consecutive calls of one variant there are, of both by turns A B B A.
         """
         drift = self.drift * np.arange(shape[1]) / shape[1]
-        times = 1 + drift + scale * self.deviations(fit, generator, shape)
+        times = 1 + drift + scale * self.deviations(fit, generator, shape, block)
         return np.maximum(times, 0.05)
 
-    def spread(self, fit: Fit, block: int = 1) -> float:
-        """The standard deviation of means of `block` consecutive calls, without the drift."""
-        found = self.deviations(fit, np.random.default_rng(1), (500, 600))
-        return float(found.reshape(500, -1, block).mean(axis=2).std())
+    def spread(self, fit: Fit, mean_of: int = 1) -> float:
+        """The standard deviation of means of so many consecutive calls, without the drift."""
+        found = self.deviations(fit, np.random.default_rng(1), (500, 600), CALLS_PER_BLOCK)
+        return float(found.reshape(500, -1, mean_of).mean(axis=2).std())
 
 
 def fit(records: Path) -> Fit:
@@ -133,7 +143,9 @@ def _clock_levels(series: list[Floats]) -> tuple[float, float, float]:
         cuts = range(3, times.size - 2)
         within = [_within(ordered, cut) for cut in cuts]
         cut = cuts[int(np.argmin(within))]
-        changes = int(np.count_nonzero(np.diff(times >= ordered[cut])))
+        # A single call beyond the cut is noise: the level is that of five calls.
+        level = np.median(sliding_window_view(times, LEVEL_CALLS), axis=1) >= ordered[cut]
+        changes = int(np.count_nonzero(np.diff(level)))
         if changes > 2:
             gap = float(ordered[cut:].mean() / ordered[:cut].mean() - 1)
             explained = 1 - min(within) / float(times.var())
@@ -147,24 +159,24 @@ def _within(ordered: Floats, cut: int) -> float:
     return float(sum(part.var() * part.size for part in parts)) / ordered.size
 
 
-def _white(fit: Fit, generator: np.random.Generator, shape: tuple[int, int]) -> Floats:
+def _white(fit: Fit, generator: np.random.Generator, shape: Shape, block: int) -> Floats:  # noqa: ARG001
     return fit.scatter * generator.standard_normal(shape)
 
 
-def _heavy_tail(fit: Fit, generator: np.random.Generator, shape: tuple[int, int]) -> Floats:
+def _heavy_tail(fit: Fit, generator: np.random.Generator, shape: Shape, block: int) -> Floats:  # noqa: ARG001
     body = generator.standard_normal(shape)
     tail = fit.tail_start * (1 + generator.pareto(fit.tail_index, shape))
     slow = generator.random(shape) < TAIL_SHARE
     return fit.core * np.where(slow, tail, body).astype(np.float64)
 
 
-def _two_clocks(fit: Fit, generator: np.random.Generator, shape: tuple[int, int]) -> Floats:
+def _two_clocks(fit: Fit, generator: np.random.Generator, shape: Shape, block: int) -> Floats:  # noqa: ARG001
     changes = np.cumsum(generator.random(shape) < 1 / fit.clock_dwell, axis=1)
     slow = np.asarray((changes + generator.integers(0, 2, (shape[0], 1))) % 2, dtype=np.float64)
     return fit.clock_gap * slow + fit.clock_scatter * generator.standard_normal(shape)
 
 
-def _correlated(fit: Fit, generator: np.random.Generator, shape: tuple[int, int]) -> Floats:
+def _correlated(fit: Fit, generator: np.random.Generator, shape: Shape, block: int) -> Floats:  # noqa: ARG001
     steps = generator.standard_normal(shape)
     steps[:, 1:] *= (1 - fit.correlation**2) ** 0.5
     for call in range(1, shape[1]):
@@ -172,11 +184,10 @@ def _correlated(fit: Fit, generator: np.random.Generator, shape: tuple[int, int]
     return fit.scatter * steps
 
 
-def _cold_caches(fit: Fit, generator: np.random.Generator, shape: tuple[int, int]) -> Floats:
+def _cold_caches(fit: Fit, generator: np.random.Generator, shape: Shape, block: int) -> Floats:
     """Two blocks of a variant follow each other in A B B A; the first of them begins cold."""
-    call = np.arange(shape[1]) % (2 * CALLS_PER_BLOCK)
-    cold = np.asarray(call == CALLS_PER_BLOCK, dtype=np.float64)
-    return _white(fit, generator, shape) + AFTER_SWITCH * cold
+    cold = np.asarray(np.arange(shape[1]) % (2 * block) == block, dtype=np.float64)
+    return _white(fit, generator, shape, block) + AFTER_SWITCH * cold
 
 
 MODELS: Final = (

@@ -34,13 +34,14 @@ from benchmarks.simulated_pages import (
     interleaved,
     simulate,
 )
-from orchestrator import statistics, verdicts
+from orchestrator import planning, statistics, verdicts
 from orchestrator.statistics import Decision, Estimate
 
 SAMPLES: Final = Path(__file__).resolve().parent / "samples" / "records.jsonl"
 EFFECT: Final = 1.03
 QUIET: Final = 0.01
 UNTIL: Final = 0.01
+UNTIL_BLOCKS: Final = planning.protocol(ITERATIONS, quick=False, until="1%").max_blocks
 BOOTSTRAPPED: Final = 2000
 
 Line: TypeAlias = list[str]
@@ -123,10 +124,10 @@ def order(setup: Setup, model: Noise) -> Line:
 
 
 def early(setup: Setup, model: Noise) -> Line:
-    """`--until 1%` against all calls, at truths of 1, 1.03 and 1.10 by turns."""
+    """`--until 1%` against a run without it, at truths of 1, 1.03 and 1.10 by turns."""
     scale = QUIET / model.spread(setup.fit)
     full = simulate(setup, model, _by_turns, scale, of="early")
-    short = simulate(setup, model, _by_turns, scale, of="early", until=UNTIL)
+    short = simulate(setup, model, _by_turns, scale, of="early", blocks=UNTIL_BLOCKS, until=UNTIL)
     same = [
         a == b
         for whole, part in zip(full, short, strict=True)
@@ -141,7 +142,7 @@ def early(setup: Setup, model: Noise) -> Line:
     return [
         model.name,
         f"{np.mean(same):.2%}",
-        f"{np.mean(pairs) / BLOCKS:.0%}",
+        f"{np.mean(pairs) / UNTIL_BLOCKS:.0%}",
         f"{_width(full):.2%} → {_width(short):.2%}",
         f"{np.mean(held):.1%}",
     ]
@@ -151,8 +152,10 @@ def early_without_a_difference(setup: Setup, model: Noise) -> Line:
     """How many pages find a difference that is none, with all calls and with `--until 1%`."""
     scale = QUIET / model.spread(setup.fit)
     line = [model.name]
-    for until in (None, UNTIL):
-        pages = simulate(setup, model, _none, scale, of="early, nothing", until=until)
+    for blocks, until in ((BLOCKS, None), (UNTIL_BLOCKS, UNTIL)):
+        pages = simulate(
+            setup, model, _none, scale, of="early, nothing", blocks=blocks, until=until
+        )
         line.append(f"{np.mean([any(_rejects(page.ratios)) for page in pages]):.1%}")
         line.append(f"{np.mean([_differs(page.decisions) for page in pages]):.1%}")
     return line

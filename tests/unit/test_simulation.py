@@ -9,8 +9,8 @@ import pytest
 
 from benchmarks import noise_models
 from benchmarks.noise_models import DRIFT, MODELS, Noise
-from benchmarks.simulated_pages import BLOCKS, Page, Setup, generator_of, halves, simulate
-from benchmarks.simulation import QUIET, SAMPLES
+from benchmarks.simulated_pages import Page, Setup, generator_of, halves, simulate
+from benchmarks.simulation import QUIET, SAMPLES, UNTIL_BLOCKS
 
 PAGES = 12
 
@@ -64,12 +64,13 @@ def test_a_drift_falls_on_both_variants_only_when_they_are_interleaved() -> None
     assert bias(apart) == pytest.approx(1.025 / 1.075 - 1, abs=0.001)
 
 
-def test_until_one_percent_finds_the_same_in_half_of_the_calls() -> None:
-    scale = quiet(MODELS[0])
-    full = simulate(setup(), MODELS[0], three_percent, scale)
-    early = simulate(setup(), MODELS[0], three_percent, scale, until=0.01)
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+def test_until_one_percent_finds_the_same_in_half_of_the_calls(model: Noise) -> None:
+    scale = quiet(model)
+    full = simulate(setup(), model, three_percent, scale)
+    early = simulate(setup(), model, three_percent, scale, blocks=UNTIL_BLOCKS, until=0.01)
     assert [page.decisions for page in early] == [page.decisions for page in full]
-    assert np.mean([page.pairs for page in early]) <= BLOCKS / 2
+    assert np.mean([page.pairs for page in early]) <= UNTIL_BLOCKS / 2
 
 
 def test_the_same_seed_draws_the_same_pages() -> None:
