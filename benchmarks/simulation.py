@@ -1,6 +1,7 @@
 """Whether the statistics keep their word: thousands of pages whose truth is known.
 
-    python -m benchmarks simulation          # 1,000 pages of 36 cases per noise model
+    python -m benchmarks simulation             # 1,000 pages of 36 cases per noise model
+    python -m benchmarks.simulation RECORDS     # the same with the noise of other records
 
 Noise is fitted to the samples of a real run and drawn in the order in which a harness calls; what
 judges it is the code that judges every run. Seeded: the same numbers every time.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -56,10 +58,10 @@ class Experiment:
     line: Callable[[Setup, Noise], Line]
 
 
-def main() -> None:
-    setup = Setup(noise_models.fit(SAMPLES))
+def main(records: Path = SAMPLES) -> None:
+    setup = Setup(noise_models.fit(records))
     start_s = perf_counter()
-    print(f"{PAGES} pages of {CASES} cases per line; noise fitted to {SAMPLES}:\n{setup.fit}")
+    print(f"{PAGES} pages of {CASES} cases per line; noise fitted to {records.name}:\n{setup.fit}")
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         for experiment in EXPERIMENTS:
             lines = pool.map(functools.partial(experiment.line, setup), MODELS)
@@ -281,3 +283,7 @@ EXPERIMENTS: Final = (
         early_without_a_difference,
     ),
 )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:2]))

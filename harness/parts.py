@@ -99,7 +99,7 @@ class Agreement(Strict):
     within `tolerance`) or a float64 run of the model that both were held against.
 
     `top1_agrees`: for classifiers, whether every image gets the same class; where it is false, the
-    classes were tied within the tolerance. `mask_iou`: where outputs are masks, the intersection
+    reference holds both classes for equally likely within the tolerance. `mask_iou`: where outputs are masks, the intersection
     over union of all thresholded masks of an image, of the worst image.
     """
 
