@@ -99,8 +99,8 @@ class Agreement(Strict):
     within `tolerance`) or a float64 run of the model that both were held against.
 
     `top1_agrees`: for classifiers, whether every image gets the same class; where it is false, the
-    reference holds both classes for equally likely within the tolerance. `mask_iou`: where outputs are masks, the intersection
-    over union of all thresholded masks of an image, of the worst image.
+    reference holds both classes for equally likely within the tolerance. `mask_iou`: where outputs
+    are masks, the intersection over union of all thresholded masks of an image, of the worst image.
     """
 
     tensors: Annotated[int, Field(ge=1)]
