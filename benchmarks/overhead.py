@@ -1,10 +1,10 @@
 """What the harness measures, beside other instruments: the same calls of one model in one process,
-the instruments in turn, so that drift falls on all of them alike.
+the instruments in turn, call by call, so that drift falls on all of them alike.
 
 On a CPU: a bare loop and torch.utils.benchmark. On a GPU also a loop with one pair of events around
 all calls, and the sum of the kernels that the profiler sees.
 
-    python -m benchmarks.overhead [--size tiny] [--rounds 30] [--json FILE]
+    python -m benchmarks.overhead [--size tiny] [--rounds 300] [--json FILE]
 
 With --json, what the file holds is not measured again, and an instrument that fails is written
 down beside the ratios; the others go on.
@@ -31,8 +31,11 @@ from harness.plan import Case
 from harness.timing import Call, Clock
 from harness.vocabulary import Size
 
-ROUNDS: Final = 30
-CALLS: Final = 5
+ROUNDS: Final = 300
+WARM_UP: Final = 5
+# A profile takes far longer than the calls in it.
+PROFILED_CALLS: Final = 5
+ROUNDS_PER_PROFILE: Final = 10
 MODEL: Final = "resnet-50"
 Instrument = Callable[[], float]
 
@@ -69,7 +72,7 @@ def comparisons(size: Size, rounds: int) -> dict[str, Callable[[], Ratio]]:
     device = environment.device()
     call = model_call(size, device)
     tools = cuda.instruments(device) if device.type == "cuda" else instruments.for_cpu()
-    for _ in range(CALLS):
+    for _ in range(WARM_UP):
         call()
     found = _walls(call, tools.clock, device, rounds)
     return found | (_on_the_device(call, tools.clock, device, rounds) if tools.accelerator else {})
@@ -123,7 +126,7 @@ def _walls(
     return {
         "wall / bare loop": lambda: _ratio(ours, lambda: _bare_s(to_its_end), rounds),
         "wall / torch.utils.benchmark": lambda: _ratio(
-            ours, lambda: float(timer.timeit(CALLS).mean), rounds
+            ours, lambda: float(timer.timeit(1).mean), rounds
         ),
     }
 
@@ -133,8 +136,8 @@ def _on_the_device(
 ) -> dict[str, Callable[[], Ratio]]:
     return {
         "device time / event loop": lambda: _ratio(
-            lambda: statistics.fmean(clock.time(call, CALLS).device_s or ()),
-            lambda: _event_loop_s(call, device),
+            lambda: statistics.fmean(clock.time(call, 1).device_s or ()),
+            lambda: _events_s(call, device),
             rounds,
         ),
         "device-busy / profiler's kernels": partial(_busy_ratio, call, clock, device, rounds),
@@ -162,37 +165,34 @@ def summary(ratios: list[float]) -> Ratio:
 
 
 def _wall_s(clock: Clock, call: Call) -> float:
-    return statistics.fmean(clock.time(call, CALLS).samples_s)
+    (sample_s,) = clock.time(call, 1).samples_s
+    return sample_s
 
 
 def _bare_s(call: Call) -> float:
     start_s = perf_counter()
-    for _ in range(CALLS):
-        call()
-    return (perf_counter() - start_s) / CALLS
+    call()
+    return perf_counter() - start_s
 
 
-def _event_loop_s(call: Call, device: torch.device) -> float:
-    """Each call from an empty queue, as the harness has it, by events of our own."""
+def _events_s(call: Call, device: torch.device) -> float:
+    """A call from an empty queue, as the harness has it, by events of our own."""
     events: Any = torch.cuda.Event
-    total_ms = 0.0
-    for _ in range(CALLS):
-        first, last = events(enable_timing=True), events(enable_timing=True)
-        torch.cuda.synchronize(device)
-        first.record()
-        call()
-        last.record()
-        torch.cuda.synchronize(device)
-        total_ms += first.elapsed_time(last)
-    return total_ms / 1000 / CALLS
+    first, last = events(enable_timing=True), events(enable_timing=True)
+    torch.cuda.synchronize(device)
+    first.record()
+    call()
+    last.record()
+    torch.cuda.synchronize(device)
+    return float(first.elapsed_time(last)) / 1000
 
 
 def _busy_ratio(call: Call, clock: Clock, device: torch.device, rounds: int) -> Ratio:
     """Both come from torch's profiler; what is compared is the way from its events to a time."""
-    enqueue_s = statistics.median(clock.time(call, CALLS).enqueue_s or ())
+    enqueue_s = statistics.median(clock.time(call, WARM_UP).enqueue_s or ())
     both: Mapping[Any, Call] = {"eager": call, "compiled": call}
     ratios = []
-    for _ in range(math.ceil(rounds / busy.ROUNDS)):
+    for _ in range(math.ceil(rounds / busy.ROUNDS / ROUNDS_PER_PROFILE)):
         found = busy.measure(both, dict.fromkeys(both, enqueue_s), cuda.Cuda(device))
         if "eager" not in found.seconds:
             raise InstrumentError("; ".join(found.notes))
@@ -209,7 +209,7 @@ def _kernels_s(call: Call, device: torch.device) -> float:
     on_gpu = autograd.DeviceType.CUDA
     activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
     with torch.profiler.profile(activities=activities) as profiler:
-        for _ in range(CALLS):
+        for _ in range(PROFILED_CALLS):
             call()
         torch.cuda.synchronize(device)
     events: Any = profiler.events()
@@ -218,7 +218,7 @@ def _kernels_s(call: Call, device: torch.device) -> float:
         for event in events
         if event.device_type == on_gpu and not event.is_user_annotation
     ]
-    return sum(spans_us) / 1e6 / CALLS
+    return sum(spans_us) / 1e6 / PROFILED_CALLS
 
 
 def _print(name: str, ratio: Ratio) -> None:

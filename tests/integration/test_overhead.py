@@ -45,9 +45,9 @@ def test_more_rounds_narrow_what_a_ratio_leaves_open() -> None:
 
 
 def test_the_real_instruments_have_the_names_that_the_check_of_a_gpu_knows() -> None:
-    compared = overhead.comparisons("tiny", rounds=2)
+    compared = overhead.comparisons("tiny", rounds=9)
     assert compared.keys() <= gpu_table.INSTRUMENT_TOLERANCE.keys()
     assert {"wall / bare loop", "wall / torch.utils.benchmark"} <= compared.keys()
     ratio = compared["wall / bare loop"]()
-    assert 0.3 < ratio.value < 3
-    assert ratio.rounds == 2
+    assert 0.2 < ratio.value < 5, "the same call, however busy the machine is"
+    assert ratio.rounds == 9
