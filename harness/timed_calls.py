@@ -47,7 +47,8 @@ def take(
         sampling.schedule(protocol.iterations, protocol.max_blocks), until=protocol.until
     )
     mark = compiler.CompilationLog.mark()
-    with tools.watching() as (monitor, notes):
+    with tools.watching() as (monitor, notes), timing.no_garbage_collection():
+        timing.lead_in(calls, tools.clock)
         timing.measure(taken, calls, tools.clock, monitor, protocol.retakes)
     recompiles = mark.recompiles_since()
     if recompiles:

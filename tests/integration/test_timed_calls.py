@@ -65,3 +65,18 @@ def test_an_a_a_case_takes_no_energy() -> None:
     found = taken(FakeDevice(), energy=False)
     assert found.energy is None
     assert found.flags["gradients"] == "True", "read back while measuring"
+
+
+def test_the_first_calls_after_a_pause_are_slow_and_fall_on_no_variant() -> None:
+    device = FakeDevice()
+    slow = [10e-3, 5e-3]
+
+    def call() -> None:
+        device.launch(1e-3, host_s=slow.pop(0) if slow else 1e-3)
+
+    both: dict[Variant, Call] = {"eager": call, "compiled": call}
+    tools = Instruments(DeviceClock(device, device.now), device, note="no NVML")
+    protocol = Protocol(iterations=2, max_blocks=2)
+    found = timed_calls.take(both, tools, protocol, images_per_call=1, with_energy=False)
+    (first, *others) = [block.samples_s[0] for block in found.blocks]
+    assert others == pytest.approx([first] * 3)
