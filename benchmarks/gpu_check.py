@@ -9,6 +9,9 @@ numpy, scipy, pillow and requests, and nothing of this project installed. Each c
     graphs-1, -2       reduce-overhead for what `first` shows to be launch-bound, twice
     modes              the other compile modes, on two models
     precisions         every precision, on two models
+    tf32-autotune      TF32 with max-autotune, on two models
+
+An instrument that fails is written down as such, and the rest goes on.
 
 The folders are run folders: `python orchestrate.py report FOLDER` makes their pages.
 """

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from benchmarks import gpu_table
 from harness import catalogue
@@ -32,7 +33,7 @@ GRACE_S: Final = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What to check, and when to stop for now (on the monotonic clock)."""
+    """What to check, by which command, and when to stop for now (on the monotonic clock)."""
 
     output: Path
     size: Size
@@ -41,6 +42,7 @@ class Settings:
     iterations: int
     minutes: float
     deadline_s: float
+    command: str
 
     def protocol(self) -> Protocol:
         limit_s = max(self.minutes * 60 - SPARE_S, SPARE_S)
@@ -54,22 +56,31 @@ class Settings:
             energy_s=1.0,
         )
 
+    def instruments(self, target: Path) -> tuple[str, ...]:
+        """The arguments of the Python process that holds the harness against other instruments."""
+        return "-m", "benchmarks.overhead", "--size", self.size, "--json", str(target)
+
 
 def main(description: str) -> None:
     """Measure until the time is over or the table can be printed; exits with what came of it."""
     settings = parse(sys.argv[1:], description)
     settings.output.mkdir(parents=True, exist_ok=True)
+    if not _instruments(settings):
+        _leave_for_now("instruments")
     for name, plan in _steps(settings):
         if not _finish(RunFolder(settings.output / name), plan, settings):
-            print(f"\nnot finished yet: {name}. Run the same command again to go on.")
-            sys.exit(UNFINISHED)
+            _leave_for_now(name)
     print(gpu_table.render(settings.output))
     sys.exit(0 if gpu_table.holds(settings.output) else 1)
 
 
+def _leave_for_now(name: str) -> NoReturn:
+    print(f"\nnot finished yet: {name}. Run the same command again to go on.")
+    sys.exit(UNFINISHED)
+
+
 def _steps(settings: Settings) -> Iterator[tuple[str, Plan]]:
     """The runs in their order. Lazy: a later one depends on what an earlier one found."""
-    _instruments(settings)
     every = _plan(settings)
     yield "first", every
     yield "second", every
@@ -81,6 +92,17 @@ def _steps(settings: Settings) -> Iterator[tuple[str, Plan]]:
     light = tuple(name for name in settings.models if name in LIGHT) or settings.models[:1]
     yield "modes", _plan(settings, models=light, modes=MODES, batch_sizes=(1,))
     yield "precisions", _plan(settings, models=light, precisions=PRECISIONS, batch_sizes=(1,))
+    # Inductor reads the flags of TF32 while it tunes.
+    yield (
+        "tf32-autotune",
+        _plan(
+            settings,
+            models=light,
+            modes=("max-autotune",),
+            precisions=("tf32",),
+            batch_sizes=(1,),
+        ),
+    )
 
 
 def _plan(
@@ -128,7 +150,7 @@ def _only(cases: Sequence[Case], plan: Plan) -> Plan:
 def _finish(folder: RunFolder, plan: Plan, settings: Settings) -> bool:
     """Measure what the folder lacks; whether there is nothing left."""
     if not (folder.path / "plan.json").exists():
-        _create(folder, plan)
+        _create(folder, plan, settings.command)
     done = _done(folder)
     rest = plan.model_copy(update={"skip": tuple(sorted({*plan.skip, *done}))})
     if not rest.cases():
@@ -150,14 +172,14 @@ def _why_not(folder: RunFolder, log: Path) -> str:
     return "\n".join(said or [f"the harness ended without a result; what it said: {log}"])
 
 
-def _create(folder: RunFolder, plan: Plan) -> None:
+def _create(folder: RunFolder, plan: Plan, command: str) -> None:
     for name in ("records", "logs"):
         (folder.path / name).mkdir(parents=True, exist_ok=True)
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     meta = {
         "run_id": folder.path.name,
         "created": created,
-        "command": "python -m benchmarks.gpu_check",
+        "command": command,
         "hosts": [HOST],
         "interrupted": [],
     }
@@ -206,14 +228,45 @@ def _stop(harness: subprocess.Popen[bytes]) -> None:
         harness.kill()
 
 
-def _instruments(settings: Settings) -> None:
-    """In a process of its own, so that its CUDA context is gone when the harness measures."""
-    target = settings.output / "instruments.json"
-    if target.exists():
-        return
+def _instruments(settings: Settings) -> bool:
+    """Hold the harness against other instruments, as far as the time reaches; whether that is over.
+
+    In a process of its own, so that its CUDA context is gone when the harness measures. Each ratio
+    is on disk at once. A process that fails, or that gets nothing done in a whole call, is written
+    down as failed.
+    """
+    target, log = settings.output / "instruments.json", settings.output / "instruments.log"
+    finished = settings.output / "instruments.done"
+    if finished.exists():
+        return True
     print("instruments: the harness beside others", flush=True)
-    command = ["-m", "benchmarks.overhead", "--size", settings.size, "--json", str(target)]
-    subprocess.run([sys.executable, *command], cwd=ROOT, check=True)
+    before = _ratios(target)
+    left_s = settings.deadline_s - time.monotonic()
+    try:
+        with log.open("ab") as output:
+            code = subprocess.run(
+                [sys.executable, *settings.instruments(target)],
+                cwd=ROOT,
+                stdout=output,
+                stderr=output,
+                timeout=max(left_s, 1.0),
+                check=False,
+            ).returncode
+    except subprocess.TimeoutExpired:
+        if _ratios(target) != before:
+            return False
+        code = None
+    if code != 0:
+        how = "took longer than a whole call" if code is None else f"ended with exit code {code}"
+        failed = {"error": f"the process of the instruments {how}; what it said: {log}"}
+        target.write_text(json.dumps(_ratios(target) | {"instruments": failed}, indent=1) + "\n")
+    finished.touch()
+    return True
+
+
+def _ratios(target: Path) -> dict[str, object]:
+    found: dict[str, object] = json.loads(target.read_text()) if target.exists() else {}
+    return found
 
 
 def parse(arguments: list[str], description: str = "") -> Settings:
@@ -240,4 +293,5 @@ def parse(arguments: list[str], description: str = "") -> Settings:
         iterations=given.iterations,
         minutes=given.minutes,
         deadline_s=time.monotonic() + given.minutes * 60,
+        command=shlex.join(["python", "-m", "benchmarks.gpu_check", *arguments]),
     )

@@ -4,29 +4,26 @@ but for reading the folders)."""
 from __future__ import annotations
 
 import json
+import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from statistics import fmean
-from typing import Final
+from typing import Any, Final
 
 from harness.records import Block, Failure, Measurement
-from harness.vocabulary import Variant
+from orchestrator import facts, statistics
 from orchestrator.rundir import RunFolder
 
-RUNS: Final = ("first", "second", "graphs-1", "graphs-2", "modes", "precisions")
+RUNS: Final = ("first", "second", "graphs-1", "graphs-2", "modes", "precisions", "tf32-autotune")
 INSTRUMENT_TOLERANCE: Final = {
     "wall / bare loop": 0.01,
     "wall / torch.utils.benchmark": 0.01,
     "device time / event loop": 0.01,
     "device-busy / profiler's kernels": 0.03,
 }
-NOISE_FLOOR: Final = 0.02
-# Launch-bound: the device waits for the host (E/K), or the host is busy all the time (H/K).
-LAUNCH_BOUND_DEVICE_OVER_BUSY: Final = 1.10
-LAUNCH_BOUND_ENQUEUE_OVER_BUSY: Final = 0.95
+NOISE_FLOOR: Final = statistics.PRACTICAL_THRESHOLD
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,34 +76,31 @@ def checks(output: Path) -> list[Check]:
         _every("host enqueue is shorter than wall", on_gpu, _enqueue_is_shorter),
         _every("device time is shorter than wall", on_gpu, _device_is_shorter),
         _every("every block has telemetry", on_gpu, _has_telemetry),
-        _every("device-busy was measured", on_gpu, lambda each: each.eager_busy_s is not None),
+        _every("device-busy was measured", on_gpu, _has_busy),
         _every(
             f"A/A: eager against itself within {NOISE_FLOOR:.0%}",
             [each for each in found if each.case.mode == "eager"],
             lambda each: abs(speed_up(each) - 1) <= NOISE_FLOOR,
         ),
-        _every("reduce-overhead uses CUDA graphs", graphs, _skips_no_graph),
+        _every("reduce-overhead launches recorded CUDA graphs", graphs, _launches_graphs),
         _measured(output, "modes"),
         _measured(output, "precisions"),
+        _measured(output, "tf32-autotune"),
         _every("flags were read back", found, lambda each: bool(each.flags)),
     ]
 
 
 def speed_up(measurement: Measurement) -> float:
     """Ratio of the means of all timed calls."""
-    return _mean_s(measurement, "eager") / _mean_s(measurement, "compiled")
+    eager, compiled = (facts.samples(measurement.blocks, each) for each in ("eager", "compiled"))
+    return statistics.speed_up(eager, compiled).value
 
 
 def is_launch_bound(measurement: Measurement) -> bool:
     """Whether the eager model waits for the host; unknown on a CPU, and then False."""
-    busy_s = measurement.eager_busy_s
-    device_s = [t for block in _eager(measurement) for t in block.device_s or ()]
-    enqueue_s = [t for block in _eager(measurement) for t in block.enqueue_s or ()]
-    if not (busy_s and device_s and enqueue_s) or measurement.case.mode == "eager":
+    if measurement.case.mode == "eager":
         return False
-    return fmean(device_s) >= LAUNCH_BOUND_DEVICE_OVER_BUSY * fmean(busy_s) or fmean(
-        enqueue_s
-    ) >= LAUNCH_BOUND_ENQUEUE_OVER_BUSY * fmean(busy_s)
+    return facts.facts_of(measurement, None).eager.bound == "launch-bound"
 
 
 def _instruments(output: Path) -> Iterator[Check]:
@@ -114,13 +108,33 @@ def _instruments(output: Path) -> Iterator[Check]:
     found = json.loads(path.read_text()) if path.exists() else {}
     for name, tolerance in INSTRUMENT_TOLERANCE.items():
         claim = f"{name} within {tolerance:.0%}"
-        if name not in found:
+        if name in found:
+            yield equivalence(claim, found[name], tolerance)
+        elif "instruments" in found:  # their process failed as a whole
+            yield Check(claim, found["instruments"]["error"], holds=False)
+        else:
             yield Check(claim, "not on this machine", None)
-            continue
-        ratio, spread = found[name]
-        # No claim can be held to more than what this machine can tell.
-        holds = None if spread > tolerance else abs(ratio - 1) <= tolerance + spread
-        yield Check(claim, f"{ratio:.4f} ± {spread:.4f}", holds)
+
+
+def equivalence(claim: str, found: Mapping[str, Any], tolerance: float) -> Check:
+    """Whether a ratio is shown to be 1 within a tolerance.
+
+    It is when all that its spread leaves open lies within, and is not when all of that lies
+    outside. In between nothing is shown, and the number of rounds that would tell is given.
+    """
+    if "error" in found:
+        return Check(claim, found["error"], holds=False)
+    distance, spread = abs(found["value"] - 1), found["spread"]
+    text = f"{found['value']:.4f} ± {spread:.4f}"
+    if distance + spread <= tolerance:
+        return Check(claim, text, holds=True)
+    if distance - spread > tolerance:
+        return Check(claim, text, holds=False)
+    # The spread shrinks with the root of the number of rounds.
+    margin = max(abs(tolerance - distance), tolerance / 100)
+    rounds = math.ceil(found["rounds"] * (spread / margin) ** 2)
+    told = f"{text}: not shown; about {rounds - found['rounds']} more rounds would tell"
+    return Check(claim, told, None)
 
 
 def _every(name: str, of: Sequence[Measurement], condition: Callable[[Measurement], bool]) -> Check:
@@ -157,9 +171,16 @@ def _has_telemetry(measurement: Measurement) -> bool:
     return all(block.telemetry is not None for block in measurement.blocks)
 
 
-def _skips_no_graph(measurement: Measurement) -> bool:
+def _has_busy(measurement: Measurement) -> bool:
+    return measurement.eager_busy_s is not None and measurement.compiled_busy_s is not None
+
+
+def _launches_graphs(measurement: Measurement) -> bool:
+    """Whether graphs were recorded and, where the profiler saw anything, launched."""
     evidence = measurement.compile_evidence
-    return evidence is not None and evidence.cuda_graph_skips == 0
+    if evidence is None or not evidence.cuda_graphs:
+        return False
+    return evidence.cuda_graph_launches is None or evidence.cuda_graph_launches > 0
 
 
 def _repeated(output: Path) -> Iterator[str]:
@@ -168,7 +189,7 @@ def _repeated(output: Path) -> Iterator[str]:
         for case_id in once:
             if case_id in twice:
                 yield _line(case_id, once[case_id], twice[case_id])
-    for run in ("modes", "precisions"):
+    for run in ("modes", "precisions", "tf32-autotune"):
         for case_id, measured in measurements(output / run).items():
             yield f"  {case_id:<58} {speed_up(measured):7.3f}"
 
@@ -191,12 +212,3 @@ def _failures(output: Path) -> list[str]:
 def _failed(folder: Path) -> list[Failure]:
     (outcome,) = RunFolder(folder).outcomes()
     return [*outcome.host_failures, *outcome.failures.values()]
-
-
-def _eager(measurement: Measurement) -> list[Block]:
-    return [block for block in measurement.blocks if block.variant == "eager"]
-
-
-def _mean_s(measurement: Measurement, variant: Variant) -> float:
-    blocks = [block for block in measurement.blocks if block.variant == variant]
-    return fmean(sample_s for block in blocks for sample_s in block.samples_s)

@@ -1,8 +1,9 @@
 """Noise as real machines make it: fitted to the samples of a run, drawn by the thousand.
 
 A model draws how far each of 600 consecutive calls lies from the time without noise, as a share of
-it. Samples of the steady variants of one run are the source of every number; each model makes one
-property of theirs its own.
+it. The samples of a run are the source of every number: all calls of a case in the order in which
+they were made, each relative to the median of its variant. Each model makes one property of theirs
+its own.
 """
 
 from __future__ import annotations
@@ -10,21 +11,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
+from statistics import median
+from typing import Final, TypeAlias, get_args
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
-from harness.records import Measurement
-from orchestrator.rundir import RunFolder
+from harness.records import Measurement, read_record
+from harness.vocabulary import Variant
+from orchestrator.facts import samples
 from orchestrator.statistics import Floats
 
-Deviations: TypeAlias = Callable[["Fit", np.random.Generator, tuple[int, int]], Floats]
+Shape: TypeAlias = tuple[int, int]
+Deviations: TypeAlias = Callable[["Fit", np.random.Generator, Shape, int], Floats]
 
 TAIL_SHARE: Final = 0.1
 DRIFT: Final = 0.10
 # After a change of variants, the first call finds caches that the other one has filled.
 AFTER_SWITCH: Final = 0.10
 CALLS_PER_BLOCK: Final = 10
+LEVEL_CALLS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +38,10 @@ class Fit:
     """What the samples of a run show, as shares of the median time of a call.
 
     `scatter` and `core` are the standard deviation of the calls without their trend, by moments
-    and by the median absolute deviation: medians over all variants. `tail_index` is Hill's
-    estimator for the slowest tenth; `tail_start` is where that begins, in units of `core`.
-    `correlation` is that of a call with the next one in time. The clock's two levels lie
-    `clock_gap` apart, with `clock_scatter` within each; it changes after `clock_dwell` calls.
+    and by the median absolute deviation: medians over all cases. `tail_index` is Hill's estimator
+    for the slowest tenth; `tail_start` is where that begins, in units of `core`. `correlation` is
+    that of a call with the next one. The clock's two levels lie `clock_gap` apart, with
+    `clock_scatter` within each; it changes after `clock_dwell` calls.
     """
 
     scatter: float
@@ -57,25 +63,32 @@ class Noise:
     drift: float = 0.0
 
     def draw(
-        self, fit: Fit, generator: np.random.Generator, shape: tuple[int, int], scale: float = 1.0
+        self,
+        fit: Fit,
+        generator: np.random.Generator,
+        shape: Shape,
+        scale: float = 1.0,
+        block: int = CALLS_PER_BLOCK,
     ) -> Floats:
         """Times relative to the first one without noise, shape (cases, calls).
 
-        Args: scale: shrinks or stretches the deviations, not the drift.
+        Args:
+            scale: shrinks or stretches the deviations, not the drift.
+            block: how many consecutive calls of one variant there are, of both by turns A B B A.
         """
         drift = self.drift * np.arange(shape[1]) / shape[1]
-        times = 1 + drift + scale * self.deviations(fit, generator, shape)
+        times = 1 + drift + scale * self.deviations(fit, generator, shape, block)
         return np.maximum(times, 0.05)
 
-    def spread(self, fit: Fit, block: int = 1) -> float:
-        """The standard deviation of means of `block` consecutive calls, without the drift."""
-        found = self.deviations(fit, np.random.default_rng(1), (500, 600))
-        return float(found.reshape(500, -1, block).mean(axis=2).std())
+    def spread(self, fit: Fit, mean_of: int = 1) -> float:
+        """The standard deviation of means of so many consecutive calls, without the drift."""
+        found = self.deviations(fit, np.random.default_rng(1), (500, 600), CALLS_PER_BLOCK)
+        return float(found.reshape(500, -1, mean_of).mean(axis=2).std())
 
 
-def fit(folder: Path) -> Fit:
-    """Fit all models to the raw samples of a run folder."""
-    series = list(_series(folder))
+def fit(records: Path) -> Fit:
+    """Fit all models to the raw samples of a harness, one record a line."""
+    series = list(_series(records))
     residuals = [_without_trend(times) for times in series]
     cores = [_core(each) for each in residuals]
     pooled = np.sort(np.concatenate([r / c for r, c in zip(residuals, cores, strict=True)]))[::-1]
@@ -86,26 +99,25 @@ def fit(folder: Path) -> Fit:
         core=float(np.median(cores)),
         tail_index=float(1 / np.log(pooled[:tail] / pooled[tail]).mean()),
         tail_start=float(pooled[tail]),
-        # Calls of one variant are two apart in A B B A, on average.
-        correlation=float(np.median([_lag_one(each) for each in residuals])) ** 0.5,
+        correlation=float(np.median([_lag_one(each) for each in residuals])),
         clock_gap=gap,
         clock_scatter=scatter,
         clock_dwell=dwell,
     )
 
 
-def _series(folder: Path) -> Iterator[Floats]:
-    """The times of every variant of every case, relative to their median."""
-    for outcome in RunFolder(folder).outcomes():
-        for measurement in outcome.measurements.values():
-            for variant in ("eager", "compiled"):
-                times = _times(measurement, variant)
-                yield times / np.median(times)
-
-
-def _times(measurement: Measurement, variant: str) -> Floats:
-    blocks = [block.samples_s for block in measurement.blocks if block.variant == variant]
-    return np.concatenate([np.asarray(block, dtype=np.float64) for block in blocks])
+def _series(records: Path) -> Iterator[Floats]:
+    """The times of all calls of each case in the order made, relative to their variant's median."""
+    for line in records.read_bytes().splitlines():
+        record = read_record(line)
+        if isinstance(record, Measurement):
+            middle_s = {
+                variant: median(t for block in samples(record.blocks, variant) for t in block)
+                for variant in get_args(Variant)
+            }
+            yield np.asarray(
+                [t / middle_s[block.variant] for block in record.blocks for t in block.samples_s]
+            )
 
 
 def _without_trend(times: Floats) -> Floats:
@@ -123,19 +135,21 @@ def _lag_one(residual: Floats) -> float:
 
 
 def _clock_levels(series: list[Floats]) -> tuple[float, float, float]:
-    """Gap, scatter and dwell of the variant that two levels describe best and that changed level
-    more than twice."""
+    """Gap, scatter and dwell of the case that two levels describe best and that changed level more
+    than twice."""
     found = []
     for times in series:
         ordered = np.sort(times)
         cuts = range(3, times.size - 2)
         within = [_within(ordered, cut) for cut in cuts]
         cut = cuts[int(np.argmin(within))]
-        changes = int(np.count_nonzero(np.diff(times >= ordered[cut])))
+        # A single call beyond the cut is noise: the level is that of five calls.
+        level = np.median(sliding_window_view(times, LEVEL_CALLS), axis=1) >= ordered[cut]
+        changes = int(np.count_nonzero(np.diff(level)))
         if changes > 2:
             gap = float(ordered[cut:].mean() / ordered[:cut].mean() - 1)
             explained = 1 - min(within) / float(times.var())
-            dwell = 2 * times.size / changes
+            dwell = times.size / changes
             found.append((explained, (gap, min(within) ** 0.5, dwell)))
     return max(found)[1]
 
@@ -145,24 +159,24 @@ def _within(ordered: Floats, cut: int) -> float:
     return float(sum(part.var() * part.size for part in parts)) / ordered.size
 
 
-def _white(fit: Fit, generator: np.random.Generator, shape: tuple[int, int]) -> Floats:
+def _white(fit: Fit, generator: np.random.Generator, shape: Shape, block: int) -> Floats:  # noqa: ARG001
     return fit.scatter * generator.standard_normal(shape)
 
 
-def _heavy_tail(fit: Fit, generator: np.random.Generator, shape: tuple[int, int]) -> Floats:
+def _heavy_tail(fit: Fit, generator: np.random.Generator, shape: Shape, block: int) -> Floats:  # noqa: ARG001
     body = generator.standard_normal(shape)
     tail = fit.tail_start * (1 + generator.pareto(fit.tail_index, shape))
     slow = generator.random(shape) < TAIL_SHARE
     return fit.core * np.where(slow, tail, body).astype(np.float64)
 
 
-def _two_clocks(fit: Fit, generator: np.random.Generator, shape: tuple[int, int]) -> Floats:
+def _two_clocks(fit: Fit, generator: np.random.Generator, shape: Shape, block: int) -> Floats:  # noqa: ARG001
     changes = np.cumsum(generator.random(shape) < 1 / fit.clock_dwell, axis=1)
     slow = np.asarray((changes + generator.integers(0, 2, (shape[0], 1))) % 2, dtype=np.float64)
     return fit.clock_gap * slow + fit.clock_scatter * generator.standard_normal(shape)
 
 
-def _correlated(fit: Fit, generator: np.random.Generator, shape: tuple[int, int]) -> Floats:
+def _correlated(fit: Fit, generator: np.random.Generator, shape: Shape, block: int) -> Floats:  # noqa: ARG001
     steps = generator.standard_normal(shape)
     steps[:, 1:] *= (1 - fit.correlation**2) ** 0.5
     for call in range(1, shape[1]):
@@ -170,11 +184,10 @@ def _correlated(fit: Fit, generator: np.random.Generator, shape: tuple[int, int]
     return fit.scatter * steps
 
 
-def _cold_caches(fit: Fit, generator: np.random.Generator, shape: tuple[int, int]) -> Floats:
+def _cold_caches(fit: Fit, generator: np.random.Generator, shape: Shape, block: int) -> Floats:
     """Two blocks of a variant follow each other in A B B A; the first of them begins cold."""
-    call = np.arange(shape[1]) % (2 * CALLS_PER_BLOCK)
-    cold = np.asarray(call == CALLS_PER_BLOCK, dtype=np.float64)
-    return _white(fit, generator, shape) + AFTER_SWITCH * cold
+    cold = np.asarray(np.arange(shape[1]) % (2 * block) == block, dtype=np.float64)
+    return _white(fit, generator, shape, block) + AFTER_SWITCH * cold
 
 
 MODELS: Final = (

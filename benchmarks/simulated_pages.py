@@ -50,26 +50,38 @@ def simulate(
     model: Noise,
     truth: Callable[[int], float],
     scale: float = 1.0,
+    *,
+    of: str = "",
     arrange: Callable[[Floats], Pair] | None = None,
+    blocks: int = BLOCKS,
     until: float | None = None,
 ) -> list[Page]:
     """Draw pages and judge them.
 
     Args:
         truth: the speed-up of the n-th case.
+        of: names the draw. Each noise model and each name has random numbers of its own, so no two
+            tables rest on the same luck; what shall be compared call by call shares a name.
+        blocks: how many a variant has, if `arrange` does not say otherwise.
         arrange: consecutive calls (cases, calls) -> those of both variants (cases, blocks, calls).
         until: the width of an interval at which the harness stops a case.
     """
-    generator = np.random.default_rng(SEED)
+    generator = generator_of(model, of)
     shape = (setup.cases + AA_CASES, 2 * ITERATIONS)
     factors = np.asarray([truth(case) for case in range(setup.cases)] + [1.0] * AA_CASES)
     pages = []
     for _ in range(setup.pages):
-        eager, compiled = (arrange or interleaved)(model.draw(setup.fit, generator, shape, scale))
+        times = model.draw(setup.fit, generator, shape, scale, ITERATIONS // blocks)
+        eager, compiled = arrange(times) if arrange else interleaved(times, blocks)
         eager = eager * factors[:, None, None]
         pairs = [_pairs(*sums, until) for sums in zip(eager, compiled, strict=True)]
         pages.append(judge(eager.tolist(), compiled.tolist(), pairs, setup.cases))
     return pages
+
+
+def generator_of(model: Noise, of: str) -> np.random.Generator:
+    """Random numbers of their own for a noise model and a purpose, the same every time."""
+    return np.random.default_rng([SEED, *f"{model.name}/{of}".encode()])
 
 
 def judge(eager: list[Blocks], compiled: list[Blocks], pairs: list[int], cases: int) -> Page:
@@ -84,21 +96,22 @@ def judge(eager: list[Blocks], compiled: list[Blocks], pairs: list[int], cases: 
 
 def _pairs(eager: Floats, compiled: Floats, until: float | None) -> int:
     """How many pairs of blocks the harness takes; both of shape (blocks, calls)."""
+    blocks = len(eager)
     if until is None:
-        return BLOCKS
+        return blocks
     sums = eager.sum(axis=1).tolist(), compiled.sum(axis=1).tolist()
-    for pairs in range(sampling.MIN_PAIRS, BLOCKS, 2):
+    for pairs in range(sampling.least_pairs(blocks), blocks, 2):
         if sampling.relative_width(*(each[:pairs] for each in sums)) <= until:
             return pairs
-    return BLOCKS
+    return blocks
 
 
-def interleaved(times: Floats) -> Pair:
+def interleaved(times: Floats, blocks: int = BLOCKS) -> Pair:
     """Consecutive calls as the harness makes them, in blocks A B B A."""
-    variants = [slot.variant for slot in sampling.schedule(ITERATIONS, BLOCKS)]
-    blocks = times.reshape(len(times), len(variants), -1)
+    variants = [slot.variant for slot in sampling.schedule(ITERATIONS, blocks)]
+    cut = times.reshape(len(times), len(variants), -1)
     eager = [variant == "eager" for variant in variants]
-    return blocks[:, eager], blocks[:, [not each for each in eager]]
+    return cut[:, eager], cut[:, [not each for each in eager]]
 
 
 def halves(times: Floats) -> Pair:

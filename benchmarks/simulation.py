@@ -1,6 +1,7 @@
 """Whether the statistics keep their word: thousands of pages whose truth is known.
 
-    python -m benchmarks simulation          # 1,000 pages of 36 cases per noise model
+    python -m benchmarks simulation             # 1,000 pages of 36 cases per noise model
+    python -m benchmarks.simulation RECORDS     # the same with the noise of other records
 
 Noise is fitted to the samples of a real run and drawn in the order in which a harness calls; what
 judges it is the code that judges every run. Seeded: the same numbers every time.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -27,20 +29,21 @@ from benchmarks.simulated_pages import (
     CASES,
     ITERATIONS,
     PAGES,
-    SEED,
     Page,
     Setup,
+    generator_of,
     halves,
     interleaved,
     simulate,
 )
-from orchestrator import statistics, verdicts
+from orchestrator import planning, statistics, verdicts
 from orchestrator.statistics import Decision, Estimate
 
-RUN: Final = Path(__file__).resolve().parent.parent / "reports" / "sample-quick-cpu"
+SAMPLES: Final = Path(__file__).resolve().parent / "samples" / "records.jsonl"
 EFFECT: Final = 1.03
 QUIET: Final = 0.01
 UNTIL: Final = 0.01
+UNTIL_BLOCKS: Final = planning.protocol(ITERATIONS, quick=False, until="1%").max_blocks
 BOOTSTRAPPED: Final = 2000
 
 Line: TypeAlias = list[str]
@@ -55,10 +58,10 @@ class Experiment:
     line: Callable[[Setup, Noise], Line]
 
 
-def main() -> None:
-    setup = Setup(noise_models.fit(RUN))
+def main(records: Path = SAMPLES) -> None:
+    setup = Setup(noise_models.fit(records))
     start_s = perf_counter()
-    print(f"{PAGES} pages of {CASES} cases per line; noise fitted to {RUN.name}:\n{setup.fit}")
+    print(f"{PAGES} pages of {CASES} cases per line; noise fitted to {records.name}:\n{setup.fit}")
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         for experiment in EXPERIMENTS:
             lines = pool.map(functools.partial(experiment.line, setup), MODELS)
@@ -68,7 +71,7 @@ def main() -> None:
 
 def no_difference(setup: Setup, model: Noise) -> Line:
     """Eager against eager: how often the page, or less than all of it, finds a difference."""
-    pages = simulate(setup, model, _none)
+    pages = simulate(setup, model, _none, of="no difference")
     alone = [[_excludes_one(ratio) for ratio in page.ratios] for page in pages]
     together = [_rejects(page.ratios) for page in pages]
     return [
@@ -83,7 +86,7 @@ def no_difference(setup: Setup, model: Noise) -> Line:
 
 def coverage(setup: Setup, model: Noise) -> Line:
     """How often the interval holds the truth, and how often a bootstrap of pairs would."""
-    pages = simulate(setup, model, _none)
+    pages = simulate(setup, model, _none, of="coverage")
     ratios = [ratio for page in pages for ratio in page.ratios]
     return [
         model.name,
@@ -96,8 +99,10 @@ def coverage(setup: Setup, model: Noise) -> Line:
 
 def small_difference(setup: Setup, model: Noise) -> Line:
     """Every other case is 3 % faster: how many are found, and how many others with them."""
-    calls = simulate(setup, model, _every_other, QUIET / model.spread(setup.fit))
-    blocks = simulate(setup, model, _every_other, QUIET / model.spread(setup.fit, CALLS_PER_BLOCK))
+    scales = [QUIET / model.spread(setup.fit, mean_of) for mean_of in (1, CALLS_PER_BLOCK)]
+    calls, blocks = (
+        simulate(setup, model, _every_other, scale, of=f"3 % at {scale}") for scale in scales
+    )
     return [
         model.name,
         f"{_found(page.decisions[::2] for page in calls):.2%}",
@@ -112,7 +117,7 @@ def order(setup: Setup, model: Noise) -> Line:
     scale = QUIET / model.spread(setup.fit)
     line = [model.name]
     for arrange in (interleaved, halves):
-        pages = simulate(setup, drifting, _none, scale, arrange)
+        pages = simulate(setup, drifting, _none, scale, of="order", arrange=arrange)
         mean = np.mean([ratio.value for page in pages for ratio in page.ratios])
         alone = [_differs(statistics.decide(ratio) for ratio in page.ratios) for page in pages]
         line += [f"{mean - 1:+.3%}", f"{np.mean(alone):.0%}"]
@@ -121,10 +126,10 @@ def order(setup: Setup, model: Noise) -> Line:
 
 
 def early(setup: Setup, model: Noise) -> Line:
-    """`--until 1%` against all calls, at truths of 1, 1.03 and 1.10 by turns."""
+    """`--until 1%` against a run without it, at truths of 1, 1.03 and 1.10 by turns."""
     scale = QUIET / model.spread(setup.fit)
-    full = simulate(setup, model, _by_turns, scale)
-    short = simulate(setup, model, _by_turns, scale, until=UNTIL)
+    full = simulate(setup, model, _by_turns, scale, of="early")
+    short = simulate(setup, model, _by_turns, scale, of="early", blocks=UNTIL_BLOCKS, until=UNTIL)
     same = [
         a == b
         for whole, part in zip(full, short, strict=True)
@@ -139,10 +144,23 @@ def early(setup: Setup, model: Noise) -> Line:
     return [
         model.name,
         f"{np.mean(same):.2%}",
-        f"{np.mean(pairs) / BLOCKS:.0%}",
+        f"{np.mean(pairs) / UNTIL_BLOCKS:.0%}",
         f"{_width(full):.2%} → {_width(short):.2%}",
         f"{np.mean(held):.1%}",
     ]
+
+
+def early_without_a_difference(setup: Setup, model: Noise) -> Line:
+    """How many pages find a difference that is none, with all calls and with `--until 1%`."""
+    scale = QUIET / model.spread(setup.fit)
+    line = [model.name]
+    for blocks, until in ((BLOCKS, None), (UNTIL_BLOCKS, UNTIL)):
+        pages = simulate(
+            setup, model, _none, scale, of="early, nothing", blocks=blocks, until=until
+        )
+        line.append(f"{np.mean([any(_rejects(page.ratios)) for page in pages]):.1%}")
+        line.append(f"{np.mean([_differs(page.decisions) for page in pages]):.1%}")
+    return line
 
 
 def _none(_case: int) -> float:
@@ -193,7 +211,8 @@ def _excludes_one(ratio: Estimate) -> bool:
 def _bootstrap_coverage(setup: Setup, model: Noise) -> float:
     """The usual alternative: scipy's BCa bootstrap over pairs of blocks, on fewer cases."""
     cases = min(BOOTSTRAPPED, setup.pages * setup.cases)
-    times = model.draw(setup.fit, np.random.default_rng(SEED), (cases, 2 * ITERATIONS))
+    generator = generator_of(model, "bootstrap")
+    times = model.draw(setup.fit, generator, (cases, 2 * ITERATIONS))
     held = 0
     for eager, compiled in zip(*(each.sum(axis=2) for each in interleaved(times)), strict=True):
         interval = scipy.stats.bootstrap(
@@ -201,7 +220,7 @@ def _bootstrap_coverage(setup: Setup, model: Noise) -> float:
             lambda e, c, axis: e.sum(axis=axis) / c.sum(axis=axis),
             paired=True,
             n_resamples=2000,
-            rng=np.random.default_rng(SEED),
+            rng=generator,
         ).confidence_interval
         held += interval.low <= 1 <= interval.high
     return held / cases
@@ -211,7 +230,8 @@ def _break_even_coverage(setup: Setup, model: Noise) -> float:
     """Compiled calls take 1 s, eager ones 1.1 s, compiling 1,000 s: how often the interval of the
     break-even holds the truth. Times are relative to their mean over all cases."""
     cases = min(5000, setup.pages * setup.cases)
-    times = model.draw(setup.fit, np.random.default_rng(SEED), (cases, 2 * ITERATIONS))
+    generator = generator_of(model, "break-even")
+    times = model.draw(setup.fit, generator, (cases, 2 * ITERATIONS))
     eager, compiled = interleaved(times / times.mean())
     truth = (1000 - 1.1) / 0.1
     held = 0
@@ -256,4 +276,14 @@ EXPERIMENTS: Final = (
         ["noise", "same verdicts", "calls taken", "width, all → taken", "interval holds truth"],
         early,
     ),
+    Experiment(
+        "--until 1% where nothing differs: how many pages find a difference all the same",
+        ["noise", "all calls: Benjamini-Hochberg alone", "with all rules",
+         "--until 1%: Benjamini-Hochberg alone", "with all rules"],
+        early_without_a_difference,
+    ),
 )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:2]))

@@ -5,7 +5,10 @@ The seam between measuring and CUDA: `harness.cuda` is the real one, tests simul
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
+
+from harness.kernels import Trace
 
 
 class Event(Protocol):
@@ -33,3 +36,7 @@ class Accelerator(Protocol):
 
     def sleep(self, cycles: int) -> None:
         """Enqueue work that keeps the device busy for so many of its clock cycles."""
+
+    def trace(self, call: Callable[[], object], calls: int) -> Trace:
+        """Make so many calls under a profiler. Its stretches are empty where there is none."""
+        ...

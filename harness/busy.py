@@ -1,10 +1,13 @@
-"""Device-busy time: how long the device works on one call when the host never lets it wait.
+"""Device-busy time: how long per call the device ran kernels or copies, apart from the timing.
 
-The device is put to sleep, calls are enqueued behind the sleep between two events, and when it
-wakes up it works through them back to back (the method of nvbench's blocking kernel). The result
-counts only if the device was still asleep when the host had enqueued everything. A queue is
-finite, about a thousand launches on CUDA: the host then waits for the device, which shows in the
-same check, and fewer calls are tried.
+A profiler gives the stretches in which the device worked; their union is what is wanted, without
+the gaps between kernels. Where the profiler sees nothing, because its library is missing or may
+not be used, a second way remains, which counts the gaps that a device leaves by itself: it is put
+to sleep, calls are enqueued behind the sleep between two events, and when it wakes up it works
+through them back to back (the method of nvbench's blocking kernel). That counts only if the device
+was still asleep when the host had enqueued everything. A queue is finite, about a thousand
+launches on CUDA: the host then waits for the device, which shows in the same check, and fewer calls
+are tried.
 """
 
 from __future__ import annotations
@@ -14,10 +17,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from harness.accelerator import Accelerator
+from harness.kernels import Trace
 from harness.timing import Call
 from harness.vocabulary import Variant
 
 ROUNDS: Final = 5
+TRACED_CALLS: Final = 3
 MAX_CALLS: Final = 10
 # Sleep so much longer than enqueueing should take, and this much on top.
 MARGIN: Final = 3.0
@@ -25,45 +30,74 @@ MIN_SLEEP_S: Final = 0.005
 # Beyond this, a longer sleep would not help: the call waits for the device, or overfills the queue.
 MAX_SLEEP_S: Final = 2.0
 CALIBRATION_CYCLES: Final = 10_000_000
+WITH_GAPS: Final = (
+    "device-busy time of {} holds the gaps between kernels as well: the profiler saw no kernel"
+)
 NEVER_AHEAD: Final = (
-    "device-busy time is unknown: the host could not enqueue one call ahead of the device, because "
-    "the call waits for the device itself or has more launches than the queue holds"
+    "device-busy time of {} is unknown: the profiler saw no kernel, and the host could not enqueue "
+    "one call ahead of the device, because the call waits for the device itself or has more "
+    "launches than the queue holds"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """Device-busy seconds per call, one value per round and variant; None with a reason."""
+    """Device-busy seconds per call, one value per round, of each variant that has any; how many
+    CUDA graphs a compiled call launched, None where nobody saw; and what to know of both."""
 
-    eager_s: tuple[float, ...] | None
-    compiled_s: tuple[float, ...] | None
-    note: str = ""
+    seconds: Mapping[Variant, tuple[float, ...]]
+    graph_launches: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 def measure(
     calls: Mapping[Variant, Call], enqueue_s: Mapping[Variant, float], device: Accelerator
 ) -> Busy:
-    """Take the device-busy time of both variants in turn, so that drift falls on both alike.
+    """Take the device-busy time of both variants in turn, so that drift falls on both alike. What
+    one of them lacks leaves the other's as it is.
 
     Args:
         enqueue_s: how long the host takes to enqueue one call of each variant, about.
     """
+    seconds: dict[Variant, tuple[float, ...]] = {}
+    launches: list[float] = []
+    for variant, traces in _traced(calls, device).items():
+        seconds[variant] = tuple(trace.busy_s for trace in traces)
+        if variant == "compiled":
+            launches = [trace.graph_launches / trace.calls for trace in traces]
+    unseen = {variant: call for variant, call in calls.items() if variant not in seconds}
+    queued = _queued(unseen, enqueue_s, device) if unseen else {}
+    notes = [(WITH_GAPS if each in queued else NEVER_AHEAD).format(each) for each in unseen]
+    return Busy(seconds | queued, sum(launches) / len(launches) if launches else None, tuple(notes))
+
+
+def _traced(calls: Mapping[Variant, Call], device: Accelerator) -> dict[Variant, list[Trace]]:
+    """Traces in which the device did something; none of a variant that has no such trace."""
+    taken: dict[Variant, list[Trace]] = {}
+    for _ in range(ROUNDS):
+        for variant, call in calls.items():
+            trace = device.trace(call, TRACED_CALLS)
+            if trace.busy_s > 0:
+                taken.setdefault(variant, []).append(trace)
+    return taken
+
+
+def _queued(
+    calls: Mapping[Variant, Call], enqueue_s: Mapping[Variant, float], device: Accelerator
+) -> dict[Variant, tuple[float, ...]]:
+    """Seconds per call from the first event to the last, of what the host can enqueue in time."""
     cycles_per_s = _cycles_per_s(device)
-    rulers: dict[Variant, _Ruler] = {
-        variant: _Ruler(device, call, enqueue_s[variant], cycles_per_s)
+    rulers = {
+        variant: ruler
         for variant, call in calls.items()
+        if (ruler := _Ruler(device, call, enqueue_s[variant], cycles_per_s)).settle()
     }
-    if not all(ruler.settle() for ruler in rulers.values()):
-        return Busy(None, None, NEVER_AHEAD)
-    taken: dict[Variant, list[float]] = {variant: [] for variant in rulers}
+    taken: dict[Variant, list[float]] = {}
     for _ in range(ROUNDS):
         for variant, ruler in rulers.items():
-            per_call_s = ruler.take()
-            if per_call_s is not None:
-                taken[variant].append(per_call_s)
-    if not all(taken.values()):
-        return Busy(None, None, NEVER_AHEAD)
-    return Busy(tuple(taken["eager"]), tuple(taken["compiled"]))
+            if (per_call_s := ruler.take()) is not None:
+                taken.setdefault(variant, []).append(per_call_s)
+    return {variant: tuple(found) for variant, found in taken.items()}
 
 
 class _Ruler:

@@ -16,12 +16,13 @@ from PIL import Image
 from harness import compile as compiler
 from harness import (
     cuda,
+    cuda_graphs,
     environment,
     failures,
     flops,
     instruments,
     models,
-    sampling,
+    timed_calls,
     timing,
     verify,
 )
@@ -29,12 +30,10 @@ from harness.busy import Busy
 from harness.instruments import Instruments
 from harness.models import Built
 from harness.plan import Case, Plan
-from harness.records import Agreement, Block, CompileEvidence, Energy, Measurement, WarmUp
-from harness.sampling import Sampling
+from harness.records import Agreement, CompileEvidence, Measurement, WarmUp
 from harness.stages import Stages
 from harness.timing import Call, Clock
 from harness.verify import Outputs
-from harness.vocabulary import Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +53,10 @@ class Prepared:
     @property
     def is_a_a(self) -> bool:
         return self.case.mode == "eager"
+
+    @property
+    def asks_for_cuda_graphs(self) -> bool:
+        return cuda_graphs.are_asked_for(self.case.mode, self.plan.backend, self.device)
 
     def call(self, module: Callable[..., Any]) -> Call:
         """A function of no arguments that runs `module` on the inputs of the case."""
@@ -92,18 +95,6 @@ class Warm:
     compiled_process_memory_bytes: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Timed:
-    """What was taken once both variants were warm."""
-
-    blocks: tuple[Block, ...]
-    stopped_early: bool
-    busy: Busy
-    energy: Energy | None
-    flags: dict[str, str]
-    telemetry_note: str
-
-
 def build(plan: Plan, case: Case, picture_path: str) -> Prepared:
     """Load the model and its inputs onto the device.
 
@@ -136,7 +127,8 @@ def measure(
     Raises: whatever torch raises; DegenerateOutputError, DisagreementError, FellBackError,
     RecompiledError.
     """
-    with torch.no_grad(), compiler.cuda_graph_skips() as skips:
+    asked_for = prepared.asks_for_cuda_graphs
+    with torch.no_grad(), cuda_graphs.skips(asked_for=asked_for) as skips:
         with stages.enter("verify"):
             eager = _verify(prepared)
         with stages.enter("compile"):
@@ -144,12 +136,18 @@ def measure(
         with stages.enter("warmup"):
             warm = _warm_up(prepared, eager, compiled)
         with stages.enter("measure"):
-            timed = _time(prepared, {"eager": eager.call, "compiled": compiled.call})
+            timed = timed_calls.take(
+                {"eager": eager.call, "compiled": compiled.call},
+                prepared.instruments,
+                prepared.plan.protocol,
+                images_per_call=prepared.case.batch_size,
+                with_energy=not prepared.is_a_a,
+            )
             # CUDA graphs replay only from the third call on: what was timed must agree as well.
             agreement = verify.worse(
                 compiled.agreement, _agreement(prepared, eager, compiled.call())
             )
-    evidence = None if prepared.is_a_a else _evidence(prepared, skips)
+    evidence = None if prepared.is_a_a else _evidence(prepared, skips, timed.busy)
     built = prepared.built
     if flops_per_image is None:
         flops_per_image = flops.per_image(built.module, built.inputs, prepared.case.batch_size)
@@ -166,16 +164,16 @@ def measure(
         compiled_peak_memory_bytes=warm.compiled_peak_memory_bytes,
         eager_process_memory_bytes=eager.process_memory_bytes,
         compiled_process_memory_bytes=warm.compiled_process_memory_bytes,
-        overhead_s=timing.overhead_s(prepared.clock),
+        overhead_s=timed.overhead_s,
         stage_s=stages.seconds,
         start_up_s=start_up_s,
-        eager_busy_s=timed.busy.eager_s,
-        compiled_busy_s=timed.busy.compiled_s,
+        eager_busy_s=timed.busy.seconds.get("eager"),
+        compiled_busy_s=timed.busy.seconds.get("compiled"),
         energy=timed.energy,
         flags=timed.flags,
         telemetry_note=timed.telemetry_note,
         stopped_early=timed.stopped_early,
-        notes=(timed.busy.note,) if timed.busy.note else (),
+        notes=timed.busy.notes,
     )
 
 
@@ -197,7 +195,7 @@ def _verify(prepared: Prepared) -> Eager:
     expected = verify.flatten(output)
     del output
     verify.refuse_degenerate(expected)
-    environment.reset_peak_memory(prepared.device)
+    environment.forget_cached_memory(prepared.device)
     repeated = verify.flatten(call())
     return Eager(
         call,
@@ -247,35 +245,13 @@ def _warm_up(prepared: Prepared, eager: Eager, compiled: Compiled) -> Warm:
     )
 
 
-def _time(prepared: Prepared, calls: dict[Variant, Call]) -> Timed:
-    protocol, tools = prepared.plan.protocol, prepared.instruments
-    taken = Sampling(
-        sampling.schedule(protocol.iterations, protocol.max_blocks), until=protocol.until
-    )
-    mark = compiler.CompilationLog.mark()
-    with tools.watching() as (monitor, notes):
-        timing.measure(taken, calls, tools.clock, monitor, protocol.retakes)
-    recompiles = mark.recompiles_since()
-    if recompiles:
-        raise failures.RecompiledError(
-            f"{recompiles} graphs were compiled while timing: the samples mix compiling and running"
-        )
-    energy_s = 0.0 if prepared.is_a_a else protocol.energy_s
-    energy, no_energy = tools.energy(calls, prepared.case.batch_size, energy_s)
-    return Timed(
-        blocks=tuple(taken.taken),
-        stopped_early=taken.stopped_early,
-        busy=tools.busy(calls, taken.taken),
-        energy=energy,
-        flags=environment.flags(),
-        telemetry_note="; ".join(filter(None, (*notes, no_energy))),
-    )
-
-
-def _evidence(prepared: Prepared, skips: Sequence[str]) -> CompileEvidence:
+def _evidence(prepared: Prepared, skips: Sequence[str], busy: Busy) -> CompileEvidence:
+    recorded = cuda_graphs.recorded(prepared.device) if prepared.asks_for_cuda_graphs else None
     return compiler.evidence(
         prepared.plan.backend,
-        cuda_graph_skip_reasons=skips,
+        cuda_graphs=recorded,
+        cuda_graph_launches=None if recorded is None else busy.graph_launches,
+        cuda_graph_skip_reasons=cuda_graphs.reasons(recorded, skips),
         gates=compiler.gates(prepared.case.mode, environment.multiprocessors(prepared.device)),
     )
 

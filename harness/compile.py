@@ -6,9 +6,7 @@ graph. Dynamo's counters are process-wide; one case has a process of its own, so
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,7 +21,6 @@ from harness.vocabulary import MAX_LISTED_REASONS, Backend, Mode, Precision
 # With fewer, Inductor tries no GEMM templates (torch/_inductor/utils.py, is_big_gpu).
 MULTIPROCESSORS_FOR_TEMPLATES: Final = 68
 MAX_REASON_CHARACTERS: Final = 1000
-_CUDA_GRAPH_LOGGER: Final = "torch._inductor.cudagraph_utils"
 
 
 class UnsupportedCaseError(Exception):
@@ -69,34 +66,6 @@ class CompilationLog:
         return _graphs() - self.graphs
 
 
-@contextmanager
-def cuda_graph_skips() -> Iterator[list[str]]:
-    """The reasons for which Inductor decides against CUDA graphs meanwhile, each once.
-
-    Its counter has no reasons, and its metrics lack those of decisions that fall at run time; its
-    log has all of them.
-    """
-    reasons: list[str] = []
-    handler = _Collector(reasons)
-    logger = logging.getLogger(_CUDA_GRAPH_LOGGER)
-    logger.addHandler(handler)
-    try:
-        yield reasons
-    finally:
-        logger.removeHandler(handler)
-
-
-class _Collector(logging.Handler):
-    def __init__(self, messages: list[str]) -> None:
-        super().__init__(logging.WARNING)
-        self._messages = messages
-
-    def emit(self, record: logging.LogRecord) -> None:
-        message = record.getMessage()
-        if message not in self._messages:
-            self._messages.append(message)
-
-
 def gates(mode: Mode, multiprocessors: int | None) -> tuple[str, ...]:
     """What Inductor leaves out in this mode on a GPU of that size; None stands for a CPU."""
     tunes = mode in ("max-autotune", "max-autotune-no-cudagraphs")
@@ -111,7 +80,8 @@ def gates(mode: Mode, multiprocessors: int | None) -> tuple[str, ...]:
 def evidence(
     backend: Backend,
     *,
-    recompiles_while_timing: int = 0,
+    cuda_graphs: int | None = None,
+    cuda_graph_launches: float | None = None,
     cuda_graph_skip_reasons: Sequence[str] = (),
     gates: tuple[str, ...] = (),
 ) -> CompileEvidence:
@@ -119,15 +89,16 @@ def evidence(
     breaks: dict[str, int] = counters["graph_break"]
     return CompileEvidence(
         backend=backend,
-        graphs=_graphs() - recompiles_while_timing,
+        graphs=_graphs(),
         frames_compiled=counters["frames"]["ok"],
         kernels=(
             torch._inductor.metrics.generated_kernel_count if backend == "inductor" else None  # noqa: SLF001
         ),
         graph_breaks=sum(breaks.values()),
         graph_break_reasons=_listed(list(breaks)),
-        recompiles_while_timing=recompiles_while_timing,
         recompile_reasons=_listed(_recompile_reasons()),
+        cuda_graphs=cuda_graphs,
+        cuda_graph_launches=cuda_graph_launches,
         cuda_graph_skips=counters["inductor"]["cudagraph_skips"],
         cuda_graph_skip_reasons=_listed(cuda_graph_skip_reasons),
         gates=gates,

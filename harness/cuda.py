@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 from harness import environment, nvml
 from harness.accelerator import Event
 from harness.clocks import DeviceClock
 from harness.instruments import Instruments
+from harness.kernels import Trace
+
+GRAPH_LAUNCH: Final = "cudaGraphLaunch"
+# Taking CUPTI down between two profiles crashes in processes with CUDA graphs; these are torch's
+# own settings against it (torch/profiler/profiler.py, start_trace), which it applies only where
+# graphs are switched on for all of the process.
+_KEEP_CUPTI: Final = {"DISABLE_CUPTI_LAZY_REINIT": "1", "TEARDOWN_CUPTI": "0"}
 
 
 class Cuda:
@@ -30,6 +40,37 @@ class Cuda:
         # The spinning kernel of PyTorch's own tests. It is private, and nothing public does this.
         cuda: Any = torch.cuda
         cuda._sleep(cycles)  # noqa: SLF001
+
+    def trace(self, call: Callable[[], object], calls: int) -> Trace:
+        os.environ.update(_KEEP_CUPTI)
+        self.synchronize()
+        try:
+            with profile(activities=[ProfilerActivity.CUDA]) as profiler:
+                for _ in range(calls):
+                    call()
+                self.synchronize()
+        except (AssertionError, RuntimeError):  # what torch raises where it cannot profile a GPU
+            return Trace(calls, ())
+        return trace_of(profiler.events() or (), calls)
+
+
+def trace_of(events: Iterable[Any], calls: int) -> Trace:
+    """What the profiler's events say of a GPU: those it ran itself, and launches on the host.
+
+    Args: events: torch.autograd.profiler_util.FunctionEvent.
+    """
+    autograd: Any = torch.autograd  # it exports DeviceType to those who look for it
+    found = list(events)
+    on_gpu = [
+        event.time_range
+        for event in found
+        if event.device_type == autograd.DeviceType.CUDA and not event.is_user_annotation
+    ]
+    return Trace(
+        calls,
+        tuple((span.start / 1e6, span.end / 1e6) for span in on_gpu),
+        sum(event.name == GRAPH_LAUNCH for event in found),
+    )
 
 
 def instruments(device: torch.device) -> Instruments:

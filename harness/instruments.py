@@ -49,7 +49,7 @@ class Instruments:
     def busy(self, calls: Mapping[Variant, Call], blocks: Sequence[Block]) -> Busy:
         """Device-busy time of both variants; nothing and no note on a CPU."""
         if self.accelerator is None:
-            return Busy(None, None)
+            return Busy({})
         enqueue_s: dict[Variant, float] = {
             variant: _typical_enqueue_s(variant, blocks) for variant in calls
         }

@@ -69,7 +69,10 @@ class WarmUp(Strict):
 class CompileEvidence(Strict):
     """What the compiler itself counted: the proof that compiled code ran.
 
-    `gates` are optimisations that the compiler left out on this device, and why.
+    `gates` are optimisations that the compiler left out on this device, and why. `cuda_graphs`
+    counts the graphs that Inductor had recorded when timing was over, `cuda_graph_launches` those
+    that one call launched, as the profiler saw it; None where the mode asks for none, or where
+    nobody looked.
     """
 
     backend: Backend
@@ -80,6 +83,8 @@ class CompileEvidence(Strict):
     graph_break_reasons: tuple[ShortText, ...] = ()
     recompiles_while_timing: Count = 0
     recompile_reasons: tuple[ShortText, ...] = ()
+    cuda_graphs: Count | None = None
+    cuda_graph_launches: Amount | None = None
     cuda_graph_skips: Count = 0
     cuda_graph_skip_reasons: tuple[ShortText, ...] = ()
     gates: tuple[ShortText, ...] = ()
@@ -93,8 +98,9 @@ class Agreement(Strict):
     the worst output tensor. `reference` says whether eager itself was the reference (enough when
     within `tolerance`) or a float64 run of the model that both were held against.
 
-    `top1_agrees`: for classifiers, whether every image gets the same class. `mask_iou`: where
-    outputs are masks, the lowest intersection over union of the thresholded masks.
+    `top1_agrees`: for classifiers, whether every image gets the same class; where it is false, the
+    reference holds both classes for equally likely within the tolerance. `mask_iou`: where outputs
+    are masks, the intersection over union of all thresholded masks of an image, of the worst image.
     """
 
     tensors: Annotated[int, Field(ge=1)]

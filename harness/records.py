@@ -134,8 +134,9 @@ class CaseStarted(Envelope):
 class Measurement(Envelope):
     """One case, measured: raw samples of both variants and the evidence around them.
 
-    `eager_busy_s` and `compiled_busy_s` are device-busy seconds per call, one value per batch of
-    calls that queued up behind a sleeping kernel; None on a CPU or where a note says why.
+    `eager_busy_s` and `compiled_busy_s` are device-busy seconds per call, one value per round: the
+    union of all kernels and copies, or, where a note says so, the time that calls took which had
+    queued up behind a sleeping kernel. None on a CPU or where a note says why.
     `warm_first_call_s` is the first compiled call of a second process with filled caches.
     `telemetry_note` says why there is no telemetry or no energy. `flags` are those read back from
     torch while measuring. `compile_evidence` is None for an A/A case alone.

@@ -15,8 +15,9 @@ from typing import Final
 from harness.records import Block
 from harness.vocabulary import Variant
 
-# Never judge the spread of a speed-up by fewer pairs of blocks.
+# Never judge the spread of a speed-up by fewer pairs of blocks, nor by less than a third of them.
 MIN_PAIRS: Final = 10
+MIN_SHARE: Final = 3
 CONFIDENCE: Final = 0.95
 
 
@@ -43,6 +44,11 @@ def schedule(iterations: int, max_blocks: int) -> tuple[Slot, ...]:
     return tuple(slots)
 
 
+def least_pairs(pairs: int) -> int:
+    """How many pairs of blocks a case takes before it may end early, of so many planned."""
+    return max(MIN_PAIRS, pairs // MIN_SHARE)
+
+
 @dataclass(slots=True)
 class Sampling:
     """Takes the slots of a schedule in order, and leaves the rest when `until` is reached.
@@ -67,7 +73,7 @@ class Sampling:
 
     def _is_narrow_enough(self) -> bool:
         whole, rest = divmod(len(self.taken), 4)
-        if self.until is None or rest or 2 * whole < MIN_PAIRS:
+        if self.until is None or rest or 2 * whole < least_pairs(len(self.slots) // 2):
             return False
         return relative_width(*block_sums(self.taken)) <= self.until
 

@@ -48,6 +48,9 @@ class NoMonitor:
     def between(self, start_s: float, end_s: float) -> None:  # noqa: ARG002
         return None
 
+    def has_looked_since(self, start_s: float) -> bool:  # noqa: ARG002
+        return True
+
 
 @dataclass(slots=True)
 class Samples:
@@ -68,6 +71,9 @@ class Samples:
         """
         within = [each for each in self.kept if start_s <= each.time_s <= end_s]
         return _condensed(within or self._next_to(start_s, end_s))
+
+    def has_any_since(self, start_s: float) -> bool:
+        return bool(self.kept) and self.kept[-1].time_s >= start_s
 
     def _next_to(self, start_s: float, end_s: float) -> list[Sample]:
         def distance_s(sample: Sample) -> float:
@@ -116,6 +122,10 @@ class PipeMonitor:
     def between(self, start_s: float, end_s: float) -> BlockTelemetry | None:
         self._drain()
         return self._samples.between(start_s, end_s)
+
+    def has_looked_since(self, start_s: float) -> bool:
+        self._drain()
+        return self._samples.has_any_since(start_s)
 
     def _drain(self) -> None:
         while chunk := self._read():

@@ -29,6 +29,8 @@ OVERHEAD_CALLS: Final = 200
 # How long a throttled device may recover before its block is taken again (nvbench).
 FIRST_PAUSE_S: Final = 0.05
 PAUSE_GROWTH: Final = 1.5
+# How long a block that was taken again may wait to be looked at: a few periods of the sampler.
+LOOK_LIMIT_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,21 @@ class Monitor(Protocol):
         """What was seen from one time of the monotonic clock to another; None if nothing was."""
         ...
 
+    def has_looked_since(self, start_s: float) -> bool:
+        """Whether the device was looked at after this time; true where nobody ever looks."""
+        ...
+
+
+def lead_in(calls: Mapping[Variant, Call], clock: Clock) -> None:
+    """One round of single calls that count for nothing.
+
+    After a garbage collection or a pause the first calls find cold caches. They would all fall on
+    the variant that begins, and an A/A case of few calls would differ from itself.
+    """
+    order: tuple[Variant, ...] = ("eager", "compiled", "compiled", "eager")
+    for variant in order:
+        clock.time(calls[variant], 1)
+
 
 def measure(
     sampling: Sampling,
@@ -69,7 +86,8 @@ def measure(
     """Take blocks into `sampling` until it has enough, with the garbage collector off.
 
     A block during which the device was throttled is thrown away and taken again, at most
-    `retakes` times; the last attempt counts, whatever disturbed it.
+    `retakes` times; the last attempt counts, whatever disturbed it. Only what was seen after an
+    attempt began can condemn that attempt.
     """
     with no_garbage_collection():
         while (slot := sampling.next()) is not None:
@@ -78,19 +96,35 @@ def measure(
             while is_disturbed(block) and retaken < retakes:
                 pause(FIRST_PAUSE_S * PAUSE_GROWTH**retaken)
                 retaken += 1
-                block = _take(slot, calls[slot.variant], clock, monitor)
+                block = _take_again(slot, calls[slot.variant], clock, monitor)
             sampling.taken.append(block.model_copy(update={"retaken": retaken}))
 
 
 def _take(slot: Slot, call: Call, clock: Clock, monitor: Monitor) -> Block:
     start_s = time.monotonic()
+    block = _timed(slot, call, clock)
+    return block.model_copy(update={"telemetry": monitor.between(start_s, time.monotonic())})
+
+
+def _take_again(slot: Slot, call: Call, clock: Clock, monitor: Monitor) -> Block:
+    """A block, and as many calls behind it as it takes until the device has been looked at under
+    this load: what was seen before belongs to the attempt that was thrown away."""
+    start_s = time.monotonic()
+    block = _timed(slot, call, clock)
+    give_up_s = time.monotonic() + LOOK_LIMIT_S
+    while not (seen := monitor.has_looked_since(start_s)) and time.monotonic() < give_up_s:
+        clock.time(call, 1)
+    telemetry = monitor.between(start_s, time.monotonic()) if seen else None
+    return block.model_copy(update={"telemetry": telemetry})
+
+
+def _timed(slot: Slot, call: Call, clock: Clock) -> Block:
     times = clock.time(call, slot.calls)
     return Block(
         variant=slot.variant,
         samples_s=times.samples_s,
         device_s=times.device_s,
         enqueue_s=times.enqueue_s,
-        telemetry=monitor.between(start_s, time.monotonic()),
     )
 
 
@@ -106,19 +140,20 @@ def is_disturbed(block: Block) -> bool:
 
 def warm_up(call: Call, clock: Clock, protocol: plan.Protocol) -> tuple[tuple[float, ...], bool]:
     """Call until times are stable, at least as long as the protocol asks and never longer than
-    it allows.
+    it allows, with the garbage collector off.
 
     Returns: the seconds of every call, and whether the last ones were stable.
     """
     samples: list[float] = []
-    while True:
-        samples += clock.time(call, 1).samples_s
-        spent_s = sum(samples)
-        enough = len(samples) >= protocol.warmup_min_calls and spent_s >= protocol.warmup_min_s
-        stable = is_stable(samples)
-        capped = len(samples) >= protocol.warmup_max_calls or spent_s >= protocol.warmup_max_s
-        if capped or (enough and stable):
-            return tuple(samples), stable
+    with no_garbage_collection():
+        while True:
+            samples += clock.time(call, 1).samples_s
+            spent_s = sum(samples)
+            enough = len(samples) >= protocol.warmup_min_calls and spent_s >= protocol.warmup_min_s
+            stable = is_stable(samples)
+            capped = len(samples) >= protocol.warmup_max_calls or spent_s >= protocol.warmup_max_s
+            if capped or (enough and stable):
+                return tuple(samples), stable
 
 
 def is_stable(samples: list[float]) -> bool:
@@ -141,9 +176,11 @@ def overhead_s(clock: Clock) -> float:
 
 @contextmanager
 def no_garbage_collection() -> Iterator[None]:
-    """Collect now, so that no collection falls into a timed call."""
-    gc.collect()
+    """Collect now, so that no collection falls into a timed call; within another of these, nothing
+    more happens."""
     was_enabled = gc.isenabled()
+    if was_enabled:
+        gc.collect()
     gc.disable()
     try:
         yield

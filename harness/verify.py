@@ -2,13 +2,16 @@
 
 Errors are relative: root mean square of the difference over root mean square of the reference.
 The rule follows PyTorch's own benchmarks/dynamo: compiled is right when it is close to eager, or
-else when it is no further from a float64 run than eager itself is, up to a factor.
+else when it is no further from a float64 run than eager itself is, up to a factor. What a caller
+makes of the numbers is held to the same rule: the class of every image, and masks, which a
+threshold makes of continuous values, by their intersection over union.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
@@ -29,7 +32,8 @@ FACTOR_HALF: Final = 3.0
 # Outputs flatter than this cannot tell two programs apart.
 MIN_RELATIVE_SPREAD: Final = 1e-6
 MIN_MAGNITUDE: Final = 1e-12
-MIN_MASK_SHARE: Final = 1e-3
+# How little of the union of masks may lie outside of their intersection (torch._dynamo.utils.same).
+MASK_LOSS: Final = 0.01
 
 Outputs = dict[str, torch.Tensor]
 
@@ -84,32 +88,70 @@ def agree(
     """
     tolerance = TOLERANCE[precision]
     worst, error = _worst(eager, compiled)
-    noise = _worst(eager, repeated)[1]
+    loss = _mask_loss(eager, compiled)
     agreement = Agreement(
         tensors=len(eager),
         worst_tensor=worst,
         relative_error=error,
-        eager_repeat_error=noise,
+        eager_repeat_error=_worst(eager, repeated)[1],
         tolerance=tolerance,
         reference="eager",
         top1_agrees=_top1_agrees(eager, compiled),
-        mask_iou=_mask_iou(eager, compiled),
+        mask_iou=None if loss is None else 1 - loss,
     )
-    if error <= tolerance:
+    strict = Allowed(tolerance, MASK_LOSS)
+    objection = _objection(eager, compiled, strict)
+    if not objection:
         return agreement
     exact = reference()
-    allowed = None if exact is None else _allowed(eager, exact, precision)
-    if exact is not None and allowed is not None and _worst(exact, compiled)[1] <= allowed:
-        return agreement.model_copy(update={"reference": "float64", "tolerance": allowed})
-    raise DisagreementError(
-        f"compiled output {worst} differs from eager by {error:.2e} of its magnitude "
-        f"(tolerance {tolerance:.0e}; two eager runs differ by {noise:.1e})"
-    )
+    if exact is not None:
+        allowed = _allowed(eager, exact, precision)
+        if not _objection(exact, compiled, allowed):
+            return agreement.model_copy(
+                update={"reference": "float64", "tolerance": allowed.relative_error}
+            )
+    noise = agreement.eager_repeat_error
+    raise DisagreementError(f"{objection}; two eager runs differ by {noise:.1e}")
 
 
 def worse(one: Agreement, other: Agreement) -> Agreement:
-    """The agreement of two that leaves less to its tolerance."""
-    return max(one, other, key=lambda each: each.relative_error / each.tolerance)
+    """The agreement of two that leaves less to its tolerance, with the worse classes and masks."""
+    worst = max(one, other, key=lambda each: each.relative_error / each.tolerance)
+    classes = [each.top1_agrees for each in (one, other) if each.top1_agrees is not None]
+    masks = [each.mask_iou for each in (one, other) if each.mask_iou is not None]
+    return worst.model_copy(
+        update={
+            "top1_agrees": all(classes) if classes else None,
+            "mask_iou": min(masks, default=None),
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """How far compiled output may be from a reference."""
+
+    relative_error: float
+    mask_loss: float
+
+
+def _objection(reference: Outputs, compiled: Outputs, allowed: Allowed) -> str:
+    """What speaks against compiled output; empty if nothing does."""
+    worst, error = _worst(reference, compiled)
+    if error > allowed.relative_error:
+        return (
+            f"compiled output {worst} differs from eager by {error:.2e} of its magnitude "
+            f"(tolerance {allowed.relative_error:.0e})"
+        )
+    if changed := _changed_classes(reference, compiled, allowed.relative_error):
+        return f"compiled output gives another class to {changed} of the images"
+    loss = _mask_loss(reference, compiled)
+    if loss is not None and loss > allowed.mask_loss:
+        return (
+            f"compiled masks overlap those of eager by {1 - loss:.1%} of their union "
+            f"(at least {1 - allowed.mask_loss:.1%} is needed)"
+        )
+    return ""
 
 
 def float64_outputs(module: torch.nn.Module, inputs: Mapping[str, torch.Tensor]) -> Outputs | None:
@@ -121,31 +163,45 @@ def float64_outputs(module: torch.nn.Module, inputs: Mapping[str, torch.Tensor])
         return None
 
 
-def _top1_agrees(eager: Outputs, compiled: Outputs) -> bool | None:
-    """Whether every image gets the same class; None for what is no classifier.
+def _classes(outputs: Outputs) -> torch.Tensor | None:
+    """Logits of shape (images, classes); None for what is no classifier.
 
-    A classifier's logits have shape (images, classes); a detector's and a segmenter's have more
-    dimensions.
+    A detector's and a segmenter's have more dimensions.
     """
-    logits = eager.get("logits")
-    if logits is None or logits.dim() != 2:
+    logits = outputs.get("logits")
+    return logits if logits is not None and logits.dim() == 2 else None
+
+
+def _top1_agrees(eager: Outputs, compiled: Outputs) -> bool | None:
+    """Whether every image gets the same class; None for what is no classifier."""
+    logits = _classes(eager)
+    if logits is None:
         return None
     return bool((logits.argmax(dim=1) == compiled["logits"].argmax(dim=1)).all())
 
 
-def _mask_iou(eager: Outputs, compiled: Outputs) -> float | None:
-    """The lowest intersection over union of two masks; None where outputs are no masks.
+def _changed_classes(reference: Outputs, compiled: Outputs, tolerance: float) -> int:
+    """How many images get another class that the reference does not hold for nearly as likely.
 
-    Masks smaller than `MIN_MASK_SHARE` of the picture in both are left out: in those one pixel
-    makes all the difference.
+    A tie is no change: two logits that lie closer than both may err can swap in any program.
     """
-    before, after = _masks(eager), _masks(compiled)
+    logits = _classes(reference)
+    if logits is None:
+        return 0
+    chosen = compiled["logits"].argmax(dim=1, keepdim=True)
+    behind = logits.amax(dim=1, keepdim=True) - logits.gather(1, chosen)
+    return int((behind > 2 * tolerance * _rms(logits)).sum())
+
+
+def _mask_loss(reference: Outputs, compiled: Outputs) -> float | None:
+    """One less the intersection over union of all masks of an image, of the worst image; None
+    where outputs are no masks."""
+    before, after = _masks(reference), _masks(compiled)
     if before is None or after is None:
         return None
-    joint = (before & after).flatten(2).sum(dim=2)
-    either = (before | after).flatten(2).sum(dim=2)
-    counts = either >= MIN_MASK_SHARE * before[0, 0].numel()
-    return float((joint[counts] / either[counts]).min()) if counts.any() else None
+    joint = (before & after).flatten(1).sum(dim=1)
+    either = (before | after).flatten(1).sum(dim=1)
+    return float((1 - joint / either.clamp(min=1))[either > 0].max()) if either.any() else 0.0
 
 
 def _masks(outputs: Outputs) -> torch.Tensor | None:
@@ -159,10 +215,13 @@ def _masks(outputs: Outputs) -> torch.Tensor | None:
     return None
 
 
-def _allowed(eager: Outputs, exact: Outputs, precision: Precision) -> float:
-    half = precision in ("float16", "bfloat16")
-    factor = FACTOR_HALF if half else FACTOR_FLOAT32
-    return factor * _worst(exact, eager)[1] + TOLERANCE[precision] / 10
+def _allowed(eager: Outputs, exact: Outputs, precision: Precision) -> Allowed:
+    """As far from float64 as eager itself is, times a factor, and a little."""
+    factor = FACTOR_HALF if precision in ("float16", "bfloat16") else FACTOR_FLOAT32
+    return Allowed(
+        factor * _worst(exact, eager)[1] + TOLERANCE[precision] / 10,
+        factor * (_mask_loss(exact, eager) or 0.0) + MASK_LOSS / 10,
+    )
 
 
 def _doubled(tensor: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 #   1  first version
 #   2  A/A cases (mode "eager", Plan.noise_floor), enqueue and device-busy times, telemetry and
 #      retakes, energy, process memory, warm start, early stop, flags, FLOPs, more evidence. All of
-#      it is optional, so what version 1 wrote reads as version 2 that lacks it.
+#      it is optional, so what version 1 wrote reads as version 2 that lacks it. So are counts of
+#      recorded and launched CUDA graphs, which came last.
 SCHEMA_VERSION: Final = 2
 
 CompileMode: TypeAlias = Literal[

@@ -74,6 +74,10 @@ def _of_cases(host: HostSummary) -> list[str]:
             "had not settled when the warm-up reached its limit",
         ),
         (sum(each.graph_breaks > 0 for each in evidence), "compiled with graph breaks"),
+        (
+            sum(each.cuda_graphs == 0 for each in evidence),
+            "recorded no CUDA graph, although the mode asks for them",
+        ),
         (sum(each.cuda_graph_skips > 0 for each in evidence), "skipped CUDA graphs"),
         (sum(len(m.blocks) < 2 * MIN_BLOCKS for m in measured), "had too few blocks to judge"),
     )

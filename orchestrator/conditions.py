@@ -141,4 +141,7 @@ def _left_out(rows: Sequence[Row]) -> Iterator[str]:
     for reason, cases in said.most_common(_LISTED):
         yield f"{wording.many(cases, 'case')}: {wording.one_line(reason)}"
     for reason, cases in skips.most_common(_LISTED):
-        yield f"{wording.many(cases, 'case')} without a CUDA graph: {wording.one_line(reason)}"
+        yield (
+            f"{wording.many(cases, 'case')} without a CUDA graph, at least in part: "
+            f"{wording.one_line(reason)}"
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from harness.records import Measurement
+from harness.records import CompileEvidence, Measurement
 from orchestrator import fields, wording
 from orchestrator.comparison import Row
 from orchestrator.wording import NOTHING
@@ -50,9 +50,21 @@ def _compiler(found: Measurement) -> str:
     if evidence.kernels is not None:
         parts.append(wording.many(evidence.kernels, "kernel"))
     parts.append(f"{wording.count(evidence.recompiles_while_timing)} recompiled while timing")
+    return ", ".join([*parts, *cuda_graphs(evidence)])
+
+
+def cuda_graphs(evidence: CompileEvidence) -> tuple[str, ...]:
+    """What is known of CUDA graphs; nothing where the mode asks for none."""
+    parts = []
+    if evidence.cuda_graphs == 0:
+        parts.append("no CUDA graph recorded")
+    elif evidence.cuda_graphs is not None:
+        parts.append(f"{wording.many(evidence.cuda_graphs, 'CUDA graph')} recorded")
+    if evidence.cuda_graph_launches is not None:
+        parts.append(f"{wording.significant(evidence.cuda_graph_launches)} launched per call")
     if evidence.cuda_graph_skips:
-        parts.append(f"CUDA graphs skipped {wording.many(evidence.cuda_graph_skips, 'time')}")
-    return ", ".join(parts)
+        parts.append(f"CUDA graphs skipped {wording.count(evidence.cuda_graph_skips)}×")
+    return tuple(parts)
 
 
 def _graph_breaks(found: Measurement) -> str:

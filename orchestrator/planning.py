@@ -32,6 +32,7 @@ MAX_ITERATIONS: Final = 1_000_000
 UNKNOWN_FLOPS: Final = 35_000_000_000
 
 QUICK_ITERATIONS: Final = 30
+USUAL_BLOCKS: Final = Protocol().max_blocks
 # How files of the formats begin that the harness decodes; a RIFF may be something else than WebP.
 _PICTURES: Final = (b"BM", b"GIF8", b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"RIFF")
 
@@ -145,18 +146,30 @@ def _split(text: str | None, default: tuple[str, ...] = ()) -> tuple[str, ...]:
 def protocol(
     iterations: int | None, *, quick: bool, until: str | None = None, warm_cache: bool = False
 ) -> Protocol:
-    """How cases are measured, for that many inferences per variant. Raises: UsageError."""
+    """How cases are measured, for that many inferences per variant. Raises: UsageError.
+
+    With `until`, blocks are half as long: noise that lasts about a block then falls on both
+    variants alike, and twice as many rounds tell sooner how much there is of it
+    (`benchmarks/simulation.py`).
+    """
     if iterations is not None and not 1 <= iterations <= MAX_ITERATIONS:
         raise UsageError(
             f"--iterations {iterations} is not possible",
             f"Give 1 to {MAX_ITERATIONS:,}; 300 is usual.",
         )
     width = None if until is None else _share(until)
+    max_blocks = USUAL_BLOCKS if until is None else 2 * USUAL_BLOCKS
     if not quick:
-        return Protocol(iterations=iterations or 300, until=width, warm_cache=warm_cache)
+        return Protocol(
+            iterations=iterations or 300,
+            max_blocks=max_blocks,
+            until=width,
+            warm_cache=warm_cache,
+        )
     # Enough for a CPU, whose calls take tenths of a second, to settle.
     return Protocol(
         iterations=iterations or QUICK_ITERATIONS,
+        max_blocks=max_blocks,
         until=width,
         warm_cache=warm_cache,
         warmup_min_calls=4,

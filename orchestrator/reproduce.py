@@ -27,8 +27,9 @@ def command(host: str, cases: Sequence[Case], plan: Plan | None) -> str:
     }
     options |= _where_it_differs(plan)
     words = ["python", "orchestrate.py"]
-    plain = plan.protocol.model_copy(update={"until": None, "warm_cache": False})
-    if plain == planning.protocol(plan.protocol.iterations, quick=True):
+    quick = planning.protocol(plan.protocol.iterations, quick=True)
+    chosen = ("until", "max_blocks", "warm_cache")  # by options of their own
+    if plan.protocol.model_dump(exclude=set(chosen)) == quick.model_dump(exclude=set(chosen)):
         words.append("--quick")
     if plan.protocol.warm_cache:
         words.append("--warm-cache")

@@ -18,15 +18,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
-from orchestrator.statistics import CONFIDENCE, MIN_BLOCKS, ROUND_PAIRS, Blocks, Estimate, Floats
-
-# A relative difference below this is one of arithmetic: no clock resolves it.
-_ROUNDING: Final = 1e-12
+from orchestrator.statistics import MIN_BLOCKS, Blocks, Estimate, SumRatio, estimate, sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +30,10 @@ class Change:
     large if there were none. Without interval and p-value where a run has too few blocks."""
 
     ratio: Estimate
-    p_value: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A run's share in a change: the ratio of two sums over blocks, both of shape (blocks,)."""
-
-    numerators: Floats
-    denominators: Floats
 
     @property
-    def value(self) -> float:
-        return float(self.numerators.sum() / self.denominators.sum())
-
-    @property
-    def variance_and_freedom(self) -> tuple[float, int]:
-        """Of the logarithm of the value: what each block contributes to its error, per round."""
-        influence = (
-            self.numerators / self.numerators.sum() - self.denominators / self.denominators.sum()
-        )
-        rounds = np.add.reduceat(influence, np.arange(0, influence.size, ROUND_PAIRS))
-        freedom = rounds.size - 1
-        return float((rounds**2).sum()) * rounds.size / freedom, freedom
+    def p_value(self) -> float | None:
+        return self.ratio.p_value
 
 
 def change_of_mean(before: Blocks, after: Blocks) -> Change:
@@ -76,35 +52,27 @@ def change_of_speed_up(before: tuple[Blocks, Blocks], after: tuple[Blocks, Block
     Args:
         before, after: eager and compiled blocks of a run, paired as for `statistics.speed_up`.
     """
-    return _change(_Part(*map(_sums, before)), _Part(*map(_sums, after)))
+    return _change(SumRatio(*map(sums, before)), SumRatio(*map(sums, after)))
 
 
-def _sums(blocks: Blocks) -> Floats:
-    return np.asarray([math.fsum(block) for block in blocks], dtype=np.float64)
+def _mean(blocks: Blocks) -> SumRatio:
+    return SumRatio(sums(blocks), np.asarray([len(block) for block in blocks], dtype=np.float64))
 
 
-def _mean(blocks: Blocks) -> _Part:
-    return _Part(_sums(blocks), np.asarray([len(block) for block in blocks], dtype=np.float64))
-
-
-def _change(before: _Part, after: _Part) -> Change:
+def _change(before: SumRatio, after: SumRatio) -> Change:
     value = after.value / before.value
     if min(before.numerators.size, after.numerators.size) < MIN_BLOCKS:
-        return Change(Estimate(value, None, None), None)
-    error, freedom = _standard_error(before, after)
-    margin = error * float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
-    distance = abs(math.log(value))
-    if error <= _ROUNDING:  # every block alike
-        p_value = float(distance <= _ROUNDING)
-    else:
-        p_value = float(2 * stdtr(freedom, -distance / error))
-    return Change(Estimate(value, value * math.exp(-margin), value * math.exp(margin)), p_value)
+        return Change(Estimate(value, None, None))
+    return Change(estimate(value, *_standard_error(before, after)))
 
 
-def _standard_error(before: _Part, after: _Part) -> tuple[float, float]:
+def _standard_error(before: SumRatio, after: SumRatio) -> tuple[float, float]:
     """Of the logarithm of the change, with Welch's degrees of freedom."""
-    parts = (before.variance_and_freedom, after.variance_and_freedom)
+    parts = [
+        (error**2, freedom)
+        for error, freedom in (each.standard_error() for each in (before, after))
+    ]
     total = math.fsum(variance for variance, _ in parts)
-    if total <= _ROUNDING**2:
+    if total == 0:
         return 0.0, 1.0
     return math.sqrt(total), total**2 / math.fsum(v**2 / freedom for v, freedom in parts)

@@ -32,6 +32,8 @@ ROUND_PAIRS: Final = 2
 PRACTICAL_THRESHOLD: Final = 0.02
 # The share of false ones that is allowed among all cases of a page that are called different.
 FALSE_DISCOVERY_RATE: Final = 0.05
+# A relative difference below this is one of arithmetic: no clock resolves it.
+_ROUNDING: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,24 @@ class Estimate:
     low: float | None
     high: float | None
     p_value: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SumRatio:
+    """The ratio of two sums over blocks, both of shape (blocks,), taken in this order."""
+
+    numerators: Floats
+    denominators: Floats
+
+    @property
+    def value(self) -> float:
+        return float(self.numerators.sum() / self.denominators.sum())
+
+    def standard_error(self) -> tuple[float, int]:
+        """Of the value's logarithm, by what each block contributes to it; with its freedom."""
+        return standard_error(
+            self.numerators / self.numerators.sum() - self.denominators / self.denominators.sum()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +91,37 @@ class BreakEven:
     interval: tuple[int | None, int | None] | None = None
 
 
+def sums(blocks: Blocks) -> Floats:
+    """Seconds of each block, shape (blocks,)."""
+    return np.asarray([math.fsum(block) for block in blocks], dtype=np.float64)
+
+
+def standard_error(influence: Floats) -> tuple[float, int]:
+    """The standard error of a quantity, and its degrees of freedom.
+
+    Args:
+        influence: what each pair of blocks contributes to the quantity's error; sums to zero;
+            shape (pairs,). A last pair without a partner is a round of its own.
+    """
+    rounds = np.add.reduceat(influence, np.arange(0, influence.size, ROUND_PAIRS))
+    freedom = rounds.size - 1
+    return math.sqrt(float((rounds**2).sum()) * rounds.size / freedom), freedom
+
+
+def estimate(value: float, error: float, freedom: float) -> Estimate:
+    """A ratio with the interval and the p-value that Student's t gives its logarithm.
+
+    Args: error, freedom: the standard error of the logarithm, and its degrees of freedom.
+    """
+    margin = error * _quantile(freedom)
+    distance = abs(math.log(value))
+    if error <= _ROUNDING:  # every round alike
+        p_value = float(distance <= _ROUNDING)
+    else:
+        p_value = float(2 * stdtr(freedom, -distance / error))
+    return Estimate(value, value * math.exp(-margin), value * math.exp(margin), p_value)
+
+
 def summarise(blocks: Blocks) -> Summary:
     """Describe one variant.
 
@@ -81,7 +132,7 @@ def summarise(blocks: Blocks) -> Summary:
     samples = np.concatenate([np.asarray(block, dtype=np.float64) for block in blocks])
     p5_s, median_s, p95_s = np.percentile(samples, [5, 50, 95])
     sizes = np.asarray([len(block) for block in blocks], dtype=np.float64)
-    mean = _ratio_of_sums(_sums(blocks), sizes)
+    mean = _ratio_ofsums(sums(blocks), sizes)
     return Summary(
         mean=Estimate(mean.value, mean.low, mean.high),
         median_s=float(median_s),
@@ -101,7 +152,7 @@ def speed_up(eager: Blocks, compiled: Blocks) -> Estimate:
     Raises: ValueError: the blocks do not pair up.
     """
     _require_pairs(eager, compiled)
-    return _ratio_of_sums(_sums(eager), _sums(compiled))
+    return _ratio_ofsums(sums(eager), sums(compiled))
 
 
 def time_saved(ratio: Estimate) -> Estimate:
@@ -157,7 +208,7 @@ def break_even(warm_up_s: Iterable[float], eager: Blocks, compiled: Blocks) -> B
     warm_up = tuple(warm_up_s)
     calls = np.asarray([len(block) for block in eager], dtype=np.float64)
     total = calls.sum()
-    eager_sums, compiled_sums = _sums(eager), _sums(compiled)
+    eager_sums, compiled_sums = sums(eager), sums(compiled)
     eager_s, compiled_s = eager_sums.sum() / total, compiled_sums.sum() / total
     gain_s = float(eager_s - compiled_s)
     price_s = math.fsum(warm_up) - len(warm_up) * float(compiled_s)
@@ -179,10 +230,6 @@ def geometric_mean(ratios: Sequence[float]) -> float | None:
     return math.exp(math.fsum(map(math.log, ratios)) / len(ratios))
 
 
-def _sums(blocks: Blocks) -> Floats:
-    return np.asarray([math.fsum(block) for block in blocks], dtype=np.float64)
-
-
 def _require_pairs(eager: Blocks, compiled: Blocks) -> None:
     if [len(block) for block in eager] != [len(block) for block in compiled]:
         raise ValueError("eager and compiled blocks do not pair up")
@@ -193,41 +240,19 @@ def _inferences(rate: float) -> int | None:
     return math.ceil(1 / rate) if rate > 0 else None
 
 
-def _ratio_of_sums(numerators: Floats, denominators: Floats) -> Estimate:
+def _ratio_ofsums(numerators: Floats, denominators: Floats) -> Estimate:
     """sum(numerators) / sum(denominators) over pairs; both of shape (blocks,)."""
-    value = float(numerators.sum() / denominators.sum())
+    ratio = SumRatio(numerators, denominators)
     if numerators.size < MIN_BLOCKS:
-        return Estimate(value, None, None)
-    influence = numerators / numerators.sum() - denominators / denominators.sum()
-    error, freedom = _standard_error(influence)
-    margin = error * _quantile(freedom)
-    distance = abs(math.log(value))
-    statistic = distance / error if error else math.inf if distance else 0.0
-    return Estimate(
-        value,
-        value * math.exp(-margin),
-        value * math.exp(margin),
-        float(2 * stdtr(freedom, -statistic)),
-    )
+        return Estimate(ratio.value, None, None)
+    return estimate(ratio.value, *ratio.standard_error())
 
 
 def _margin(influence: Floats) -> float:
     """Half the width of the interval of a quantity whose errors are these, pair by pair."""
-    error, freedom = _standard_error(influence)
+    error, freedom = standard_error(influence)
     return error * _quantile(freedom)
 
 
-def _standard_error(influence: Floats) -> tuple[float, int]:
-    """The standard error of a quantity, and its degrees of freedom.
-
-    Args:
-        influence: what each pair of blocks contributes to the quantity's error; sums to zero;
-            shape (pairs,). A last pair without a partner is a round of its own.
-    """
-    rounds = np.add.reduceat(influence, np.arange(0, influence.size, ROUND_PAIRS))
-    freedom = rounds.size - 1
-    return math.sqrt(float((rounds**2).sum()) * rounds.size / freedom), freedom
-
-
-def _quantile(freedom: int) -> float:
+def _quantile(freedom: float) -> float:
     return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))

@@ -11,6 +11,7 @@ from orchestrator import conditions, fields, wording
 from orchestrator.answer import host_name
 from orchestrator.charts import published_means
 from orchestrator.comparison import Comparison, HostSummary, Row
+from orchestrator.evidence import cuda_graphs
 from orchestrator.fields import Field
 from orchestrator.statistics import Estimate, Summary
 from orchestrator.wording import NOTHING
@@ -213,8 +214,7 @@ def _evidence(row: Row) -> tuple[Field, ...]:
     agreement, evidence = found.agreement, found.compile_evidence
     assert evidence is not None, "A/A cases are no rows"
     breaks = wording.many(evidence.graph_breaks, "break") if evidence.graph_breaks else "no break"
-    skips = evidence.cuda_graph_skips
-    graphs = [breaks, f"CUDA graphs skipped {wording.count(skips)}×"] if skips else [breaks]
+    graphs = [breaks, *cuda_graphs(evidence)]
     process = found.eager_process_memory_bytes, found.compiled_process_memory_bytes
     return (
         Field(memory, fields.process_memory(*process)),

@@ -9,18 +9,36 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from harness.kernels import Trace
+
 EVENT_COST_S = 1e-6
 CYCLES_PER_S = 1.5e9
 
 
 class FakeDevice:
-    def __init__(self, queue_length: int = 1000, cycles_per_s: float = CYCLES_PER_S) -> None:
+    """`has_profiler` says whether it can be traced; `gap_s` passes idly before each launch.
+
+    `graph_launches` counts up while a call runs that stands for the replay of a graph.
+    """
+
+    def __init__(
+        self,
+        queue_length: int = 1000,
+        cycles_per_s: float = CYCLES_PER_S,
+        *,
+        has_profiler: bool = True,
+        gap_s: float = 0.0,
+    ) -> None:
         self.now_s = 100.0
         self.free_s = self.now_s
         self.events_made = 0
         self.cycles_per_s = cycles_per_s
         self._queue_length = queue_length
         self._ends_s: deque[float] = deque()
+        self._has_profiler = has_profiler
+        self._gap_s = gap_s
+        self._ran: list[tuple[float, float]] = []
+        self.graph_launches = 0
 
     def now(self) -> float:
         return self.now_s
@@ -42,8 +60,21 @@ class FakeDevice:
             self._ends_s.popleft()
         if len(self._ends_s) >= self._queue_length:
             self.now_s = self._ends_s.popleft()
-        self.free_s = max(self.free_s, self.now_s) + busy_s
+        start_s = max(self.free_s, self.now_s) + self._gap_s
+        self.free_s = start_s + busy_s
+        self._ran.append((start_s, self.free_s))
         self._ends_s.append(self.free_s)
+
+    def trace(self, call: Callable[[], object], calls: int) -> Trace:
+        self.synchronize()
+        self._ran.clear()
+        before = self.graph_launches
+        for _ in range(calls):
+            call()
+        self.synchronize()
+        if not self._has_profiler:
+            return Trace(calls, ())
+        return Trace(calls, tuple(self._ran), self.graph_launches - before)
 
     def kernels(self, number: int, busy_s: float, host_s: float) -> Callable[[], None]:
         """A call of so many kernels; the times are each kernel's."""

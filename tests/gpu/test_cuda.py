@@ -67,8 +67,25 @@ def test_device_busy_time_is_no_longer_than_device_time() -> None:
     for case_id in of_every_kind():
         found = measurement(case_id)
         assert found.eager_busy_s, found.notes
+        assert found.compiled_busy_s, found.notes
+        assert not found.notes, "the profiler saw the kernels"
         device_s = [t for b in found.blocks if b.variant == "eager" for t in b.device_s or ()]
         assert min(found.eager_busy_s) <= 1.05 * sum(device_s) / len(device_s)
+
+
+def test_a_model_split_around_the_host_says_so_though_it_skips_nothing() -> None:
+    import torch
+
+    from harness import cuda_graphs
+
+    def split(x: torch.Tensor) -> torch.Tensor:
+        return (x.sin().cpu() + 1).to("cuda").cos()
+
+    with torch.no_grad(), cuda_graphs.skips() as reasons:
+        call = torch.compile(split, mode="reduce-overhead", dynamic=False)
+        for _ in range(4):
+            call(torch.ones(1000, device="cuda"))
+    assert any(reason.startswith(("split because", "cudagraph partition")) for reason in reasons)
 
 
 def test_every_block_has_telemetry_and_the_case_its_energy_and_memory() -> None:
@@ -97,7 +114,10 @@ def test_eager_against_itself_is_the_same() -> None:
 def test_reduce_overhead_uses_cuda_graphs_and_default_does_not() -> None:
     graphs = measurement("vit-base/reduce-overhead/float32/b1")
     assert evidence(graphs).cuda_graph_skips == 0, evidence(graphs).cuda_graph_skip_reasons
+    assert evidence(graphs).cuda_graphs, "recorded"
+    assert evidence(graphs).cuda_graph_launches, "and launched by what was timed"
     plain = measurement("vit-base/default/float32/b1")
+    assert evidence(plain).cuda_graphs is None
     enqueue_s = {
         found.case.mode: min(t for block in found.blocks for t in block.enqueue_s or ())
         for found in (graphs, plain)

@@ -116,19 +116,54 @@ def test_a_detector_has_no_top_1_and_no_masks() -> None:
     assert agreement.mask_iou is None
 
 
+def with_a_strong_rival(behind: float) -> Outputs:
+    """Ten thousand classes, of which the second is so little behind the first."""
+    logits = outputs()["logits"].repeat(1, 1000)
+    logits[:, 0], logits[:, 1] = 10.0, 10.0 - behind
+    return {"logits": logits}
+
+
+def test_another_class_is_a_disagreement_however_close_all_logits_are_on_average() -> None:
+    eager, compiled = with_a_strong_rival(0.02), with_a_strong_rival(-0.02)
+    with pytest.raises(DisagreementError, match="another class to 2 of the images"):
+        verify.agree(eager, eager, compiled, "float32", lambda: None)
+
+
+def test_another_class_passes_where_float64_has_it_as_well() -> None:
+    eager, compiled = with_a_strong_rival(0.02), with_a_strong_rival(-0.02)
+    agreement = verify.agree(eager, eager, compiled, "float32", lambda: compiled)
+    assert (agreement.reference, agreement.top1_agrees) == ("float64", False)
+
+
+def rows_of_a_mask(rows: int) -> Outputs:
+    """A mask of so many of 1,000 rows that are all nearly undecided: values differ by 2e-9."""
+    masks = torch.full((1, 1, 1000, 20), -1e-9, dtype=torch.float64)
+    masks[:, :, :rows] = 1e-9
+    solid = torch.ones(1, 1, 1000, 20, dtype=torch.float64)
+    return {"masks_queries_logits": torch.cat([masks, solid], dim=1)}
+
+
 def test_masks_are_held_against_each_other_by_their_intersection_over_union() -> None:
-    eager = torch.full((1, 2, 20, 20), -1.0, dtype=torch.float64)
-    eager[:, 0, :10] = 1.0  # a mask of 200 pixels
-    eager[:, 1, :, :10] = 1.0
-    compiled = eager.clone()
-    compiled[:, 0, 9] = -1e-9  # one row of 20 pixels is lost
-    eager[:, 0, 9] = 1e-9
-    before, after = {"masks_queries_logits": eager}, {"masks_queries_logits": compiled}
-    agreement = verify.agree(before, before, after, "float32", no_reference)
-    assert agreement.mask_iou == pytest.approx(180 / 200)
+    eager = rows_of_a_mask(500)
+    agreement = verify.agree(eager, eager, rows_of_a_mask(490), "float32", no_reference)
+    assert agreement.mask_iou == pytest.approx(1490 / 1500)
 
 
-def test_a_segmenter_has_one_mask_per_class_and_tiny_masks_do_not_count() -> None:
+def test_masks_that_overlap_too_little_are_a_disagreement_however_close_their_values_are() -> None:
+    eager, compiled = rows_of_a_mask(500), rows_of_a_mask(480)
+    with pytest.raises(DisagreementError, match=r"overlap those of eager by 98\.7%"):
+        verify.agree(eager, eager, compiled, "float32", lambda: None)
+
+
+def test_masks_may_differ_as_much_as_those_of_eager_do_from_float64() -> None:
+    eager, compiled = rows_of_a_mask(500), rows_of_a_mask(480)
+    agreement = verify.agree(eager, eager, compiled, "float32", lambda: rows_of_a_mask(490))
+    assert agreement.reference == "float64"
+    with pytest.raises(DisagreementError):
+        verify.agree(eager, eager, compiled, "float32", lambda: rows_of_a_mask(500))
+
+
+def test_a_segmenter_has_one_mask_per_class() -> None:
     eager = torch.zeros(1, 3, 50, 50, dtype=torch.float64)
     eager[:, 0], eager[:, 1, 25:] = 0.5, 1.0
     eager[:, 2, 0, 0] = 0.5 + 1e-9  # a class of one pixel, lost in compiled
@@ -137,4 +172,12 @@ def test_a_segmenter_has_one_mask_per_class_and_tiny_masks_do_not_count() -> Non
     agreement = verify.agree(
         {"logits": eager}, {"logits": eager}, {"logits": compiled}, "float32", no_reference
     )
-    assert agreement.mask_iou == pytest.approx(1249 / 1250)
+    assert agreement.mask_iou == pytest.approx(2499 / 2501)
+
+
+def test_the_worse_of_two_agreements_has_the_worse_error_classes_and_masks() -> None:
+    good = verify.agree(outputs(), outputs(), outputs(), "float32", no_reference)
+    bad = good.model_copy(update={"relative_error": 1e-4, "top1_agrees": True, "mask_iou": 1.0})
+    other = good.model_copy(update={"top1_agrees": False, "mask_iou": 0.995})
+    for worse in (verify.worse(bad, other), verify.worse(other, bad)):
+        assert (worse.relative_error, worse.top1_agrees, worse.mask_iou) == (1e-4, False, 0.995)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 
+from harness.records import Measurement
 from orchestrator.answer import answer
 from orchestrator.comparison import Comparison
 from orchestrator.exports import to_csv, to_json
@@ -111,5 +112,36 @@ def test_what_the_compiler_left_out_is_told_with_its_reason() -> None:
     text = " ".join(card.caveats)
     assert "1 case: max-autotune tries no GEMM templates here" in text
     assert "1 case: device-busy time is unknown" in text
-    assert "1 case without a CUDA graph: skipping cudagraphs due to mutated inputs" in text
+    assert (
+        "1 case without a CUDA graph, at least in part: skipping cudagraphs due to mutated inputs"
+        in text
+    )
     assert "CUDA graphs skipped 1×" in render(run)
+
+
+def with_graphs(recorded: int | None, launched: float | None) -> Measurement:
+    measured = on_gpu(measurement(case(mode="reduce-overhead")))
+    assert measured.compile_evidence is not None
+    changes = {"cuda_graphs": recorded, "cuda_graph_launches": launched}
+    evidence = measured.compile_evidence.model_copy(update=changes)
+    return measured.model_copy(update={"compile_evidence": evidence})
+
+
+def test_a_mode_that_asks_for_cuda_graphs_and_recorded_none_is_told_on_card_and_row() -> None:
+    run = comparison(outcome("t4", with_graphs(0, 0.0)))
+    (card,) = cards(run)
+    said = "1 case recorded no CUDA graph, although the mode asks for them."
+    assert said in card.caveats
+    assert "no CUDA graph recorded" in render(run)
+
+
+def test_recorded_graphs_are_proof_and_told_beside_the_graphs_of_the_compiler() -> None:
+    run = comparison(outcome("t4", with_graphs(2, 2.0)))
+    (card,) = cards(run)
+    assert not any("CUDA graph" in caveat for caveat in card.caveats)
+    assert "2 CUDA graphs recorded" in render(run)
+    assert "2.00 launched per call" in render(run)
+
+
+def test_records_that_do_not_count_cuda_graphs_say_nothing_of_them() -> None:
+    assert "CUDA graph" not in render(comparison(outcome("t4", with_graphs(None, None))))

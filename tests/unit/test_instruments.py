@@ -40,7 +40,7 @@ def test_a_case_measured_on_a_gpu_has_its_four_times(
         measure(sampling, calls, tools.clock, monitor, retakes=3)
     assert notes == ["no NVML: why"]
     found = tools.busy(calls, sampling.taken)
-    assert found.eager_s == pytest.approx([20e-5] * busy.ROUNDS, rel=0.02)
+    assert found.seconds["eager"] == pytest.approx([20e-5] * busy.ROUNDS, rel=0.02)
     for block in sampling.taken:
         assert block.telemetry is None
         assert block.device_s is not None
@@ -79,6 +79,6 @@ def test_a_cpu_has_a_clock_and_the_reason_for_having_no_more(calls: dict[Variant
     with tools.watching() as (monitor, notes):
         assert monitor.between(0, 1) is None
     assert notes == ["no NVML: this is a CPU"]
-    assert tools.busy(calls, ()).eager_s is None
+    assert not tools.busy(calls, ()).seconds
     assert tools.energy(calls, 1, at_least_s=10) == (None, "")
     assert tools.process_memory_bytes() is None

@@ -165,3 +165,9 @@ def test_until_is_a_percentage(text: str, share: float) -> None:
 def test_until_without_a_sensible_percentage_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--until"):
         planning.make(Choices(until=text))
+
+
+def test_with_until_blocks_are_half_as_long() -> None:
+    assert planning.protocol(300, quick=False).max_blocks == 30
+    assert planning.protocol(300, quick=False, until="1%").max_blocks == 60
+    assert planning.protocol(None, quick=True, until="1%").max_blocks == 60

@@ -67,6 +67,11 @@ def test_a_case_never_ends_before_ten_pairs_however_steady_it_is() -> None:
     assert one.stopped_early
 
 
+def test_shorter_blocks_do_not_end_a_case_after_fewer_calls() -> None:
+    one = filled(0.01, [2.0] * 60, [1.0] * 60)
+    assert len(one.taken) == 40
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_a_case_ends_after_whole_a_b_b_a_and_at_the_width_asked_for(seed: int) -> None:
     one = filled(0.01, noisy(2, 0.01, seed), noisy(1, 0.01, seed + 100))

@@ -9,15 +9,15 @@ import pytest
 
 from benchmarks import noise_models
 from benchmarks.noise_models import DRIFT, MODELS, Noise
-from benchmarks.simulated_pages import BLOCKS, Page, Setup, halves, simulate
-from benchmarks.simulation import QUIET, RUN
+from benchmarks.simulated_pages import Page, Setup, generator_of, halves, simulate
+from benchmarks.simulation import QUIET, SAMPLES, UNTIL_BLOCKS
 
 PAGES = 12
 
 
 @functools.cache
 def setup() -> Setup:
-    return Setup(noise_models.fit(RUN), pages=PAGES)
+    return Setup(noise_models.fit(SAMPLES), pages=PAGES)
 
 
 def nothing(_case: int) -> float:
@@ -60,21 +60,31 @@ def test_three_percent_at_one_percent_noise_are_found(model: Noise) -> None:
 def test_a_drift_falls_on_both_variants_only_when_they_are_interleaved() -> None:
     drifting = Noise("", MODELS[0].deviations, DRIFT)
     assert abs(bias(simulate(setup(), drifting, nothing, quiet(MODELS[0])))) <= 0.003
-    apart = simulate(setup(), drifting, nothing, quiet(MODELS[0]), halves)
+    apart = simulate(setup(), drifting, nothing, quiet(MODELS[0]), arrange=halves)
     assert bias(apart) == pytest.approx(1.025 / 1.075 - 1, abs=0.001)
 
 
-def test_until_one_percent_finds_the_same_in_half_of_the_calls() -> None:
-    scale = quiet(MODELS[0])
-    full = simulate(setup(), MODELS[0], three_percent, scale)
-    early = simulate(setup(), MODELS[0], three_percent, scale, until=0.01)
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+def test_until_one_percent_finds_the_same_in_half_of_the_calls(model: Noise) -> None:
+    scale = quiet(model)
+    full = simulate(setup(), model, three_percent, scale)
+    early = simulate(setup(), model, three_percent, scale, blocks=UNTIL_BLOCKS, until=0.01)
     assert [page.decisions for page in early] == [page.decisions for page in full]
-    assert np.mean([page.pairs for page in early]) <= BLOCKS / 2
+    assert np.mean([page.pairs for page in early]) <= UNTIL_BLOCKS / 2
 
 
 def test_the_same_seed_draws_the_same_pages() -> None:
     small = Setup(setup().fit, pages=1)
     assert simulate(small, MODELS[0], nothing) == simulate(small, MODELS[0], nothing)
+
+
+def test_every_noise_model_and_every_purpose_has_random_numbers_of_its_own() -> None:
+    drawn = {
+        generator_of(model, purpose).standard_normal()
+        for model in MODELS
+        for purpose in ("coverage", "order")
+    }
+    assert len(drawn) == 2 * len(MODELS)
 
 
 def test_the_fit_recovers_what_the_sample_shows() -> None:

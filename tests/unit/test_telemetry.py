@@ -79,6 +79,13 @@ def test_a_block_long_after_the_last_sample_has_no_telemetry() -> None:
     assert Samples().between(0, 1) is None
 
 
+def test_only_a_sample_from_after_a_time_has_looked_since_then() -> None:
+    kept = collected(sample(1.0))
+    assert kept.has_any_since(1.0)
+    assert not kept.has_any_since(1.01)
+    assert not Samples().has_any_since(0)
+
+
 def test_only_the_latest_minutes_are_kept() -> None:
     kept = collected(*(sample(0.1 * index) for index in range(10_000)))
     assert len(kept.kept) <= 1201

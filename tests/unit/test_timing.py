@@ -16,10 +16,18 @@ PATIENT = Protocol(warmup_min_calls=20, warmup_min_s=2.0, warmup_max_calls=300, 
 
 
 class FakeMonitor:
-    """Has seen these throttle reasons, one list per block asked for."""
+    """Has seen these throttle reasons, one list per attempt at a block; each time it is asked for
+    another attempt it first has not looked for so many questions."""
 
-    def __init__(self, *throttle: list[str]) -> None:
+    def __init__(self, *throttle: list[str], blind_for: int = 0) -> None:
         self._throttle = iter(throttle)
+        self._attempt_s = 0.0
+        self._blind_for, self._asked = blind_for, 0
+
+    def has_looked_since(self, start_s: float) -> bool:
+        self._asked = 0 if start_s != self._attempt_s else self._asked + 1
+        self._attempt_s = start_s
+        return self._asked >= self._blind_for
 
     def between(self, start_s: float, end_s: float) -> BlockTelemetry | None:
         assert start_s <= end_s
@@ -33,8 +41,21 @@ class FakeMonitor:
 
 
 class NothingSeen:
+    def __init__(self, *, looks: bool = True) -> None:
+        self._looks = looks
+
+    def has_looked_since(self, start_s: float) -> bool:
+        return self._looks
+
     def between(self, start_s: float, end_s: float) -> None:
         return None
+
+
+class LastSeen(NothingSeen):
+    """A sampler that died while the device was hot."""
+
+    def between(self, start_s: float, end_s: float) -> BlockTelemetry | None:  # type: ignore[override]
+        return FakeMonitor(["hardware slowdown"]).between(start_s, end_s)
 
 
 def measured(
@@ -60,7 +81,7 @@ def test_measuring_keeps_every_sample_in_the_order_taken() -> None:
     ]
 
 
-def test_the_garbage_collector_is_off_while_timing_and_on_again_after() -> None:
+def test_the_garbage_collector_is_off_while_timing_and_warming_up_and_on_again_after() -> None:
     states = []
 
     class Watching(FakeClock):
@@ -68,9 +89,10 @@ def test_the_garbage_collector_is_off_while_timing_and_on_again_after() -> None:
             states.append(gc.isenabled())
             return super().time(call, calls)
 
-    clock = Watching({eager: [1] * 2, compiled: [1] * 2})
+    clock = Watching({eager: [1] * 4, compiled: [1] * 2})
     measured(clock, Sampling(schedule(2, 2)))
-    assert states == [False] * 4
+    timing.warm_up(eager, clock, Protocol(warmup_min_calls=2, warmup_max_calls=2))
+    assert states == [False] * 6
     assert gc.isenabled()
 
 
@@ -89,6 +111,21 @@ def test_a_block_disturbed_by_heat_is_taken_again_and_only_the_good_attempt_is_k
     assert (hot.samples_s, hot.retaken) == ((1,), 2)
     assert (cool.samples_s, cool.retaken) == ((2,), 0)
     assert pauses == pytest.approx([0.05, 0.075])
+
+
+def test_a_block_taken_again_stays_under_load_until_the_device_has_been_looked_at() -> None:
+    clock = FakeClock({eager: [9, 1, 0.1, 0.1, 0.1], compiled: [2]})
+    monitor = FakeMonitor(["hardware slowdown"], [], [], blind_for=3)
+    hot, _ = measured(clock, Sampling(schedule(1, 1)), monitor)
+    assert (hot.samples_s, hot.retaken) == ((1,), 1)
+    assert clock.calls.count(eager) == 5, "three calls that count for nothing"
+
+
+def test_what_was_seen_of_the_attempt_before_condemns_no_other_one() -> None:
+    clock = FakeClock({eager: itertools.repeat(1), compiled: itertools.repeat(2)})
+    monitor = LastSeen(looks=False)
+    blocks = measured(clock, Sampling(schedule(1, 1)), monitor)
+    assert [(block.retaken, block.telemetry) for block in blocks] == [(1, None), (1, None)]
 
 
 def test_a_block_is_taken_again_three_times_at_most_and_then_kept_with_its_reason() -> None:
