@@ -18,6 +18,7 @@ from harness.records import CaseStarted, Measurement, Record, read_record
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 MEASURING: Final = frozenset({"compile", "warmup", "timed inference"})
+ENERGY: Final = "inference for energy"
 
 
 def main() -> None:
@@ -39,7 +40,8 @@ def spent(records: list[Record]) -> dict[str, float]:
     """Seconds of the harness by what they were spent on; the sum is the length of the stream.
 
     Stages are those of the cases. Of the stage that measures, only the samples are timed inference;
-    `beside the samples` is the rest of it: device-busy, energy, telemetry, the second agreement.
+    inference for the energy counter stands by itself, and `beside the samples` is the rest:
+    device-busy, telemetry, the second agreement.
     `between cases` is what lies between stages: starting a process, counting FLOPs, a case that
     failed. A stream without its end, as of a run that was stopped, ends at its last record.
     """
@@ -47,12 +49,15 @@ def spent(records: list[Record]) -> dict[str, float]:
     for record in records:
         if isinstance(record, Measurement):
             timed_s = sum(sum(block.samples_s) for block in record.blocks)
+            energy_s = _energy_s(record)
             for stage, stage_s in record.stage_s.items():
                 if stage == "measure":
-                    spent_s["beside the samples"] += stage_s - timed_s
+                    spent_s["beside the samples"] += stage_s - timed_s - energy_s
                 else:
                     spent_s[stage] += stage_s
             spent_s["timed inference"] += timed_s
+            if energy_s:
+                spent_s[ENERGY] += energy_s
     begun_s = next((each.elapsed_s for each in records if isinstance(each, CaseStarted)), 0.0)
     ended_s = max((each.elapsed_s for each in records), default=0.0)
     between_s = ended_s - begun_s - sum(spent_s.values())
@@ -69,6 +74,14 @@ def report(spent_s: dict[str, float]) -> None:
         print(f"  {name:<22} {value_s / wall_s:6.1%}")
     rest_s = sum(value_s for name, value_s in spent_s.items() if name not in MEASURING)
     print(f"not compile, warm-up or timed inference: {rest_s / wall_s:.1%}")
+    if energy_s := spent_s.get(ENERGY, 0.0):
+        print(f"nor inference for energy: {(rest_s - energy_s) / wall_s:.1%}")
+
+
+def _energy_s(record: Measurement) -> float:
+    if record.energy is None:
+        return 0.0
+    return record.energy.eager.seconds + record.energy.compiled.seconds
 
 
 def _records(path: Path) -> list[Record]:
