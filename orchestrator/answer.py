@@ -118,8 +118,10 @@ def host_name(host: HostSummary, among: Sequence[HostSummary] = ()) -> str:
     """How a host is called: by its processor; with its own name where that is ambiguous."""
     if any(row.verdict == "published" for row in host.rows):
         return wording.one_line(host.host)
+    if not host.gpu:  # it never started: nobody knows its processor
+        return wording.one_line(host.host)
     same = [other for other in among if other.gpu == host.gpu]
-    if len(same) > 1 or host.environment is None:
+    if len(same) > 1:
         return f"{wording.device(host.gpu)} ({wording.one_line(host.host)})"
     return wording.device(host.gpu)
 
@@ -132,9 +134,19 @@ def case_name(row: Row, *, mode: bool = True, precision: bool = True) -> str:
     return ", ".join(words)
 
 
+def processor(row: Row) -> str:
+    """What a case ran on; the host's name where it never started."""
+    return wording.device(row.gpu) if row.gpu else wording.one_line(row.host)
+
+
+def title(row: Row) -> str:
+    """One case and what it ran on: "ViT, batch 4, default, float32 on T4"."""
+    return f"{case_name(row)} on {processor(row)}"
+
+
 def describe(row: Row) -> str:
     """One case in one sentence without a full stop: its verdict, ratio, times and break-even."""
-    name = f"{case_name(row)} on {wording.device(row.gpu)}"
+    name = title(row)
     if row.problem is not None:
         words = row.verdict if row.verdict == "missing" else f"failed ({_why(row)})"
         return f"{name}: {words}"
@@ -285,9 +297,7 @@ def _answer_of_one(row: Row, noise: str) -> Answer:
     start = {"faster": "Yes, for", "slower": "No, not for", "same": "No difference for"}
     name = f"{wording.one_line(row.label)} at batch {row.case.batch_size}"
     opening = start.get(row.verdict, "Unclear for")
-    return Answer(
-        f"{opening} {name} on {wording.device(row.gpu)}", f"{describe(row)}. {noise}".strip()
-    )
+    return Answer(f"{opening} {name} on {processor(row)}", f"{describe(row)}. {noise}".strip())
 
 
 def _published_answer(rows: Sequence[Row]) -> Answer:

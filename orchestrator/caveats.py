@@ -75,7 +75,10 @@ def _of_cases(host: HostSummary) -> list[str]:
         ),
         (sum(each.graph_breaks > 0 for each in evidence), "compiled with graph breaks"),
         (sum(each.cuda_graph_skips > 0 for each in evidence), "skipped CUDA graphs"),
-        (sum(len(m.blocks) < 2 * MIN_BLOCKS for m in measured), "had too few blocks to judge"),
+        (
+            sum(len(m.timings.layout) < 2 * MIN_BLOCKS for m in measured),
+            "had too few blocks to judge",
+        ),
     )
     return [f"{wording.many(number, 'case')} {words}." for number, words in conditions if number]
 

@@ -84,7 +84,7 @@ def _case(match: Match) -> dict[str, object]:
 
 def _names(row: Row) -> dict[str, object]:
     return {
-        "gpu": wording.redacted(row.gpu),
+        "gpu": wording.redacted(row.gpu) or None,
         "model": wording.redacted(row.case.model),
         "mode": row.case.mode,
         "precision": row.case.precision,

@@ -8,7 +8,7 @@ from typing import Final
 
 from harness.plan import Plan
 from orchestrator import change_words, wording
-from orchestrator.answer import case_name
+from orchestrator.answer import case_name, title
 from orchestrator.axes import Scale, Tick, tick_values, ticks_of
 from orchestrator.change_words import Said
 from orchestrator.changes import Changes, Judged, Match
@@ -240,4 +240,4 @@ def _dot(judged: Judged, scale: Scale) -> Dot:
 
 
 def _names(rows: Iterable[Row]) -> tuple[str, ...]:
-    return tuple(f"{case_name(row)} on {wording.device(row.gpu)}" for row in rows)
+    return tuple(title(row) for row in rows)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from orchestrator import wording
-from orchestrator.answer import case_name, host_name
+from orchestrator.answer import host_name, title
 from orchestrator.changes import Changes, Direction, Judged, Match
 from orchestrator.comparison import HostSummary, Row
 from orchestrator.statistics import Estimate
@@ -82,13 +82,14 @@ def outcome(row: Row) -> str:
 
 def where(match: Match) -> str:
     """A matched case in words, with its processor."""
-    return f"{case_name(match.after)} on {wording.device(match.after.gpu)}"
+    return title(match.after)
 
 
 def pair_name(before: HostSummary, after: HostSummary) -> str:
     """Two matched hosts: their processor, and their names where those differ."""
     names = dict.fromkeys(wording.one_line(host.host) for host in (before, after))
-    return f"{wording.device(after.gpu)} ({' → '.join(names)})"
+    hosts = " → ".join(names)
+    return f"{wording.device(after.gpu)} ({hosts})" if after.gpu else hosts
 
 
 def processors(changes: Changes) -> tuple[str, str]:

@@ -95,7 +95,7 @@ def _host(host: HostSummary) -> dict[str, Scalar]:
     environment = host.environment
     return {
         "host": wording.redacted(host.host),
-        "gpu": wording.redacted(host.gpu),
+        "gpu": wording.redacted(host.gpu) or None,
         "ending": host.ending,
         "judgement": judge(host).words,
         "geometric_mean_speed_up": host.geometric_mean,

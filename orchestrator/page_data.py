@@ -14,10 +14,10 @@ import zlib
 from collections.abc import Sequence
 from typing import Final
 
-from orchestrator import columns, evidence, exports, samples, tables, wording
-from orchestrator.answer import case_name, describe
+from orchestrator import columns, drawing, evidence, exports, samples, tables, wording
+from orchestrator.answer import describe, title
 from orchestrator.charts import Chart
-from orchestrator.comparison import Comparison
+from orchestrator.comparison import Comparison, Row
 from orchestrator.reproduce import command
 from orchestrator.sections import ChartGroup
 from orchestrator.tables import Results
@@ -37,35 +37,51 @@ def is_large(comparison: Comparison) -> bool:
 def block(comparison: Comparison, results: Results, groups: Sequence[ChartGroup]) -> str:
     """The data of a page; `unpacked` reads it.
 
-    It holds the JSON export with its rows as lists and eight digits a number, and per row a title,
-    a sentence, a command, the evidence and the samples; of a large page also its table and its
-    charts.
+    It holds the JSON export with a list per column and six digits a number, the Markdown export,
+    and per row a title, a sentence, a command, the evidence and the samples; of a large page also
+    its table and its charts.
     """
     rows = comparison.rows
     packed = samples.pack(rows)
-    texts: dict[str, object] = {
-        "titles": [f"{case_name(row)} on {wording.device(row.gpu)}" for row in rows],
-        "sentences": [describe(row) for row in rows],
-        "commands": [command(row.host, [row.case], comparison.run.plan) for row in rows],
-        "evidence": {"names": evidence.NAMES, "rows": [evidence.of_row(row) for row in rows]},
-        "environments": _environments(comparison),
-    }
     content: dict[str, object] = {
         "header": exports.header(comparison),
         "columns": list(columns.COLUMNS),
-        "rows": [[_rounded(value) for value in exports.values_of(row)] for row in rows],
+        "values": _columns(rows),
+        "markdown": exports.to_markdown(comparison),
+        "commands": [command(row.host, [row.case], comparison.run.plan) for row in rows],
         "samples": {
             "means_only": packed.means_only,
+            "steps": samples.STEPS,
             "layouts": packed.layouts,
             "cases": packed.cases,
         },
+        "drawing": drawing.terms(comparison),
     }
     if is_large(comparison):
         content |= {"lines": _lines(results), "charts": [_group(group) for group in groups]}
-    # The others are clean: exports clean themselves, lines and charts what comes from hosts.
-    content |= {name: _cleaned(text) for name, text in texts.items()}
-    text = json.dumps(content, allow_nan=False, separators=(",", ":"))
+    # The others are clean: exports and commands clean themselves, lines and charts what comes
+    # from hosts.
+    content |= {name: _cleaned(text) for name, text in _texts(comparison).items()}
+    text = json.dumps(content, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     return f"{_deflated(text.encode())}\n{_deflated(packed.steps)}"
+
+
+def _texts(comparison: Comparison) -> dict[str, object]:
+    """What the script shows of each row, and of each host."""
+    rows = comparison.rows
+    return {
+        "titles": [title(row) for row in rows],
+        "sentences": [describe(row) for row in rows],
+        "evidence": {"names": evidence.NAMES, "rows": [evidence.of_row(row) for row in rows]},
+        "environments": _environments(comparison),
+    }
+
+
+def _columns(rows: Sequence[Row]) -> list[list[columns.Scalar]]:
+    """The exported values, a list per column: alike beside alike packs best."""
+    values = [exports.values_of(row) for row in rows]
+    found = zip(*values, strict=True) if values else ([] for _ in columns.COLUMNS)
+    return [[_rounded(value) for value in column] for column in found]
 
 
 def unpacked(text: str) -> tuple[dict[str, object], bytes]:
@@ -75,12 +91,12 @@ def unpacked(text: str) -> tuple[dict[str, object], bytes]:
 
 
 def _deflated(content: bytes) -> str:
-    return base64.b64encode(zlib.compress(content)).decode()
+    return base64.b64encode(zlib.compress(content, level=9)).decode()
 
 
 def _rounded(value: columns.Scalar) -> columns.Scalar:
-    """Eight digits are a tenth of a nanosecond in 10 ms; seventeen are a tenth of the page."""
-    return float(f"{value:.8g}") if isinstance(value, float) else value
+    """Six digits are ten nanoseconds in 10 ms: less than clocks resolve and intervals span."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def _environments(comparison: Comparison) -> dict[str, list[tuple[str, str]]]:

@@ -21,7 +21,9 @@ from orchestrator.pages import STYLES, content_security_policy, environment, sou
 from orchestrator.statistics import PRACTICAL_THRESHOLD
 
 # In this order: each file uses what stands in those before it, and the last one starts the page.
-SCRIPTS: Final = ("report.js", "_table.js", "_charts.js", "_case.js", "_start.js")
+SCRIPTS: Final = (
+    "report.js", "_downloads.js", "_table.js", "_charts.js", "_case.js", "_start.js",
+)  # fmt: skip
 # Beyond this many cases the tool tips of bars and cells would be a quarter of the page.
 MAX_TITLED_CASES: Final = 200
 

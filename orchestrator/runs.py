@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from orchestrator import comparison
+from orchestrator import judging
 from orchestrator.comparison import Comparison, RunInfo
 from orchestrator.errors import UsageError
 from orchestrator.published_table import PUBLISHED_RUN, build_published
@@ -17,8 +17,9 @@ NO_BASELINE: Final = "none"
 def read(folder: RunFolder) -> Comparison:
     """What the records of a run say. Raises: RunError."""
     meta, plan = folder.meta(), folder.plan()
-    info = RunInfo(meta.run_id, meta.created, meta.command, plan, meta.prices_per_hour)
-    return comparison.build(info, plan, folder.outcomes())
+    name = folder.path.name
+    info = RunInfo(meta.run_id, meta.created, meta.command, plan, meta.prices_per_hour, name)
+    return judging.build(info, plan, folder.each_outcome())
 
 
 def find(output: Path, name: str) -> tuple[Comparison, Path]:

@@ -2,23 +2,27 @@
 
 A page of 432 cases has 259,200 samples, and a plot is about 220 pixels high. Each sample is
 therefore kept as one byte: its place between the fastest and the slowest call of its case, in
-steps of 1/127 of that range. The records keep every sample as it was measured.
+steps of 1/63 of that range, each about as high as the dot that is drawn. The records keep every
+sample as it was measured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
-from harness.records import Block
 from orchestrator.comparison import Row
+from orchestrator.measured import Layout, Timings
 
 # Beyond this many samples a page keeps the mean of each block: 10,000 cases would take 6 million.
 MAX_SAMPLES: Final = 300_000
-_STEPS: Final = 127
+STEPS: Final = 63
+# Of the fastest and the slowest call: a hundredth of a step where they differ by a thousandth.
+_DIGITS: Final = 7
 
 # A layout's place, and the fastest and the slowest call of a case in seconds.
 Scaled: TypeAlias = tuple[int, float, float]
@@ -40,34 +44,34 @@ class Packed:
 
 def pack(rows: Sequence[Row]) -> Packed:
     """Pack the samples of all rows, in their order."""
-    means_only = sum(_number(row) for row in rows) > MAX_SAMPLES
-    layouts: dict[str, int] = {}
+    timings = [None if row.measurement is None else row.measurement.timings for row in rows]
+    means_only = sum(len(each.samples_s) for each in timings if each) > MAX_SAMPLES
+    layouts: dict[Layout, int] = {}
     cases: list[Scaled | None] = []
     steps: list[bytes] = []
-    for row in rows:
-        if row.measurement is None:
+    for each in timings:
+        if each is None:
             cases.append(None)
             continue
-        case, packed = _pack_case(row.measurement.blocks, layouts, means_only=means_only)
-        cases.append(case)
-        steps.append(packed)
-    return Packed(means_only, tuple(layouts), tuple(cases), b"".join(steps))
+        samples_s = _means(each) if means_only else np.frombuffer(each.samples_s)
+        low, high = float(samples_s.min()), float(samples_s.max())
+        place = layouts.setdefault(each.layout, len(layouts))
+        cases.append((place, float(f"{low:.{_DIGITS}g}"), float(f"{high:.{_DIGITS}g}")))
+        steps.append(_steps(samples_s, low, high))
+    words = tuple(_words(layout, means_only=means_only) for layout in layouts)
+    return Packed(means_only, words, tuple(cases), b"".join(steps))
 
 
-def _number(row: Row) -> int:
-    blocks: Iterable[Block] = () if row.measurement is None else row.measurement.blocks
-    return sum(len(block.samples_s) for block in blocks)
+def _means(timings: Timings) -> npt.NDArray[np.float64]:
+    """The mean of each block in seconds, shape (blocks,)."""
+    calls = np.array([calls for _, calls in timings.layout])
+    starts = np.cumsum(calls) - calls
+    return np.asarray(np.add.reduceat(np.frombuffer(timings.samples_s), starts) / calls)
 
 
-def _pack_case(
-    blocks: Sequence[Block], layouts: dict[str, int], *, means_only: bool
-) -> tuple[Scaled, bytes]:
-    of_blocks = [
-        (float(np.mean(block.samples_s)),) if means_only else block.samples_s for block in blocks
-    ]
-    pairs = zip(blocks, of_blocks, strict=True)
-    layout = " ".join(f"{block.variant[0]}{len(values)}" for block, values in pairs)
-    samples = np.concatenate([np.asarray(values) for values in of_blocks])
-    low, high = float(samples.min()), float(samples.max())
-    steps = np.rint((samples - low) / ((high - low) or 1.0) * _STEPS).astype(np.uint8)
-    return (layouts.setdefault(layout, len(layouts)), low, high), steps.tobytes()
+def _words(layout: Layout, *, means_only: bool) -> str:
+    return " ".join(f"{variant[0]}{1 if means_only else calls}" for variant, calls in layout)
+
+
+def _steps(samples_s: npt.NDArray[np.float64], low: float, high: float) -> bytes:
+    return np.rint((samples_s - low) / ((high - low) or 1.0) * STEPS).astype(np.uint8).tobytes()

@@ -45,6 +45,7 @@ _REASONS: Final = {
     "out_of_disk": ("disk full", "a write failed for lack of space"),
     "host_unavailable": ("host lost", "the machine could not be used, or was lost"),
     "error": ("error", "an error that has no name of its own"),
+    "refused": ("refused", "a record came that could not be accepted"),
     "missing": ("missing", "not measured"),
 }
 

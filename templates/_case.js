@@ -14,7 +14,7 @@ function blocksOf(i) {
   let start = cases.slice(0, i).reduce((sum, each) => sum + (each ? callsIn(layouts[each[0]]) : 0), 0);
   return layouts[layout].map(([variant, calls]) => {
     const end = start + calls;
-    const samples = [...steps.slice(start, end)].map((step) => low + (step / 127) * (high - low));
+    const samples = [...steps.slice(start, end)].map((step) => low + (step / data.samples.steps) * (high - low));
     start = end;
     return [variant, samples];
   });

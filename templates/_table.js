@@ -1,7 +1,7 @@
 // --- the table of results: sorted, filtered, and paged where it is long ---------------------------
 const PAGE = 200;
 const body = $(".results tbody");
-let order = data.rows.map((_, i) => i);
+let order = places.slice();
 let page = 0;
 
 function showLines(matches) {

@@ -22,11 +22,13 @@ def test_samples_keep_their_order_and_their_place_within_a_step() -> None:
     assert first is not None
     assert packed.cases[0] is not None
     layout, low, high = packed.cases[0]
-    assert packed.layouts[layout] == " ".join(f"{b.variant[0]}10" for b in first.blocks)
-    wanted = [sample_s for block in first.blocks for sample_s in block.samples_s]
-    assert (low, high) == (min(wanted), max(wanted))
+    assert packed.layouts[layout] == " ".join(["e10", "c10"] * 30)
+    wanted = first.timings.samples_s
+    assert (low, high) == pytest.approx((min(wanted), max(wanted)), rel=1e-6)
+    half_a_step = (high - low) / (2 * samples.STEPS)
     for step, sample_s in zip(packed.steps, wanted, strict=False):
-        assert low + step / 127 * (high - low) == pytest.approx(sample_s, abs=(high - low) / 253)
+        found = low + step / samples.STEPS * (high - low)
+        assert found == pytest.approx(sample_s, abs=half_a_step * 1.01)
 
 
 def test_a_row_without_samples_takes_no_place() -> None:
