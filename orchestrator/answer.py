@@ -24,6 +24,7 @@ COMPARED: Final[tuple[Verdict, ...]] = ("faster", "slower", "same", "unclear")
 # "Mixed" begins where more than one case in ten contradicts what most of them say.
 _EXCEPTIONS: Final = 0.1
 _MANY_HOSTS: Final = 4
+_NAMED_NOISY: Final = 3
 
 _ONE: Final = " in the one case compared"
 # A kind holds its weakest claim; a phrase of its own is used where all its hosts share it.
@@ -106,7 +107,7 @@ def judge(host: HostSummary) -> Judgement:
     if counts.get("published"):
         return Judgement("published", "Published means, no verdict", "")
     if compared == 0:
-        return _judge_nothing(counts)
+        return _judge_nothing(Counter() if host.never_started else counts)
     if counts.get("failed", 0) > compared:
         return _judgement("thin", "Too little was compared to say")
     if compared == 1:
@@ -283,8 +284,13 @@ def _size_sentence(comparison: Comparison) -> str:
 
 
 def _noise(hosts: Sequence[HostSummary]) -> str:
-    found = (conditions.noisy(host_name(host, hosts), host) for host in hosts)
-    return " ".join(filter(None, found))
+    """That hosts are noisy, a sentence for each of a few, and one for all of many."""
+    noisy = [host for host in hosts if host.noise is not None and host.noise.doubt]
+    if len(noisy) <= _NAMED_NOISY:
+        return " ".join(conditions.noisy(host_name(host, hosts), host) for host in noisy)
+    names = wording.first([host_name(host, hosts) for host in noisy], _NAMED_NOISY)
+    limits = conditions.span([host.threshold for host in noisy])
+    return f"{names} are noisy: only differences above {limits} count there."
 
 
 def _pays_back(inferences: int, which: str = "") -> str:

@@ -44,8 +44,8 @@ def to_json(changes: Changes) -> dict[str, object]:
     return {
         "format": "torch-compile-vision-benchmark comparison",
         "version": VERSION,
-        "before": wording.plain(changes.before.run.run_id),
-        "after": wording.plain(changes.after.run.run_id),
+        "before": wording.plain(changes.before.run.name),
+        "after": wording.plain(changes.after.run.name),
         "headline": found.headline,
         "sentence": found.sentence,
         "compiled_counts": {

@@ -105,8 +105,8 @@ def _differences(changes: Changes) -> list[str]:
 
 def _unmatched(changes: Changes) -> list[str]:
     sides = (
-        (changes.only_before, changes.before.run.run_id),
-        (changes.only_after, changes.after.run.run_id),
+        (changes.only_before, changes.before.run.name),
+        (changes.only_after, changes.after.run.name),
     )
     return [
         f"{wording.many(len(rows), 'case')} only in {wording.one_line(run_id)}"

@@ -88,8 +88,8 @@ def view(changes: Changes) -> ChangeView:
     ]
     before, after = changes.before, changes.after
     return ChangeView(
-        before=before.run.run_id,
-        after=after.run.run_id,
+        before=before.run.name,
+        after=after.run.name,
         when=(before.run.created, after.run.created),
         said=change_words.said(changes),
         counts=_counts(changes),

@@ -64,9 +64,9 @@ def to_png(svg: str) -> bytes:
 
 
 def save(found: Iterable[Figure], folder: Path, *, png: bool) -> tuple[Path, ...]:
-    """Write figures into a folder. Raises: UsageError; RunError."""
+    """Write figures into a folder, which a user names by --to. Raises: UsageError; RunError."""
     drawn = [(figure.name, to_png(figure.svg) if png else figure.svg) for figure in found]
-    place, ending = ensure_folder(folder), "png" if png else "svg"
+    place, ending = ensure_folder(folder, "--to"), "png" if png else "svg"
     return tuple(write_whole(place / f"{name}.{ending}", content) for name, content in drawn)
 
 

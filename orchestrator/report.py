@@ -26,6 +26,8 @@ SCRIPTS: Final = (
 )  # fmt: skip
 # Beyond this many cases the tool tips of bars and cells would be a quarter of the page.
 MAX_TITLED_CASES: Final = 200
+# Caveats of a card that are there at once; others open on demand.
+OPEN_CAVEATS: Final = 4
 
 
 def render(comparison: Comparison, baseline: Baseline | None = None) -> str:
@@ -58,6 +60,7 @@ def _facts(comparison: Comparison) -> dict[str, object]:
         "large": page_data.is_large(comparison),
         "titles": cases <= MAX_TITLED_CASES,
         "page_lines": page_data.PAGE_LINES,
+        "open_caveats": OPEN_CAVEATS,
         "schema_version": SCHEMA_VERSION,
         "threshold": conditions.thresholds(comparison),
         "practical": conditions.threshold(PRACTICAL_THRESHOLD),
@@ -93,7 +96,7 @@ def _sections(comparison: Comparison) -> dict[str, object]:
             for host in comparison.hosts
             if host.remarks
         ],
-        # Base 64 of what is redacted already: chance can make it look like a token.
+        # Packed is what was redacted already: chance can make it look like a token.
         "data": Markup(page_data.block(comparison, results, groups)),  # noqa: S704
     }
 

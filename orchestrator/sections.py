@@ -153,8 +153,10 @@ def _card(host: HostSummary, comparison: Comparison) -> Card:
 
 
 def _details(host: HostSummary) -> str:
+    if host.never_started:
+        return "never started, so its processor is not known"
     if host.environment is None:
-        return "published in 2023" if host.counts.get("published") else f"host {host.host}"
+        return "published in 2023"
     return f"host {host.host} · torch {host.environment.torch}"
 
 

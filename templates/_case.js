@@ -8,13 +8,15 @@ const callsIn = (layout) => layout.reduce((sum, [, calls]) => sum + calls, 0);
 
 /** Blocks in the order taken: [variant, samples in seconds]. */
 function blocksOf(i) {
-  const { cases } = data.samples;
+  const { cases, steps: most } = data.samples;
   if (!cases[i]) return [];
-  const [layout, low, high] = cases[i];
+  const [layout, low, high, eager, compiled] = cases[i];
   let start = cases.slice(0, i).reduce((sum, each) => sum + (each ? callsIn(layouts[each[0]]) : 0), 0);
   return layouts[layout].map(([variant, calls]) => {
     const end = start + calls;
-    const samples = [...steps.slice(start, end)].map((step) => low + (step / data.samples.steps) * (high - low));
+    const middle = variant === "eager" ? eager : compiled;
+    const samples = [...steps.slice(start, end)].map((left) =>
+      low + (((middle + left) & 255) / most) * (high - low));
     start = end;
     return [variant, samples];
   });
@@ -77,11 +79,9 @@ function numbersOf(i) {
   const from = headings.findIndex((heading) => heading.dataset.key === "verdict");
   return [...line.cells].map((cell, n) => [headings[n], cell]).slice(from + 1)
     .map(([heading, cell]) => {
-      const [small, hint] = [$("small", cell), $("small", heading)].map((part) => part?.textContent);
-      const [text, title] = [cell, heading].map((part) => part.cloneNode(true)).map((part) => {
-        $("small", part)?.remove();
-        return part.textContent;
-      });
+      const hint = $("small", heading)?.textContent;
+      const title = heading.textContent.slice(0, hint ? -hint.length : undefined);
+      const [text, small] = [...cell.childNodes].filter((node) => node.data).map((node) => node.data);
       return [hint ? `${title}, ${hint}` : title, small ? `${text} (${small})` : text];
     })
     .filter(([, text]) => text && text !== "–");

@@ -30,7 +30,7 @@ function save(name, type, text) {
 
 function download(kind) {
   const { type, write } = WRITERS[kind];
-  save(`${data.header.run.run_id.replace(/[^\w.-]+/g, "-")}.${kind}`, type, write());
+  save(`${data.name.replace(/[^\w.-]+/g, "-")}.${kind}`, type, write());
 }
 
 // --- a chart as a file: drawn again from the one on the page, in literal colours and pixels --------

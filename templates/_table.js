@@ -32,7 +32,7 @@ function lineOf(i) {
   const [label, caseWords, verdict, fields] = data.lines[i];
   const texts = caseWords.map((text) => html("td", {}, text));
   const values = fields.map(([text, small], n) =>
-    html("td", n ? {} : { class: verdict }, text, small ? html("small", {}, small) : ""));
+    html("td", n ? {} : { class: verdict }, text, ...(small ? [html("br"), small] : [])));
   return html("tr", { id: `r${i}` }, html("th", { scope: "row" }, label), ...texts, ...values);
 }
 
