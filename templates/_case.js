@@ -105,7 +105,39 @@ function samplesPart(i) {
     html("span", { class: "quiet" }, data.samples.means_only
       ? "a dot is the mean of a block in milliseconds; the records hold every call"
       : "a dot is a call in milliseconds, a line the mean of its block; the scale does not start at zero"));
-  return part("Samples in the order taken", legend, samplesPlot(blocks, data.titles[i]));
+  const drawn = samplesPlot(blocks, data.titles[i]);
+  const get = html("button", { type: "button", class: "get", "aria-label": "Download as SVG: samples" }, "SVG");
+  get.addEventListener("click", () =>
+    save(`${slug(data.titles[i])}-samples.svg`, "image/svg+xml", samplesFile(drawn, data.titles[i])));
+  legend.append(get);
+  return part("Samples in the order taken", legend, drawn);
+}
+
+/** The plot as a file: what the style sheet gives it in the light theme becomes its attributes. */
+function samplesFile(drawn, title) {
+  const { colours, font } = data.drawing;
+  const root = document.documentElement, { theme } = root.dataset;
+  root.dataset.theme = "light"; // and back below, before anything is painted
+  const looks = all("*", drawn).map((element) => getComputedStyle(element)).map((look) =>
+    ["fill", "stroke", "stroke-width", "stroke-linecap", "opacity", "font-size", "text-anchor"]
+      .map((name) => [name, literal(look.getPropertyValue(name))]));
+  root.dataset.theme = theme;
+  const file = drawn.cloneNode(true);
+  all("*", file).forEach((element, n) => {
+    element.removeAttribute("class");
+    for (const [name, value] of looks[n]) element.setAttribute(name, value);
+  });
+  const [, , width, height] = file.getAttribute("viewBox").split(" ").map(Number);
+  file.removeAttribute("class");
+  for (const [name, value] of Object.entries({ width, height, "font-family": font })) file.setAttribute(name, value);
+  file.prepend(svg("title", {}, title), svg("rect", { width, height, fill: colours.paper }));
+  return new XMLSerializer().serializeToString(file) + "\n";
+}
+
+/** "rgb(27, 102, 201)" as "#1b66c9": not every program that reads SVG knows the one. */
+function literal(value) {
+  const rgb = /^rgb\((\d+), (\d+), (\d+)\)$/.exec(value);
+  return rgb ? `#${rgb.slice(1).map((part) => Number(part).toString(16).padStart(2, "0")).join("")}` : value;
 }
 
 function failurePart(i) {
