@@ -50,7 +50,6 @@ def block(comparison: Comparison, results: Results, groups: Sequence[ChartGroup]
         "commands": [command(row.host, [row.case], comparison.run.plan) for row in rows],
         "samples": {
             "means_only": packed.means_only,
-            "steps": samples.STEPS,
             "layouts": packed.layouts,
             "cases": packed.cases,
         },

@@ -2,9 +2,9 @@
 
 A page of 432 cases has 259,200 samples, and a plot is about 220 pixels high. Each sample is
 therefore kept as one byte: its place between the fastest and the slowest call of its case, in
-steps of 1/63 of that range, each about as high as the dot that is drawn. From that the middle of
-its variant is taken, so that what is left is small and packs well. The records keep every sample
-as it was measured.
+steps of 1/127 of that range, or of 1/63, about the height of a dot, where the calls of a variant
+scatter over much of it. From that the middle of its variant is taken, so that what is left is
+small and packs well. The records keep every sample as it was measured.
 """
 
 from __future__ import annotations
@@ -21,13 +21,17 @@ from orchestrator.measured import Layout, Timings
 
 # Beyond this many samples a page keeps the mean of each block: 10,000 cases would take 6 million.
 MAX_SAMPLES: Final = 300_000
-STEPS: Final = 63
+# In how many steps a range is cut: more, unless the mean distance from the middle exceeds some of
+# them. No page then takes more than about 5.5 bits for a sample.
+_FINE: Final = 127
+_COARSE: Final = 63
+_WIDE: Final = 8
 # Of the fastest and the slowest call: a hundredth of a step where they differ by a thousandth.
 _DIGITS: Final = 7
 
-# A layout's place, the fastest and the slowest call of a case in seconds, and in steps the middle
-# of its eager and of its compiled calls.
-Scaled: TypeAlias = tuple[int, float, float, int, int]
+# A layout's place, the fastest and the slowest call of a case in seconds, the number of steps
+# between them, and in steps the middle of its eager and of its compiled calls.
+Scaled: TypeAlias = tuple[int, float, float, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +82,25 @@ def _words(layout: Layout, *, means_only: bool) -> str:
 def _scaled(place: int, timings: Timings, *, means_only: bool) -> tuple[Scaled, bytes]:
     samples_s = _means(timings) if means_only else np.frombuffer(timings.samples_s)
     low, high = float(samples_s.min()), float(samples_s.max())
-    steps = np.rint((samples_s - low) / ((high - low) or 1.0) * STEPS).astype(np.int64)
     calls = [1 if means_only else calls for _, calls in timings.layout]
     is_eager = np.repeat([variant == "eager" for variant, _ in timings.layout], calls)
+    share = (samples_s - low) / ((high - low) or 1.0)
+    most = _FINE
+    middles, left = _from_the_middles(share, most, is_eager)
+    if np.abs(left).mean() > _WIDE:
+        most = _COARSE
+        middles, left = _from_the_middles(share, most, is_eager)
+    scaled = (place, _rounded(low), _rounded(high), most, *middles)
+    return scaled, left.astype(np.uint8).tobytes()
+
+
+def _from_the_middles(
+    share: npt.NDArray[np.float64], most: int, is_eager: npt.NDArray[np.bool_]
+) -> tuple[tuple[int, int], npt.NDArray[np.int64]]:
+    """The middle of the eager and of the compiled calls, and how far each call is from its own."""
+    steps = np.rint(share * most).astype(np.int64)
     eager, compiled = int(np.median(steps[is_eager])), int(np.median(steps[~is_eager]))
-    left = (steps - np.where(is_eager, eager, compiled)).astype(np.uint8)
-    return (place, _rounded(low), _rounded(high), eager, compiled), left.tobytes()
+    return (eager, compiled), steps - np.where(is_eager, eager, compiled)
 
 
 def _rounded(time_s: float) -> float:

@@ -163,7 +163,7 @@ def _details(host: HostSummary) -> str:
 def _facts(host: HostSummary) -> Iterable[tuple[str, str]]:
     modes = len({row.case.mode for row in host.rows}) > 1
     precisions = len({row.case.precision for row in host.rows}) > 1
-    if modes or precisions:
+    if host.compared and (modes or precisions):
         yield "By mode" if modes else "Precision", _by_setting(host, modes=modes, types=precisions)
     for title, row in (("Best", host.best), ("Worst", host.worst)):
         if row is not None and len(host.compared) > 1:

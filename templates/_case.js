@@ -8,9 +8,9 @@ const callsIn = (layout) => layout.reduce((sum, [, calls]) => sum + calls, 0);
 
 /** Blocks in the order taken: [variant, samples in seconds]. */
 function blocksOf(i) {
-  const { cases, steps: most } = data.samples;
+  const { cases } = data.samples;
   if (!cases[i]) return [];
-  const [layout, low, high, eager, compiled] = cases[i];
+  const [layout, low, high, most, eager, compiled] = cases[i];
   let start = cases.slice(0, i).reduce((sum, each) => sum + (each ? callsIn(layouts[each[0]]) : 0), 0);
   return layouts[layout].map(([variant, calls]) => {
     const end = start + calls;

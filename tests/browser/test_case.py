@@ -61,9 +61,9 @@ def test_samples_are_drawn_in_the_order_taken_and_true_to_scale(show: Open) -> N
     heights, times_s = [height for _, height in found], [time_s for _, time_s in wanted]
     pixels_per_s = (max(heights) - min(heights)) / (max(times_s) - min(times_s))
     for height, time_s in zip(heights, times_s, strict=True):
-        # A step of the packed samples is 1/63 of their range, and a dot's place is rounded.
+        # A step of the packed samples is 1/127 of their range, and a dot's place is rounded.
         assert max(heights) - height == pytest.approx(
-            (time_s - min(times_s)) * pixels_per_s, abs=(max(heights) - min(heights)) / 126 + 0.1
+            (time_s - min(times_s)) * pixels_per_s, abs=(max(heights) - min(heights)) / 254 + 0.1
         )
 
 

@@ -23,15 +23,23 @@ def test_samples_keep_their_order_and_their_place_within_a_step() -> None:
     first = run.rows[0].measurement
     assert first is not None
     assert packed.cases[0] is not None
-    layout, low, high, *middles = packed.cases[0]
+    layout, low, high, most, *middles = packed.cases[0]
     assert packed.layouts[layout] == " ".join(["e10", "c10"] * 30)
     wanted = first.timings.samples_s
     assert (low, high) == pytest.approx((min(wanted), max(wanted)), rel=1e-6)
-    half_a_step = (high - low) / (2 * samples.STEPS)
+    assert most == 127
+    half_a_step = (high - low) / (2 * most)
     for place, sample_s in enumerate(wanted):
         step = (packed.steps[place] + middles[place // 10 % 2]) % 256
-        found = low + step / samples.STEPS * (high - low)
+        found = low + step / most * (high - low)
         assert found == pytest.approx(sample_s, abs=half_a_step * 1.01)
+
+
+def test_calls_that_scatter_over_the_whole_range_are_kept_in_fewer_steps() -> None:
+    wide = runs.scattered(measurement(eager_s=0.01, compiled_s=0.01), seed=1)
+    (scaled,) = samples.pack(comparison(outcome("t4", wide)).rows).cases
+    assert scaled is not None
+    assert scaled[3] == 63
 
 
 def test_a_row_without_samples_takes_no_place() -> None:
