@@ -248,8 +248,8 @@ def _bar(
     title: str,
 ) -> Bar:
     start, end = sorted((scale.percent(0), scale.percent(estimate.value)))
-    low, high, mark = (
-        None if value is None else scale.percent(value)
+    low, high, mark = (  # to a third of a pixel
+        None if value is None else round(scale.percent(value), 1)
         for value in (estimate.low, estimate.high, marker)
     )
     # The number stands right of everything: of zero for a negative bar, of a whisker, of a marker.

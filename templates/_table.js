@@ -33,7 +33,7 @@ function lineOf(i) {
   const texts = caseWords.map((text) => html("td", {}, text));
   const values = fields.map(([text, small], n) =>
     html("td", n ? {} : { class: verdict }, text, ...(small ? [html("br"), small] : [])));
-  return html("tr", { id: `r${i}` }, html("th", { scope: "row" }, label), ...texts, ...values);
+  return html("tr", { id: `r${i}` }, html("th", {}, label), ...texts, ...values);
 }
 
 function makePages() {
