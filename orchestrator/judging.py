@@ -53,8 +53,7 @@ def _row(outcome: HostOutcome, case: Case) -> Row:
         case=case,
         label=label_of(case.model),
         task=known.task if known else None,
-        # Where nothing ever ran, nothing failed: the host is missing with all of its cases.
-        verdict="missing" if problem.reason == "missing" or not gpu_of(outcome) else "failed",
+        verdict="missing" if problem.reason == "missing" else "failed",
         problem=problem,
         published=_published_for(outcome, case),
     )

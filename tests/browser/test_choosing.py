@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Page
 
@@ -105,6 +107,10 @@ def test_a_large_run_is_paged_and_its_charts_are_drawn_when_opened(show: Open) -
     page.click(".group summary")
     assert page.locator(".plot svg[data-i]").count() == 2 * 380
     assert rectangles(page) == rectangles_of(durations(of_setting(run.rows, MODE)))
+    with page.expect_download() as started:
+        page.locator(".get").first.click()
+    svg = Path(started.value.path()).read_text(encoding="utf-8")
+    assert svg.count("<path") == 2 * 380  # an interval per bar
     page.select_option("[data-filter=model]", "org/model-7")
     assert shown(page, ".pages span") == ["1 to 1 of 1"]
 

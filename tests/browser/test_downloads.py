@@ -104,14 +104,6 @@ def test_failed_cases_and_published_markers_are_in_the_svg_too(show: Open) -> No
     assert list(flat(text)) == list(flat(wanted))
 
 
-def test_a_chart_that_was_drawn_on_demand_can_be_downloaded(show: Open) -> None:
-    page = show(runs.large())
-    page.click(".group summary")
-    _, text = downloaded(page, ".panel .get")
-    marks = [each for each in ElementTree.fromstring(text).iter() if each.tag.endswith("path")]
-    assert len(marks) == 2 * 380
-
-
 def test_a_downloaded_svg_is_light_and_needs_nothing(show: Open) -> None:
     _, text = downloaded(show(runs.mixed(), color_scheme="dark"), ".panel .get")
     assert 'fill="#ffffff"' in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from dataclasses import replace
@@ -10,9 +11,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import caveats, choices, packing, page_data, planning, reproduce, samples, tables
+from orchestrator import (
+    caveats,
+    choices,
+    exports,
+    packing,
+    page_data,
+    planning,
+    reproduce,
+    samples,
+    tables,
+)
+from orchestrator.comparison import Comparison
 from orchestrator.heatmap import MAX_COLUMNS, heat_maps
 from orchestrator.published_table import build_published
+from orchestrator.report import render
 from tests.browser import runs
 from tests.factories import case, comparison, environment, failure, measurement, outcome, plan
 
@@ -108,6 +121,45 @@ def test_a_host_says_what_limits_its_numbers() -> None:
         "1 case compiled with graph breaks.",
         "1 case had too few blocks to judge.",
     )
+
+
+def never_started(message: str) -> Comparison:
+    lost = outcome("t4", failure(None, "host_unavailable", message), ending="lost")
+    return comparison(outcome("a100", measurement()), replace(lost, environments=()))
+
+
+def test_a_host_that_never_started_says_why_and_has_no_device() -> None:
+    run = never_started("cannot reach t4: Connection timed out")
+    host, row = run.hosts[1], run.rows[1]
+    assert caveats.of_host(host, run.run.plan) == (
+        "This host never started: cannot reach t4: Connection timed out",
+    )
+    assert (row.gpu, row.verdict) == ("", "failed")
+    page = render(run)
+    assert "unknown device" not in page
+    assert "nothing was measured on t4" in page
+    assert json.loads(exports.to_json(run))["rows"][1]["gpu"] is None
+
+
+def test_a_host_that_was_lost_later_counts_what_it_left_unmeasured() -> None:
+    lost = outcome("t4", measurement(), failure(None, "host_unavailable", "gone"), ending="lost")
+    run = comparison(lost, of=plan([case(), case(batch_size=4), case(batch_size=16)]))
+    assert caveats.of_host(run.hosts[0], run.run.plan)[0] == (
+        "This host was lost before its end; 2 cases not measured."
+    )
+
+
+def test_a_case_whose_record_was_refused_failed_and_says_why() -> None:
+    refused = {case().case_id: "no compiled code ran (t4.1.jsonl, line 5)"}
+    run = comparison(replace(outcome("t4"), refused=refused), of=plan([case()]))
+    (row,) = run.rows
+    assert row.verdict == "failed"
+    assert row.problem is not None
+    assert row.problem.reason == "refused"
+    assert row.problem.message == (
+        "its record was refused: no compiled code ran (t4.1.jsonl, line 5)"
+    )
+    assert "a record came that could not be accepted" in render(run)
 
 
 def test_the_command_names_all_that_made_the_case_what_it_is() -> None:
