@@ -111,7 +111,8 @@ function say(found) {
   } else if (found.length <= LISTED) {
     target.append(html("ul", {}, ...found.map((i) =>
       html("li", {}, `${data.sentences[i]}. `,
-        html("button", { type: "button", "data-case": i }, "Samples and command")))));
+        html("button", { type: "button", "data-case": i },
+          field(i, "failure_reason") === null ? "Samples and command" : "Reason and command")))));
   } else {
     target.append(html("p", {}, summed(found)));
   }
