@@ -10,11 +10,12 @@ import functools
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from harness.records import Agreement, CompileEvidence, Measurement, ModelFacts, WarmUp
 from harness.vocabulary import ClockName, Variant
 
+Part = TypeVar("Part", ModelFacts, CompileEvidence)
 # Per block its variant and its number of calls.
 Layout: TypeAlias = tuple[tuple[Variant, int], ...]
 
@@ -72,11 +73,11 @@ def packed(found: Measurement) -> Measured:
     """The same measurement without the objects around its numbers."""
     return Measured(
         timings=_timings(found),
-        facts=found.facts,
+        facts=_known(ModelFacts, found.facts.model_dump_json()),
         clock=found.clock,
         eager=_warmed_up(found.eager),
         compiled=_warmed_up(found.compiled),
-        compile_evidence=found.compile_evidence,
+        compile_evidence=_evidence(found),
         agreement=found.agreement,
         eager_peak_memory_bytes=found.eager_peak_memory_bytes,
         compiled_peak_memory_bytes=found.compiled_peak_memory_bytes,
@@ -96,6 +97,17 @@ def _timings(found: Measurement) -> Timings:
     for block in found.blocks:
         samples_s.extend(block.samples_s)
     return Timings(samples_s, _shared(tuple((b.variant, len(b.samples_s)) for b in found.blocks)))
+
+
+def _evidence(found: Measurement) -> CompileEvidence | None:
+    evidence = found.compile_evidence
+    return None if evidence is None else _known(CompileEvidence, evidence.model_dump_json())
+
+
+@functools.lru_cache(maxsize=4096)
+def _known(kind: type[Part], text: str) -> Part:
+    """What many hosts say of the same case is kept once, and pins no memory of their records."""
+    return kind.model_validate_json(text)
 
 
 @functools.lru_cache(maxsize=4096)
