@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeAlias
 from harness.plan import Plan
 from orchestrator import conditions, wording
 from orchestrator.comparison import Comparison, HostSummary, Row, Verdict
+from orchestrator.naming import host_name, processor, title
 from orchestrator.statistics import geometric_mean
 
 Kind: TypeAlias = Literal[
@@ -113,36 +114,6 @@ def judge(host: HostSummary) -> Judgement:
     if compared == 1:
         return _judge_one(next(verdict for verdict in COMPARED if counts.get(verdict)))
     return _judge_shares({verdict: counts.get(verdict, 0) / compared for verdict in COMPARED})
-
-
-def host_name(host: HostSummary, among: Sequence[HostSummary] = ()) -> str:
-    """How a host is called: by its processor; with its own name where that is ambiguous."""
-    if any(row.verdict == "published" for row in host.rows):
-        return wording.one_line(host.host)
-    if not host.gpu:  # it never started: nobody knows its processor
-        return wording.one_line(host.host)
-    same = [other for other in among if other.gpu == host.gpu]
-    if len(same) > 1:
-        return f"{wording.device(host.gpu)} ({wording.one_line(host.host)})"
-    return wording.device(host.gpu)
-
-
-def case_name(row: Row, *, mode: bool = True, precision: bool = True) -> str:
-    """One case in words: "ViT, batch 4, default, float32"."""
-    words = [wording.one_line(row.label), f"batch {row.case.batch_size}"]
-    words += [row.case.mode] if mode else []
-    words += [row.case.precision] if precision else []
-    return ", ".join(words)
-
-
-def processor(row: Row) -> str:
-    """What a case ran on; the host's name where it never started."""
-    return wording.device(row.gpu) if row.gpu else wording.one_line(row.host)
-
-
-def title(row: Row) -> str:
-    """One case and what it ran on: "ViT, batch 4, default, float32 on T4"."""
-    return f"{case_name(row)} on {processor(row)}"
 
 
 def describe(row: Row) -> str:
@@ -249,10 +220,8 @@ def _counts_sentence(comparison: Comparison) -> str:
 def _failure_sentence(rows: Sequence[Row]) -> str:
     reasons = Counter(_why(row) for row in rows)
     words = [f"{reason} {wording.count(number)}" for reason, number in reasons.most_common(3)]
-    which = (
-        "The only case has" if len(rows) == 1 else f"None of {wording.many(len(rows), 'case')} has"
-    )
-    return f"{which} {'no ' if len(rows) == 1 else ''}times to compare: {', '.join(words)}."
+    none = "The only case has no" if len(rows) == 1 else f"None of {len(rows):,} cases has"
+    return f"{none} times to compare: {', '.join(words)}."
 
 
 def _found(counts: Mapping[Verdict, int], words: Mapping[Verdict, str]) -> list[str]:

@@ -14,8 +14,9 @@ from orchestrator import conditions, wording
 from orchestrator.comparison import HostSummary, Row
 from orchestrator.statistics import MIN_BLOCKS
 
+# Characters of a reason that the page tells in full further down.
+_WHY: Final = 200
 # Whatever differs in one of these may be the reason why two GPUs differ.
-_WHY: Final = 200  # characters of a reason that has a section of its own further down
 _SOFTWARE: Final[dict[str, Callable[[Environment], object]]] = {
     "torch": lambda e: e.torch,
     "CUDA of torch": lambda e: e.torch_cuda,

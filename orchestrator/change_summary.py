@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from orchestrator import change_tables, change_words, wording
-from orchestrator.answer import case_name
 from orchestrator.changes import Changes, Judged, Match
+from orchestrator.naming import case_name
 from orchestrator.summary import MAX_ROWS, fitting, new_table
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import Final
 
 from harness.plan import Plan
 from orchestrator import change_words, wording
-from orchestrator.answer import case_name, title
 from orchestrator.axes import Scale, Tick, tick_values, ticks_of
 from orchestrator.change_words import Said
 from orchestrator.changes import Changes, Judged, Match
 from orchestrator.comparison import HostSummary, Row
+from orchestrator.naming import case_name, title
 from orchestrator.tables import EnvironmentLine, environment_lines
 from orchestrator.wording import NOTHING
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from orchestrator import wording
-from orchestrator.answer import host_name, title
 from orchestrator.changes import Changes, Direction, Judged, Match
 from orchestrator.comparison import HostSummary, Row
+from orchestrator.naming import host_name, title
 from orchestrator.statistics import Estimate
 
 # A time that is higher is slower; a speed-up that is higher is just that.

@@ -13,9 +13,10 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from orchestrator import columns, drawing, evidence, exports, packing, samples, tables, wording
-from orchestrator.answer import describe, title
+from orchestrator.answer import describe
 from orchestrator.charts import Chart
 from orchestrator.comparison import Comparison, Row
+from orchestrator.naming import title
 from orchestrator.reproduce import command
 from orchestrator.sections import ChartGroup
 from orchestrator.tables import Results

@@ -12,10 +12,11 @@ from markupsafe import Markup
 
 from harness.vocabulary import SCHEMA_VERSION
 from orchestrator import caveats, choices, conditions, facts, heatmap, page_data, sections, tables
-from orchestrator.answer import answer, host_name
+from orchestrator.answer import answer
 from orchestrator.baseline import Baseline
 from orchestrator.charts import published_means
 from orchestrator.comparison import Comparison
+from orchestrator.naming import host_name
 from orchestrator.noise import WIDEST_BAND
 from orchestrator.pages import STYLES, content_security_policy, environment, source
 from orchestrator.statistics import PRACTICAL_THRESHOLD
