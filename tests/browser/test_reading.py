@@ -48,6 +48,10 @@ def test_a_long_name_without_a_break_fits(show: Open, width: int) -> None:
     assert overflowing(show(run, width=width)) == []
 
 
+def test_a_long_name_of_a_run_or_a_model_or_a_fact_fits_a_phone(show: Open) -> None:
+    assert overflowing(show(runs.hostile("x" * 200), width=320)) == []
+
+
 def test_without_a_script_everything_is_there_and_the_switch_works(show: Open) -> None:
     page = show(runs.mixed(), java_script_enabled=False)
     assert shown(page, "h1") == ["It depends: check your model on A100-SXM4-40GB and T4"]
