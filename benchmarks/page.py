@@ -1,14 +1,19 @@
 """How large a page is, how long it takes to build, and how fast a browser is with it.
 
-For 36, 432 and 10,008 cases of 300 samples per variant, as one table. Building is what turns a
-comparison into HTML; the statistics before it are told apart. Both are seconds of one processor,
-which a busy machine does not lengthen much. Loading lasts until the script is ready, filtering
-until the page is laid out again, both by the clock on the wall; without Chromium they stay empty.
+For 36, 432 and 10,008 cases of 300 samples per variant, as noisy as GPUs get and with every number
+that a page can show (page_cases), beside the published table. Building is what turns a comparison
+into HTML; the statistics before it are told apart. Both are seconds of one processor, which a busy
+machine does not lengthen much. Loading lasts until the script is ready, filtering until the page
+is laid out again, both by the clock on the wall; without Chromium they stay empty. First, what
+`report` takes from records to page for 64 hosts of 144 cases: seconds of one processor, and memory
+at its height.
 """
 
 from __future__ import annotations
 
+import datetime
 import random
+import resource
 import subprocess
 import sys
 import tempfile
@@ -21,18 +26,18 @@ from typing import Final, TypeVar
 
 from playwright.sync_api import Browser, sync_playwright
 
+from benchmarks import page_cases
 from harness import catalogue
-from harness.records import Block, Measurement
-from harness.vocabulary import MODES
-from orchestrator import report
+from harness.records import Finished, Record, write_line
+from orchestrator import baseline, report
 from orchestrator.comparison import Comparison
-from orchestrator.outcomes import HostOutcome
+from orchestrator.rundir import RunFolder
 from tests import factories
 from tests.browser.chromium import FLAGS, executable
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-GPUS: Final = ("NVIDIA A100-SXM4-40GB", "Tesla T4", "Tesla V100-SXM2-16GB")
 MANY_MODELS: Final = 278
+MANY_HOSTS: Final = 64
 T = TypeVar("T")
 
 # Chooses one model, and waits until the browser has laid out what that changes.
@@ -61,14 +66,12 @@ class Result:
 def main() -> None:
     catalogued = tuple(model.name for model in catalogue.CATALOGUE)
     many = tuple(f"org/model-{number}" for number in range(MANY_MODELS))
+    _from_records(catalogued)  # first: a browser would be a child, too
     with ExitStack() as stack:
         browser = _browser(stack)
         print("   cases        size  statistics     build      load    filter")
         for hosts, modes, models in ((1, 1, catalogued), (3, 4, catalogued), (3, 4, many)):
-            print(_line(_measure(_outcomes(hosts, modes, models), browser)))
-    start_s = perf_counter()
-    _published()
-    print(f"the published table, from command to page: {perf_counter() - start_s:.2f} s")
+            print(_line(_measure(hosts, modes, models, browser)))
 
 
 def _browser(stack: ExitStack) -> Browser | None:
@@ -81,11 +84,17 @@ def _browser(stack: ExitStack) -> Browser | None:
     return browser
 
 
-def _measure(outcomes: list[HostOutcome], browser: Browser | None) -> Result:
-    compared, statistics_s = _timed(lambda: factories.comparison(*outcomes))
-    page, build_s = min((_timed(lambda: report.render(compared)) for _ in range(3)), key=_seconds)
+def _measure(hosts: int, modes: int, models: tuple[str, ...], browser: Browser | None) -> Result:
+    compared, statistics_s = _compared(hosts, modes, models)
+    beside = baseline.against_published(compared)
+    page, build_s = min((_timed(lambda: report.render(compared, beside)) for _ in range(3)), key=_s)
     load_s, filter_s = (None, None) if browser is None else _used(browser, page)
     return Result(_cases(compared), len(page.encode()), statistics_s, build_s, load_s, filter_s)
+
+
+def _compared(hosts: int, modes: int, models: tuple[str, ...]) -> tuple[Comparison, float]:
+    delivered = page_cases.outcomes(hosts, modes, models)
+    return _timed(lambda: page_cases.compared(delivered))
 
 
 def _used(browser: Browser, html: str) -> tuple[float, float]:
@@ -114,37 +123,42 @@ def _line(found: Result) -> str:
     )
 
 
-def _outcomes(hosts: int, modes: int, models: tuple[str, ...]) -> list[HostOutcome]:
-    """Every case is measured; times scatter from call to call, so that nothing packs too well."""
-    found = []
-    for gpu in GPUS[:hosts]:
-        cases = [
-            factories.case(model, batch_size, mode)
-            for model in models
-            for mode in MODES[:modes]
-            for batch_size in (1, 4, 16)
-        ]
-        generator = random.Random(gpu)
-        measured = [_scattered(factories.measurement(case), generator) for case in cases]
-        found.append(factories.outcome(gpu, *measured, of=factories.environment(gpu)))
-    return found
-
-
-def _scattered(measured: Measurement, generator: random.Random) -> Measurement:
-    blocks = [
-        Block(
-            variant=block.variant,
-            samples_s=tuple(sample_s * generator.gauss(1, 0.02) for sample_s in block.samples_s),
-        )
-        for block in measured.blocks
-    ]
-    return measured.model_copy(update={"blocks": tuple(blocks)})
-
-
-def _published() -> None:
+def _from_records(models: tuple[str, ...]) -> None:
+    """Render a run of many hosts as a user does; all of them sent the same records."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "orchestrate.py", "report", "published", "--output", folder]
+        run = _many_hosts(Path(folder), models)
+        command = [sys.executable, "orchestrate.py", "report", str(run), "--baseline", "none"]
+        before_s = _children_s()
         subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+        height = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    cases = MANY_HOSTS * len(page_cases.cases(4, models))
+    print(
+        f"{cases:8,} cases from records to page: {_children_s() - before_s:.1f} s, "
+        f"{height * 1024 / 1e6:.0f} MB at its height"
+    )
+
+
+def _many_hosts(output: Path, models: tuple[str, ...]) -> Path:
+    cases, generator = page_cases.cases(4, models), random.Random(1)
+    plan = factories.plan(cases)
+    hosts = [f"gpu-{number:02}" for number in range(MANY_HOSTS)]
+    now = datetime.datetime.now(datetime.UTC)
+    folder = RunFolder.create(output, plan, hosts, "python orchestrate.py", now)
+    records: list[Record] = [
+        factories.started(cases, plan_id=plan.plan_id),
+        *(page_cases.measurement(case, generator) for case in cases),
+        Finished(plan_id=plan.plan_id, measured=len(cases), failed=0),
+    ]
+    numbered = (one.model_copy(update={"seq": seq}) for seq, one in enumerate(records))
+    text = "".join(map(write_line, numbered))
+    for host in hosts:
+        (folder.path / "records" / f"{host}.1.jsonl").write_text(text)
+    return folder.path
+
+
+def _children_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _timed(act: Callable[[], T]) -> tuple[T, float]:
@@ -153,7 +167,7 @@ def _timed(act: Callable[[], T]) -> tuple[T, float]:
     return result, process_time() - start_s
 
 
-def _seconds(timed: tuple[object, float]) -> float:
+def _s(timed: tuple[object, float]) -> float:
     return timed[1]
 
 

@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeAlias
 from harness.plan import Plan
 from orchestrator import conditions, wording
 from orchestrator.comparison import Comparison, HostSummary, Row, Verdict
+from orchestrator.naming import host_name, processor, title
 from orchestrator.statistics import geometric_mean
 
 Kind: TypeAlias = Literal[
@@ -24,6 +25,7 @@ COMPARED: Final[tuple[Verdict, ...]] = ("faster", "slower", "same", "unclear")
 # "Mixed" begins where more than one case in ten contradicts what most of them say.
 _EXCEPTIONS: Final = 0.1
 _MANY_HOSTS: Final = 4
+_NAMED_NOISY: Final = 3
 
 _ONE: Final = " in the one case compared"
 # A kind holds its weakest claim; a phrase of its own is used where all its hosts share it.
@@ -106,7 +108,7 @@ def judge(host: HostSummary) -> Judgement:
     if counts.get("published"):
         return Judgement("published", "Published means, no verdict", "")
     if compared == 0:
-        return _judge_nothing(counts)
+        return _judge_nothing(Counter() if host.never_started else counts)
     if counts.get("failed", 0) > compared:
         return _judgement("thin", "Too little was compared to say")
     if compared == 1:
@@ -114,27 +116,9 @@ def judge(host: HostSummary) -> Judgement:
     return _judge_shares({verdict: counts.get(verdict, 0) / compared for verdict in COMPARED})
 
 
-def host_name(host: HostSummary, among: Sequence[HostSummary] = ()) -> str:
-    """How a host is called: by its processor; with its own name where that is ambiguous."""
-    if any(row.verdict == "published" for row in host.rows):
-        return wording.one_line(host.host)
-    same = [other for other in among if other.gpu == host.gpu]
-    if len(same) > 1 or host.environment is None:
-        return f"{wording.device(host.gpu)} ({wording.one_line(host.host)})"
-    return wording.device(host.gpu)
-
-
-def case_name(row: Row, *, mode: bool = True, precision: bool = True) -> str:
-    """One case in words: "ViT, batch 4, default, float32"."""
-    words = [wording.one_line(row.label), f"batch {row.case.batch_size}"]
-    words += [row.case.mode] if mode else []
-    words += [row.case.precision] if precision else []
-    return ", ".join(words)
-
-
 def describe(row: Row) -> str:
     """One case in one sentence without a full stop: its verdict, ratio, times and break-even."""
-    name = f"{case_name(row)} on {wording.device(row.gpu)}"
+    name = title(row)
     if row.problem is not None:
         words = row.verdict if row.verdict == "missing" else f"failed ({_why(row)})"
         return f"{name}: {words}"
@@ -236,10 +220,8 @@ def _counts_sentence(comparison: Comparison) -> str:
 def _failure_sentence(rows: Sequence[Row]) -> str:
     reasons = Counter(_why(row) for row in rows)
     words = [f"{reason} {wording.count(number)}" for reason, number in reasons.most_common(3)]
-    which = (
-        "The only case has" if len(rows) == 1 else f"None of {wording.many(len(rows), 'case')} has"
-    )
-    return f"{which} {'no ' if len(rows) == 1 else ''}times to compare: {', '.join(words)}."
+    none = "The only case has no" if len(rows) == 1 else f"None of {len(rows):,} cases has"
+    return f"{none} times to compare: {', '.join(words)}."
 
 
 def _found(counts: Mapping[Verdict, int], words: Mapping[Verdict, str]) -> list[str]:
@@ -271,8 +253,13 @@ def _size_sentence(comparison: Comparison) -> str:
 
 
 def _noise(hosts: Sequence[HostSummary]) -> str:
-    found = (conditions.noisy(host_name(host, hosts), host) for host in hosts)
-    return " ".join(filter(None, found))
+    """That hosts are noisy, a sentence for each of a few, and one for all of many."""
+    noisy = [host for host in hosts if host.noise is not None and host.noise.doubt]
+    if len(noisy) <= _NAMED_NOISY:
+        return " ".join(conditions.noisy(host_name(host, hosts), host) for host in noisy)
+    names = wording.first([host_name(host, hosts) for host in noisy], _NAMED_NOISY)
+    limits = conditions.span([host.threshold for host in noisy])
+    return f"{names} are noisy: only differences above {limits} count there."
 
 
 def _pays_back(inferences: int, which: str = "") -> str:
@@ -285,9 +272,7 @@ def _answer_of_one(row: Row, noise: str) -> Answer:
     start = {"faster": "Yes, for", "slower": "No, not for", "same": "No difference for"}
     name = f"{wording.one_line(row.label)} at batch {row.case.batch_size}"
     opening = start.get(row.verdict, "Unclear for")
-    return Answer(
-        f"{opening} {name} on {wording.device(row.gpu)}", f"{describe(row)}. {noise}".strip()
-    )
+    return Answer(f"{opening} {name} on {processor(row)}", f"{describe(row)}. {noise}".strip())
 
 
 def _published_answer(rows: Sequence[Row]) -> Answer:

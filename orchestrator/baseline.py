@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator import change_tables, wording
-from orchestrator.answer import case_name
 from orchestrator.change_tables import ChangeView
 from orchestrator.changes import Changes
 from orchestrator.comparison import Comparison, Row
+from orchestrator.naming import case_name
 
 
 @dataclass(frozen=True, slots=True)

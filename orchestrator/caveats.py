@@ -11,9 +11,11 @@ from typing import Final
 from harness.plan import Plan
 from harness.records import Environment
 from orchestrator import conditions, wording
-from orchestrator.comparison import HostSummary
+from orchestrator.comparison import HostSummary, Row
 from orchestrator.statistics import MIN_BLOCKS
 
+# Characters of a reason that the page tells in full further down.
+_WHY: Final = 200
 # Whatever differs in one of these may be the reason why two GPUs differ.
 _SOFTWARE: Final[dict[str, Callable[[Environment], object]]] = {
     "torch": lambda e: e.torch,
@@ -53,9 +55,12 @@ def of_host(host: HostSummary, plan: Plan | None) -> tuple[str, ...]:
     """What limits the numbers of one host, a sentence each."""
     found = [] if plan is None else _of_plan(plan)
     missing = host.counts.get("missing", 0)
-    if host.ending != "finished":
+    if host.never_started:
+        found.append(_never_started(host))
+    elif host.ending != "finished":
         ended = "was interrupted" if host.ending == "interrupted" else "was lost before its end"
-        found.append(f"This host {ended}; {wording.many(missing, 'case')} not measured.")
+        unmeasured = missing + sum(_lost(row) for row in host.rows)
+        found.append(f"This host {ended}; {wording.many(unmeasured, 'case')} not measured.")
     if host.environments > 1:
         found.append(
             f"Measured in {host.environments} sittings, environments differing; the last is shown."
@@ -63,6 +68,17 @@ def of_host(host: HostSummary, plan: Plan | None) -> tuple[str, ...]:
     if host.environment is not None and host.environment.device.type == "cpu":
         found.append("Measured on a CPU: this says nothing about any GPU.")
     return (*found, *_of_cases(host), *conditions.caveats(host))
+
+
+def _never_started(host: HostSummary) -> str:
+    if not host.trouble:
+        return "This host never started: the run ended before it did."
+    why = wording.one_line(host.trouble)
+    return f"This host never started: {wording.cut(why, _WHY)}"
+
+
+def _lost(row: Row) -> bool:
+    return row.problem is not None and row.problem.reason == "host_unavailable"
 
 
 def _of_cases(host: HostSummary) -> list[str]:
@@ -79,7 +95,10 @@ def _of_cases(host: HostSummary) -> list[str]:
             "recorded no CUDA graph, although the mode asks for them",
         ),
         (sum(each.cuda_graph_skips > 0 for each in evidence), "skipped CUDA graphs"),
-        (sum(len(m.blocks) < 2 * MIN_BLOCKS for m in measured), "had too few blocks to judge"),
+        (
+            sum(len(m.timings.layout) < 2 * MIN_BLOCKS for m in measured),
+            "had too few blocks to judge",
+        ),
     )
     return [f"{wording.many(number, 'case')} {words}." for number, words in conditions if number]
 

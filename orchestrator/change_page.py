@@ -44,8 +44,8 @@ def to_json(changes: Changes) -> dict[str, object]:
     return {
         "format": "torch-compile-vision-benchmark comparison",
         "version": VERSION,
-        "before": wording.plain(changes.before.run.run_id),
-        "after": wording.plain(changes.after.run.run_id),
+        "before": wording.plain(changes.before.run.name),
+        "after": wording.plain(changes.after.run.name),
         "headline": found.headline,
         "sentence": found.sentence,
         "compiled_counts": {
@@ -84,7 +84,7 @@ def _case(match: Match) -> dict[str, object]:
 
 def _names(row: Row) -> dict[str, object]:
     return {
-        "gpu": wording.redacted(row.gpu),
+        "gpu": wording.redacted(row.gpu) or None,
         "model": wording.redacted(row.case.model),
         "mode": row.case.mode,
         "precision": row.case.precision,

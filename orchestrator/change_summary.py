@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from orchestrator import change_tables, change_words, wording
-from orchestrator.answer import case_name
 from orchestrator.changes import Changes, Judged, Match
+from orchestrator.naming import case_name
 from orchestrator.summary import MAX_ROWS, fitting, new_table
 
 if TYPE_CHECKING:
@@ -105,8 +105,8 @@ def _differences(changes: Changes) -> list[str]:
 
 def _unmatched(changes: Changes) -> list[str]:
     sides = (
-        (changes.only_before, changes.before.run.run_id),
-        (changes.only_after, changes.after.run.run_id),
+        (changes.only_before, changes.before.run.name),
+        (changes.only_after, changes.after.run.name),
     )
     return [
         f"{wording.many(len(rows), 'case')} only in {wording.one_line(run_id)}"

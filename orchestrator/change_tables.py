@@ -8,11 +8,11 @@ from typing import Final
 
 from harness.plan import Plan
 from orchestrator import change_words, wording
-from orchestrator.answer import case_name
 from orchestrator.axes import Scale, Tick, tick_values, ticks_of
 from orchestrator.change_words import Said
 from orchestrator.changes import Changes, Judged, Match
 from orchestrator.comparison import HostSummary, Row
+from orchestrator.naming import case_name, title
 from orchestrator.tables import EnvironmentLine, environment_lines
 from orchestrator.wording import NOTHING
 
@@ -88,8 +88,8 @@ def view(changes: Changes) -> ChangeView:
     ]
     before, after = changes.before, changes.after
     return ChangeView(
-        before=before.run.run_id,
-        after=after.run.run_id,
+        before=before.run.name,
+        after=after.run.name,
         when=(before.run.created, after.run.created),
         said=change_words.said(changes),
         counts=_counts(changes),
@@ -240,4 +240,4 @@ def _dot(judged: Judged, scale: Scale) -> Dot:
 
 
 def _names(rows: Iterable[Row]) -> tuple[str, ...]:
-    return tuple(f"{case_name(row)} on {wording.device(row.gpu)}" for row in rows)
+    return tuple(title(row) for row in rows)

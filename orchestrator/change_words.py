@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from orchestrator import wording
-from orchestrator.answer import case_name, host_name
 from orchestrator.changes import Changes, Direction, Judged, Match
 from orchestrator.comparison import HostSummary, Row
+from orchestrator.naming import host_name, title
 from orchestrator.statistics import Estimate
 
 # A time that is higher is slower; a speed-up that is higher is just that.
@@ -46,7 +46,8 @@ def said(changes: Changes) -> Said:
             "Nothing to compare: no case has times in both runs",
             f"{wording.many(len(changes.matches), 'case')} in common, none measured twice.",
         )
-    parts = (_the_rest(changes), _largest(changes), _with_eager(changes))
+    speed_ups = "" if _nothing_moved(changes) else _sentence(_speed_ups(changes))
+    parts = (_the_rest(changes), speed_ups, _largest(changes), _with_eager(changes))
     return Said(_headline(changes), " ".join(part for part in parts if part))
 
 
@@ -82,13 +83,14 @@ def outcome(row: Row) -> str:
 
 def where(match: Match) -> str:
     """A matched case in words, with its processor."""
-    return f"{case_name(match.after)} on {wording.device(match.after.gpu)}"
+    return title(match.after)
 
 
 def pair_name(before: HostSummary, after: HostSummary) -> str:
     """Two matched hosts: their processor, and their names where those differ."""
     names = dict.fromkeys(wording.one_line(host.host) for host in (before, after))
-    return f"{wording.device(after.gpu)} ({' → '.join(names)})"
+    hosts = " → ".join(names)
+    return f"{wording.device(after.gpu)} ({hosts})" if after.gpu else hosts
 
 
 def processors(changes: Changes) -> tuple[str, str]:
@@ -104,9 +106,30 @@ def _headline(changes: Changes) -> str:
     counts = _counts(changes)
     cases = wording.many(len(changes.compared), "case")
     moved = [_IN[word].format(wording.count(counts[word])) for word in MOVED if counts[word]]
-    if not moved:
-        return f"No significant change of the compiled time in {cases}"
-    return f"Compiled code is {wording.listed(moved)} of {cases}"
+    if moved:
+        return f"Compiled code is {wording.listed(moved)} of {cases}"
+    nothing = f"No significant change of the compiled time in {cases}"
+    speed_ups = _speed_ups(changes)
+    return f"{nothing}, but {speed_ups}" if speed_ups else nothing
+
+
+def _speed_ups(changes: Changes) -> str:
+    """How many speed-ups changed, and which way: what compiling is worth may change although
+    compiled code does not. Empty where none did."""
+    found = Counter(match.speed_up.direction for match in changes.compared if match.speed_up)
+    ways: dict[Direction, str] = {"lower": "fell", "higher": "rose"}
+    moved = [
+        f"{verb} in {wording.many(found[way], 'case')}" for way, verb in ways.items() if found[way]
+    ]
+    return f"the speed-up {wording.listed(moved)}" if moved else ""
+
+
+def _nothing_moved(changes: Changes) -> bool:
+    return not any(_counts(changes)[word] for word in MOVED)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
 def _the_rest(changes: Changes) -> str:
@@ -121,7 +144,7 @@ def _the_rest(changes: Changes) -> str:
     if lost:
         cases = wording.many(lost, "further case")
         text = "; ".join(filter(None, (text, f"{cases} failed or went missing in one of the runs")))
-    return f"{text[0].upper()}{text[1:]}." if text else ""
+    return _sentence(text)
 
 
 def _counts(changes: Changes) -> dict[str, int]:

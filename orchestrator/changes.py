@@ -14,7 +14,6 @@ from typing import Final, Literal, TypeAlias
 
 from orchestrator import multiplicity, significance, statistics
 from orchestrator.comparison import Comparison, Row
-from orchestrator.facts import samples
 from orchestrator.significance import Change
 from orchestrator.statistics import PRACTICAL_THRESHOLD, Blocks, Estimate
 
@@ -181,8 +180,8 @@ def _changes_of(match: Match) -> tuple[Change, ...]:
 def _blocks(row: Row) -> tuple[Blocks, Blocks] | None:
     if row.measurement is None:
         return None
-    blocks = row.measurement.blocks
-    return samples(blocks, "eager"), samples(blocks, "compiled")
+    timings = row.measurement.timings
+    return timings.of("eager"), timings.of("compiled")
 
 
 def _judged(change: Change, adjusted_p: float | None, threshold: float) -> Judged:

@@ -20,10 +20,10 @@ LINE_PX: Final = 34
 TOP_PX: Final = 4
 AXIS_PX: Final = 20
 LABEL_COLUMNS: Final = 17
-_PAIR_PX: Final = (4, 17)  # where the two bars of a pair begin, below the top of their line
-_PAIR_BAR_PX: Final = 11
-_SINGLE_PX: Final = 9
-_SINGLE_BAR_PX: Final = 14
+# Where a bar begins below the top of its line, and its height.
+EAGER_PX: Final = (4, 11)
+COMPILED_PX: Final = (17, 11)
+SINGLE_PX: Final = (9, 14)
 # A published marker within this many percent of a bar's end would lie under the bar's number.
 _NUMBER_PERCENT: Final = 30.0
 
@@ -193,7 +193,7 @@ def _pair(y: int, row: Row, scale: Scale) -> tuple[Bar, ...]:
     if row.eager is None or row.compiled is None:
         return ()
     eager_s, compiled_s = published_means(row) or (None, None)
-    above, below = (y + _PAIR_PX[0], _PAIR_BAR_PX), (y + _PAIR_PX[1], _PAIR_BAR_PX)
+    above, below = _band(y, EAGER_PX), _band(y, COMPILED_PX)
     return (
         _duration(row, "eager", row.eager.mean, eager_s, above, scale),
         _duration(row, "compiled", row.compiled.mean, compiled_s, below, scale),
@@ -224,8 +224,12 @@ def _single(y: int, row: Row, scale: Scale) -> tuple[Bar, ...]:
     tone = row.verdict if saved.value >= 0 or row.verdict != "published" else "published negative"
     symbol = "" if row.mean_only else f"{wording.SYMBOLS[row.verdict]} "
     text = f"{symbol}{wording.percent(saved.value)}"
-    band = (y + _SINGLE_PX, _SINGLE_BAR_PX)
-    return (_bar(tone, saved, published, band, scale, text, title),)
+    return (_bar(tone, saved, published, _band(y, SINGLE_PX), scale, text, title),)
+
+
+def _band(y: int, bar: tuple[int, int]) -> tuple[int, int]:
+    below, height = bar
+    return y + below, height
 
 
 def _title(row: Row, what: str, estimate: Estimate, write: Callable[[float], str]) -> str:
@@ -244,8 +248,8 @@ def _bar(
     title: str,
 ) -> Bar:
     start, end = sorted((scale.percent(0), scale.percent(estimate.value)))
-    low, high, mark = (
-        None if value is None else scale.percent(value)
+    low, high, mark = (  # to a third of a pixel
+        None if value is None else round(scale.percent(value), 1)
         for value in (estimate.low, estimate.high, marker)
     )
     # The number stands right of everything: of zero for a negative bar, of a whisker, of a marker.

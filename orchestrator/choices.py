@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from harness.vocabulary import MODES, PRECISIONS
-from orchestrator.answer import host_name
 from orchestrator.comparison import Comparison, Row
+from orchestrator.naming import host_name
 
 # Title, exported column, and per option an id, a value and words; an empty value means all.
 Switch: TypeAlias = tuple[str, str, list[tuple[str, str, str]]]

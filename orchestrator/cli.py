@@ -122,7 +122,7 @@ def run(
 @speaking
 def report(
     run: options.Run,
-    output: options.Output = Path("reports"),
+    output: options_runs.Output = None,
     baseline: options_runs.Baseline = "published",
     fail_on_regression: options_runs.FailOnRegression = None,
     as_json: options.Json = False,
@@ -131,18 +131,20 @@ def report(
 
     RUN may also be [bold]published[/bold]: the table that Hugging Face published in 2023.
     """
-    from orchestrator import pipeline
+    from orchestrator import pipeline, runs
     from orchestrator.published_table import PUBLISHED_RUN
     from orchestrator.rundir import RunFolder
 
+    place = output or runs.OUTPUT
     if run == PUBLISHED_RUN:
         endings.refuse_baseline_of_published(baseline, fail_on_regression)
-        published = pipeline.render_published(output)
-        return console.conclude(published, Ending(output, None, None, as_json))
-    folder = RunFolder.find(output, run)
-    against = endings.against(output, baseline, fail_on_regression, folder)
-    ending = Ending(output, against, fail_on_regression, as_json)
-    return console.conclude(pipeline.render(folder, against), ending)
+        published = pipeline.render_published(place)
+        return console.conclude(published, Ending(place, None, None, as_json))
+    folder = RunFolder.find(place, run)
+    against = endings.against(place, baseline, fail_on_regression, folder)
+    ending = Ending(place, against, fail_on_regression, as_json)
+    rendered = pipeline.render(folder, against, runs.place_for(folder, output))
+    return console.conclude(rendered, ending)
 
 
 @app.command()

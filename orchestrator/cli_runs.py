@@ -6,6 +6,7 @@ Each prints what it found, and returns an exit code or raises a DeskError; `cli`
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,22 +17,23 @@ from orchestrator.exits import complain
 if TYPE_CHECKING:
     from orchestrator.rundir import RunFolder
 
-COMPARE_PAGE: Final = "compare.html"
+# Where charts of the table of 2023 go, which has no folder of its own.
+PUBLISHED_CHARTS: Final = Path("published-charts")
+# Of a run's name, in the name of a page: a file name has 255 characters.
+_NAMED: Final = 100
 
 
 def compare(
     before: options_runs.RunA,
     after: options_runs.RunB,
     output: options.Output = Path("reports"),
+    to: options_runs.PageTo = None,
     as_json: options.Json = False,
     fail_on_regression: options_runs.FailOnRegression = None,
 ) -> int:
-    """Compare two runs: what changed significantly, and by how much.
-
-    Writes [bold]compare.html[/bold] into the folder of the runs.
-    """
+    """Compare two runs on a page: what changed significantly, and by how much."""
     from orchestrator import change_page, change_summary, changes, runs
-    from orchestrator.files import ensure_folder, write_whole
+    from orchestrator.files import write_whole
 
     folders = [_measured_run(output, name) for name in (before, after)]
     if folders[0].path == folders[1].path:
@@ -39,7 +41,7 @@ def compare(
     earlier, later = (runs.read(folder) for folder in folders)
     endings.require_limit(fail_on_regression, earlier)
     found = changes.between(earlier, later)
-    page = write_whole(ensure_folder(output) / COMPARE_PAGE, change_page.render(found)).resolve()
+    page = write_whole(to or _page_for(output, folders), change_page.render(found)).resolve()
     if as_json:
         print(change_page.dumps(change_page.to_json(found) | {"page": str(page)}))
     else:
@@ -74,7 +76,7 @@ def export(
     run: options.Run,
     wanted: options_runs.Format,
     to: options_runs.To = None,
-    output: options.Output = Path("reports"),
+    output: options_runs.Output = None,
 ) -> int:
     """Write a run's results as CSV, JSON or Markdown, or its charts as SVG or PNG files.
 
@@ -83,10 +85,11 @@ def export(
     from orchestrator import exports, figures, runs
     from orchestrator.files import write_whole
 
-    compared, folder = runs.find(output, run)
+    compared, folder = runs.find(output or runs.OUTPUT, run)
     if wanted in (options_runs.FormatName.SVG, options_runs.FormatName.PNG):
         png = wanted is options_runs.FormatName.PNG
-        for path in figures.save(figures.figures(compared), to or folder / "charts", png=png):
+        place = to or _charts_of(folder, output)
+        for path in figures.save(figures.figures(compared), place, png=png):
             print(path)
         return 0
     writers = {
@@ -100,6 +103,22 @@ def export(
     else:
         print(write_whole(to, text))
     return 0
+
+
+def _page_for(output: Path, folders: Sequence[RunFolder]) -> Path:
+    """A page of its own for every two runs, so that none overwrites another."""
+    from orchestrator.files import ensure_folder
+
+    names = "-".join(folder.path.name[:_NAMED] for folder in folders)
+    return ensure_folder(output) / f"compare-{names}.html"
+
+
+def _charts_of(folder: RunFolder | None, output: Path | None) -> Path:
+    from orchestrator import runs
+
+    if folder is None:
+        return PUBLISHED_CHARTS if output is None else output / PUBLISHED_CHARTS
+    return runs.place_for(folder, output) / "charts"
 
 
 def _measured_run(output: Path, name: str) -> RunFolder:

@@ -98,7 +98,7 @@ Reader: TypeAlias = Callable[[Row], Scalar]
 
 COLUMNS: Final[dict[str, Reader]] = {
     "host": lambda row: row.host,
-    "gpu": lambda row: row.gpu,
+    "gpu": lambda row: row.gpu or None,
     "model": lambda row: row.case.model,
     "label": lambda row: row.label,
     "task": lambda row: row.task,

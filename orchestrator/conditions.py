@@ -40,12 +40,16 @@ def noise_floor(host: HostSummary) -> str:
 
 def noise_cases(host: HostSummary) -> str:
     """Every A/A case of a host with its interval; empty where none was measured."""
+    return "; ".join(_noise_cases(host))
+
+
+def _noise_cases(host: HostSummary) -> list[str]:
     found = [] if host.noise is None else host.noise.cases
-    return "; ".join(
+    return [
         f"{case.model} b{case.batch_size}: "
         f"{wording.interval(ratio, _three_decimals) or _three_decimals(ratio.value)}"
         for case, ratio in found
-    )
+    ]
 
 
 def arithmetic(host: HostSummary) -> str:
@@ -71,11 +75,15 @@ def threshold(share: float) -> str:
 
 def thresholds(comparison: Comparison) -> str:
     """The thresholds of all hosts: "2 %", or "2 % to 7.3 %, depending on the host"."""
-    found = sorted({host.threshold for host in comparison.hosts})
-    words = list(dict.fromkeys(threshold(share) for share in found))
-    if len(words) < 2:
-        return words[0] if words else threshold(PRACTICAL_THRESHOLD)
-    return f"{words[0]} to {words[-1]}, depending on the host"
+    shares = [host.threshold for host in comparison.hosts] or [PRACTICAL_THRESHOLD]
+    words = span(shares)
+    return words if len(set(map(threshold, shares))) == 1 else f"{words}, depending on the host"
+
+
+def span(shares: Sequence[float]) -> str:
+    """The least and the greatest of some thresholds: "2 % to 7.3 %"."""
+    low, high = threshold(min(shares)), threshold(max(shares))
+    return low if low == high else f"{low} to {high}"
 
 
 def _three_decimals(ratio: float) -> str:
@@ -90,9 +98,11 @@ def _noisy(host: HostSummary) -> Iterator[str]:
         "differs": "eager against itself differed, as if something had changed",
         "wide": "eager against itself scatters widely",
     }[host.noise.doubt]
+    cases = _noise_cases(host)
+    more = len(cases) - _LISTED
+    told = "; ".join([*cases[:_LISTED], *([f"and {more} more"] if more > 0 else [])])
     yield (
-        f"Noisy: {found} ({noise_cases(host)}). Only differences above "
-        f"{threshold(host.threshold)} count here."
+        f"Noisy: {found} ({told}). Only differences above {threshold(host.threshold)} count here."
     )
 
 

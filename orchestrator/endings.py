@@ -101,11 +101,11 @@ def gate(changes: Changes | None, percent: float | None) -> int:
     if not changes.compared:
         raise UsageError(
             f"--fail-on-regression has nothing to judge: no case has times both in "
-            f"{changes.before.run.run_id} and in {changes.after.run.run_id}",
+            f"{changes.before.run.name} and in {changes.after.run.name}",
             "The page lists what each of them has.",
         )
     found = regressions(changes, percent)
     if not found:
         return 0
-    complain(change_summary.regressed(found, percent, f"run {changes.before.run.run_id}"))
+    complain(change_summary.regressed(found, percent, f"run {changes.before.run.name}"))
     return REGRESSED

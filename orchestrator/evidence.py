@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from harness.records import CompileEvidence, Measurement
+from harness.records import CompileEvidence
 from orchestrator import fields, wording
 from orchestrator.comparison import Row
+from orchestrator.measured import Measured
 from orchestrator.wording import NOTHING
 
 
@@ -27,8 +28,8 @@ def _limit(row: Row) -> str:
     return f"{limit.text}, {limit.small}" if limit.small else limit.text
 
 
-def _warm_up(found: Measurement) -> str:
-    calls = [len(variant.samples_s) + 1 for variant in (found.eager, found.compiled)]
+def _warm_up(found: Measured) -> str:
+    calls = [variant.calls for variant in (found.eager, found.compiled)]
     unsettled = [
         name
         for name, variant in (("eager", found.eager), ("compiled", found.compiled))
@@ -38,7 +39,7 @@ def _warm_up(found: Measurement) -> str:
     return f"{wording.count(calls[0])} eager and {wording.count(calls[1])} compiled calls; {words}"
 
 
-def _compiler(found: Measurement) -> str:
+def _compiler(found: Measured) -> str:
     evidence = found.compile_evidence
     if evidence is None:
         return NOTHING
@@ -67,11 +68,11 @@ def cuda_graphs(evidence: CompileEvidence) -> tuple[str, ...]:
     return tuple(parts)
 
 
-def _graph_breaks(found: Measurement) -> str:
+def _graph_breaks(found: Measured) -> str:
     return "; ".join(found.compile_evidence.graph_break_reasons) if found.compile_evidence else ""
 
 
-def _agreement(found: Measurement) -> str:
+def _agreement(found: Measured) -> str:
     agreement = found.agreement
     return (
         f"relative error {agreement.relative_error:.1e} against {agreement.reference}, at most "
@@ -80,7 +81,7 @@ def _agreement(found: Measurement) -> str:
     )
 
 
-def _model(found: Measurement) -> str:
+def _model(found: Measured) -> str:
     facts = found.facts
     parts = [facts.architecture, f"{wording.count(facts.parameters)} parameters", facts.dtype]
     parts += [f"attention {facts.attention}"] if facts.attention else []
@@ -88,12 +89,12 @@ def _model(found: Measurement) -> str:
     return ", ".join(parts)
 
 
-def _inputs(found: Measurement) -> str:
+def _inputs(found: Measured) -> str:
     shapes = found.facts.inputs.items()
     return ", ".join(f"{name} {' × '.join(map(str, shape))}" for name, shape in shapes)
 
 
-_READ: Final[dict[str, Callable[[Measurement], str]]] = {
+_READ: Final[dict[str, Callable[[Measured], str]]] = {
     "Compiler": _compiler,
     "Graph breaks": _graph_breaks,
     "Agreement": _agreement,

@@ -13,9 +13,10 @@ from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 from orchestrator import wording
-from orchestrator.answer import answer, host_name, judge
+from orchestrator.answer import answer, judge
 from orchestrator.columns import COLUMNS, Scalar
 from orchestrator.comparison import Comparison, HostSummary, Row
+from orchestrator.naming import host_name
 from orchestrator.statistics import Summary
 
 # History of the JSON export.
@@ -48,10 +49,19 @@ def to_csv(comparison: Comparison) -> str:
 
 def to_json(comparison: Comparison) -> str:
     """Everything as one JSON object: format, version, about, run, hosts, rows."""
-    content = header(comparison) | {
-        "rows": [dict(zip(COLUMNS, values_of(row), strict=True)) for row in comparison.rows]
-    }
-    return json.dumps(content, allow_nan=False, ensure_ascii=False, indent=1) + "\n"
+    rows = ",".join(f"\n  {_json_row(row)}" for row in comparison.rows)
+    start = _dumps(header(comparison)).removesuffix("\n}")
+    end = "\n ]" if rows else "]"
+    return f'{start},\n "rows": [{rows}{end}\n}}\n'
+
+
+def _json_row(row: Row) -> str:
+    """One row, as far in as it stands. Of all rows at once the encoder would hold every piece."""
+    return _dumps(dict(zip(COLUMNS, values_of(row), strict=True))).replace("\n", "\n  ")
+
+
+def _dumps(content: object) -> str:
+    return json.dumps(content, allow_nan=False, ensure_ascii=False, indent=1)
 
 
 def to_markdown(comparison: Comparison) -> str:
@@ -95,7 +105,7 @@ def _host(host: HostSummary) -> dict[str, Scalar]:
     environment = host.environment
     return {
         "host": wording.redacted(host.host),
-        "gpu": wording.redacted(host.gpu),
+        "gpu": wording.redacted(host.gpu) or None,
         "ending": host.ending,
         "judgement": judge(host).words,
         "geometric_mean_speed_up": host.geometric_mean,

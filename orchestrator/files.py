@@ -27,14 +27,18 @@ def whole_lines_bytes(file: FileIO) -> int:
     return 0
 
 
-def ensure_folder(path: Path) -> Path:
-    """Make a folder unless it is there. Raises: RunError: it cannot be made."""
+def ensure_folder(path: Path, option: str = "--output") -> Path:
+    """Make a folder unless it is there. Raises: RunError: it cannot be made.
+
+    Args:
+        option: how a user chose it, and can choose another one.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(
             f"cannot make the folder {path}: {error.strerror}",
-            "Choose another place with --output.",
+            f"Choose another place with {option}.",
         ) from error
     return path
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from orchestrator import wording
-from orchestrator.answer import case_name, host_name, with_interval
+from orchestrator.answer import with_interval
 from orchestrator.comparison import Comparison, HostSummary, Row
+from orchestrator.naming import case_name, host_name
 from orchestrator.sections import Indexed, Setting, of_setting, places, settings, troubles
 
 # The steps of the colours, in shares of time saved; the legend in the template names them.

@@ -93,7 +93,7 @@ def _is_ours(page: Path) -> bool:
 def _headline(runs: tuple[RunOnDisk, ...]) -> str:
     """How many runs there are, and on what; the published table is no run of ours."""
     measured = [run.results for run in runs if not run.results.is_published]
-    gpus = sorted({wording.device(host.gpu) for found in measured for host in found.hosts})
+    gpus = sorted({wording.device(h.gpu) for found in measured for h in found.hosts if h.gpu})
     words = []
     if measured:
         where = wording.listed(gpus) if len(gpus) < _MANY else wording.many(len(gpus), "processor")
@@ -122,7 +122,7 @@ def _entry(run: RunOnDisk) -> Entry:
 
 def _details(run: RunOnDisk) -> str:
     hosts = run.results.hosts
-    gpus = Counter(wording.device(host.gpu) for host in hosts)
+    gpus = Counter(wording.device(host.gpu) for host in hosts if host.gpu)
     named = [name if number == 1 else f"{number} × {name}" for name, number in gpus.items()]
     releases = sorted({host.torch for host in hosts if host.torch})
     if run.results.is_published:

@@ -43,6 +43,24 @@ RunA: TypeAlias = Annotated[
 RunB: TypeAlias = Annotated[
     str, typer.Argument(metavar="B", help="The later run: a run folder or its name.")
 ]
+Output: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Where runs are looked for. What is written about a run from elsewhere goes there, "
+        r"too, if this is given. \[default: reports; a run's own folder]",
+        rich_help_panel=_OUTPUT,
+    ),
+]
+PageTo: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--to",
+        metavar="FILE",
+        help=r"The page. \[default: compare-A-B.html in the folder of runs]",
+        rich_help_panel=_OUTPUT,
+    ),
+]
 Format: TypeAlias = Annotated[
     FormatName,
     typer.Option(
@@ -57,7 +75,7 @@ To: TypeAlias = Annotated[
     typer.Option(
         metavar="PATH",
         help="A file for csv, json and md, a folder for svg and png. "
-        r"\[default: standard output; the folder charts of the run]",
+        r"\[default: standard output; the folder charts of the run, published-charts here]",
         rich_help_panel=_OUTPUT,
     ),
 ]

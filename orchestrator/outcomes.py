@@ -6,7 +6,7 @@ exactly one of: measured, failed, or missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
@@ -29,7 +29,8 @@ Ending: TypeAlias = Literal["finished", "interrupted", "lost"]
 class HostOutcome:
     """Everything that one host delivered, over all attempts.
 
-    `remarks` are sentences about the stream itself, such as a line that could not be read.
+    `refused` says by case why a result could not be accepted. `remarks` are sentences about the
+    stream itself, such as a line that could not be read.
     """
 
     host: str
@@ -41,6 +42,7 @@ class HostOutcome:
     failures: dict[str, Failure] = field(default_factory=dict)
     host_failures: tuple[Failure, ...] = ()
     remarks: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def environment(self) -> Environment | None:
@@ -65,6 +67,7 @@ class _Fold:
     failures: dict[str, Failure] = field(default_factory=dict)
     host_failures: list[Failure] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
     open_case: tuple[str, Stage] | None = None
     promised: set[str] = field(default_factory=set)
     ending: Ending = "lost"
@@ -78,6 +81,7 @@ class _Fold:
             case Measurement():
                 self.measurements[record.case_id] = record
                 self.failures.pop(record.case_id, None)
+                self.refused.pop(record.case_id, None)
                 self.open_case = None
             case Failure():
                 self._take_failure(record)
@@ -103,10 +107,8 @@ class _Fold:
 
     def conclude(self) -> None:
         """What only all attempts together tell."""
-        if (
-            self.ending == "finished"
-            and self.promised - self.measurements.keys() - self.failures.keys()
-        ):
+        told = self.measurements.keys() | self.failures.keys() | self.refused.keys()
+        if self.ending == "finished" and self.promised - told:
             self.ending = "lost"  # one GPU of several finished, another did not
         gpus = {one.device.uuid for one in self.environments if one.device.uuid}
         if len(gpus) > 1:
@@ -118,10 +120,14 @@ class _Fold:
         """A case still open when the stream ended crashed, unless the user stopped it or nobody
         knows, because the host was lost."""
         trouble = attempt.trouble
+        known = self.measurements.keys() | self.failures.keys()
+        self.refused |= {case: why for case, why in attempt.refused.items() if case not in known}
+        if self.open_case is not None and self.open_case[0] in attempt.refused:
+            self.open_case = None
         if self.ending != "finished" and attempt.interrupted:
             self.ending = "interrupted"
-        known = trouble is None or trouble.reason != "host_unavailable"
-        if self.open_case is not None and known and not attempt.interrupted:
+        clear = trouble is None or trouble.reason != "host_unavailable"
+        if self.open_case is not None and clear and not attempt.interrupted:
             self._take_failure(_broken_off(*self.open_case, trouble or _CUT))
         self.open_case = None
         if trouble is not None:
@@ -142,12 +148,13 @@ def _broken_off(case_id: str, stage: Stage, trouble: Trouble) -> Failure:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One stream of records, as far as it could be read."""
+    """One stream of records, as far as it could be read; `refused` says why by case id."""
 
     records: tuple[Record, ...]
     interrupted: bool = False
     remarks: tuple[str, ...] = ()
     trouble: Trouble | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 def fold(host: str, attempts: Iterable[Attempt], plan_id: str) -> HostOutcome:
@@ -167,8 +174,8 @@ def fold(host: str, attempts: Iterable[Attempt], plan_id: str) -> HostOutcome:
             if record.seq not in seen:  # else replayed after a reconnect
                 seen.add(record.seq)
                 state.take(record)
-        missing = max(seen, default=-1) + 1 - len(seen)
-        if missing:
+        missing = max(seen, default=-1) + 1 - len(seen) - len(attempt.refused)
+        if missing > 0:
             state.remarks.append(f"{missing} of {missing + len(seen)} records are missing")
         state.close_attempt(attempt)
         state.remarks.extend(attempt.remarks)
@@ -183,4 +190,5 @@ def fold(host: str, attempts: Iterable[Attempt], plan_id: str) -> HostOutcome:
         failures=state.failures,
         host_failures=tuple(state.host_failures),
         remarks=tuple(state.remarks),
+        refused=state.refused,
     )

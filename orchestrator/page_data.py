@@ -1,23 +1,22 @@
 """What the page's script reads: one inert block of data (pure).
 
-Two lines of base 64: JSON, and the bytes of all samples, each compressed. It cannot end its own
-element, a browser unpacks it without a library, and a page of 432 cases with all of its samples
-stays below a megabyte. Texts are worded here and not in the script, which only puts them in their
+Two lines: JSON, and the bytes of all samples, each packed. It cannot end its own element, a browser
+unpacks it without a library, and a page of 432 cases with all of its samples stays below a
+megabyte. Texts are worded here and not in the script, which only puts them in their
 places.
 """
 
 from __future__ import annotations
 
-import base64
 import json
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from orchestrator import columns, evidence, exports, samples, tables, wording
-from orchestrator.answer import case_name, describe
+from orchestrator import columns, drawing, evidence, exports, packing, samples, tables, wording
+from orchestrator.answer import describe
 from orchestrator.charts import Chart
-from orchestrator.comparison import Comparison
+from orchestrator.comparison import Comparison, Row
+from orchestrator.naming import title
 from orchestrator.reproduce import command
 from orchestrator.sections import ChartGroup
 from orchestrator.tables import Results
@@ -37,50 +36,72 @@ def is_large(comparison: Comparison) -> bool:
 def block(comparison: Comparison, results: Results, groups: Sequence[ChartGroup]) -> str:
     """The data of a page; `unpacked` reads it.
 
-    It holds the JSON export with its rows as lists and eight digits a number, and per row a title,
-    a sentence, a command, the evidence and the samples; of a large page also its table and its
-    charts.
+    It holds the JSON export with a list per column and as many digits as mean something, the
+    Markdown export, and per row a title, a sentence, a command, the evidence and the samples; of a
+    large page also its table and its charts.
     """
     rows = comparison.rows
     packed = samples.pack(rows)
-    texts: dict[str, object] = {
-        "titles": [f"{case_name(row)} on {wording.device(row.gpu)}" for row in rows],
-        "sentences": [describe(row) for row in rows],
-        "commands": [command(row.host, [row.case], comparison.run.plan) for row in rows],
-        "evidence": {"names": evidence.NAMES, "rows": [evidence.of_row(row) for row in rows]},
-        "environments": _environments(comparison),
-    }
     content: dict[str, object] = {
+        "name": wording.redacted(comparison.run.name),
         "header": exports.header(comparison),
         "columns": list(columns.COLUMNS),
-        "rows": [[_rounded(value) for value in exports.values_of(row)] for row in rows],
+        "values": _columns(rows),
+        "markdown": exports.to_markdown(comparison),
+        "commands": [command(row.host, [row.case], comparison.run.plan) for row in rows],
         "samples": {
             "means_only": packed.means_only,
             "layouts": packed.layouts,
             "cases": packed.cases,
         },
+        "drawing": drawing.terms(comparison),
     }
     if is_large(comparison):
         content |= {"lines": _lines(results), "charts": [_group(group) for group in groups]}
-    # The others are clean: exports clean themselves, lines and charts what comes from hosts.
-    content |= {name: _cleaned(text) for name, text in texts.items()}
-    text = json.dumps(content, allow_nan=False, separators=(",", ":"))
-    return f"{_deflated(text.encode())}\n{_deflated(packed.steps)}"
+    # The others are clean: exports and commands clean themselves, lines and charts what comes
+    # from hosts.
+    content |= {name: _cleaned(text) for name, text in _texts(comparison).items()}
+    text = json.dumps(content, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    return f"{packing.pack(text.encode())}\n{packing.pack(packed.steps, is_noise=True)}"
+
+
+def _texts(comparison: Comparison) -> dict[str, object]:
+    """What the script shows of each row, and of each host."""
+    rows = comparison.rows
+    return {
+        "titles": [title(row) for row in rows],
+        "sentences": [describe(row) for row in rows],
+        "evidence": {"names": evidence.NAMES, "rows": [evidence.of_row(row) for row in rows]},
+        "environments": _environments(comparison),
+    }
+
+
+def _columns(rows: Sequence[Row]) -> list[list[columns.Scalar]]:
+    """The exported values, a list per column: alike beside alike packs best."""
+    values = [exports.values_of(row) for row in rows]
+    found = zip(*values, strict=True) if values else ([] for _ in columns.COLUMNS)
+    return [
+        _rounded(column, _digits(name)) for name, column in zip(columns.COLUMNS, found, strict=True)
+    ]
+
+
+def _digits(name: str) -> int:
+    """How many digits of a column mean something: six of what has an interval, which is less than
+    intervals span; five of other times, which is less than clocks resolve and noise leaves alone;
+    of a probability three."""
+    if name.startswith("p_value"):
+        return 3
+    return 6 if any(part in name for part in ("_mean_", "speed_up", "time_saved")) else 5
 
 
 def unpacked(text: str) -> tuple[dict[str, object], bytes]:
     """The JSON and the samples that `block` packed."""
-    content, steps = (zlib.decompress(base64.b64decode(line)) for line in text.splitlines())
+    content, steps = (packing.unpack(line) for line in text.splitlines())
     return json.loads(content), steps
 
 
-def _deflated(content: bytes) -> str:
-    return base64.b64encode(zlib.compress(content)).decode()
-
-
-def _rounded(value: columns.Scalar) -> columns.Scalar:
-    """Eight digits are a tenth of a nanosecond in 10 ms; seventeen are a tenth of the page."""
-    return float(f"{value:.8g}") if isinstance(value, float) else value
+def _rounded(column: Iterable[columns.Scalar], digits: int) -> list[columns.Scalar]:
+    return [float(f"{value:.{digits}g}") if isinstance(value, float) else value for value in column]
 
 
 def _environments(comparison: Comparison) -> dict[str, list[tuple[str, str]]]:

@@ -106,14 +106,18 @@ def _parts(rest: Plan, count: int) -> tuple[Plan, ...]:
     return planning.share_out(rest, count, lambda case: estimate.share_s(rest, case))
 
 
-def render(folder: RunFolder, against: Comparison | None = None) -> Rendered:
+def render(
+    folder: RunFolder, against: Comparison | None = None, into: Path | None = None
+) -> Rendered:
     """Write page and exports of a run from its records; the page holds it against a baseline.
 
     Args:
         against: an earlier run, or the published table, or nothing.
+        into: a folder for them; the run's own by default.
     Raises: RunError.
     """
     compared = runs.read(folder)
+    folder = folder if into is None else RunFolder(ensure_folder(into))
     if against is None:
         return _write(compared, folder)
     if against.is_published:

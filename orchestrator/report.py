@@ -12,18 +12,23 @@ from markupsafe import Markup
 
 from harness.vocabulary import SCHEMA_VERSION
 from orchestrator import caveats, choices, conditions, facts, heatmap, page_data, sections, tables
-from orchestrator.answer import answer, host_name
+from orchestrator.answer import answer
 from orchestrator.baseline import Baseline
 from orchestrator.charts import published_means
 from orchestrator.comparison import Comparison
+from orchestrator.naming import host_name
 from orchestrator.noise import WIDEST_BAND
 from orchestrator.pages import STYLES, content_security_policy, environment, source
 from orchestrator.statistics import PRACTICAL_THRESHOLD
 
 # In this order: each file uses what stands in those before it, and the last one starts the page.
-SCRIPTS: Final = ("report.js", "_table.js", "_charts.js", "_case.js", "_start.js")
+SCRIPTS: Final = (
+    "report.js", "_downloads.js", "_table.js", "_charts.js", "_case.js", "_start.js",
+)  # fmt: skip
 # Beyond this many cases the tool tips of bars and cells would be a quarter of the page.
 MAX_TITLED_CASES: Final = 200
+# Caveats of a card that are there at once; others open on demand.
+OPEN_CAVEATS: Final = 4
 
 
 def render(comparison: Comparison, baseline: Baseline | None = None) -> str:
@@ -56,6 +61,7 @@ def _facts(comparison: Comparison) -> dict[str, object]:
         "large": page_data.is_large(comparison),
         "titles": cases <= MAX_TITLED_CASES,
         "page_lines": page_data.PAGE_LINES,
+        "open_caveats": OPEN_CAVEATS,
         "schema_version": SCHEMA_VERSION,
         "threshold": conditions.thresholds(comparison),
         "practical": conditions.threshold(PRACTICAL_THRESHOLD),
@@ -91,7 +97,7 @@ def _sections(comparison: Comparison) -> dict[str, object]:
             for host in comparison.hosts
             if host.remarks
         ],
-        # Base 64 of what is redacted already: chance can make it look like a token.
+        # Packed is what was redacted already: chance can make it look like a token.
         "data": Markup(page_data.block(comparison, results, groups)),  # noqa: S704
     }
 

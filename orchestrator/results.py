@@ -43,8 +43,10 @@ class RunHeader(_Read):
 
 
 class HostHeader(_Read):
+    """`gpu` is None where the host never started."""
+
     host: str
-    gpu: str
+    gpu: str | None
     torch: str | None
 
 
@@ -52,7 +54,7 @@ class ResultRow(_Read):
     """One case on one host; `speed_up` is None where it has no times."""
 
     host: str
-    gpu: str
+    gpu: str | None
     model: str
     label: str
     mode: str

@@ -208,8 +208,12 @@ class RunFolder:
 
     def outcomes(self) -> tuple[HostOutcome, ...]:
         """Read all records of all hosts. Raises: RunError: made by a newer version."""
+        return tuple(self.each_outcome())
+
+    def each_outcome(self) -> Iterator[HostOutcome]:
+        """Read the records of one host after the other: of many, only one is held in memory."""
         hosts, plan_id = self.meta().hosts, self.plan().plan_id
-        return tuple(fold(host, self.attempts(host).values(), plan_id) for host in hosts)
+        return (fold(host, self.attempts(host).values(), plan_id) for host in hosts)
 
     def write(self, name: str, text: str) -> Path:
         """Write a file of the run, whole or not at all. Raises: StorageError."""
@@ -230,19 +234,22 @@ class RunFolder:
 
     def _read(self, path: Path, meta: RunMeta) -> Attempt:
         reader, records, remarks = Reader(), [], []
+        refused: dict[str, str] = {}
         try:
             for item in _items(path, reader):
                 if isinstance(item, Read):
                     records.append(item.record)
                 else:
                     remarks.append(f"{path.name}, line {item.number} skipped: {item.why}")
+                    if item.case_id:
+                        refused[item.case_id] = f"{item.why} ({path.name}, line {item.number})"
         except NewerSchemaError as error:
             raise RunError(f"{path} was {error}") from error
         except OSError as error:
             raise RunError(f"cannot read {path}: {error.strerror}") from error
         interrupted = path.name in meta.interrupted
         trouble = meta.troubles.get(path.name)
-        return Attempt(tuple(records), interrupted, tuple(remarks), trouble)
+        return Attempt(tuple(records), interrupted, tuple(remarks), trouble, refused)
 
 
 def _items(path: Path, reader: Reader) -> Iterator[Read | Unreadable]:

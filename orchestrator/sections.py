@@ -12,9 +12,10 @@ from typing import TypeAlias
 
 from harness.vocabulary import MODES, PRECISIONS
 from orchestrator import caveats, charts, conditions, wording
-from orchestrator.answer import Judgement, case_name, host_name, judge, with_interval
+from orchestrator.answer import Judgement, judge, with_interval
 from orchestrator.charts import Chart, Segment
 from orchestrator.comparison import Comparison, HostSummary, Problem, Row, Verdict
+from orchestrator.naming import case_name, host_name
 from orchestrator.reproduce import command
 from orchestrator.statistics import geometric_mean
 
@@ -153,15 +154,17 @@ def _card(host: HostSummary, comparison: Comparison) -> Card:
 
 
 def _details(host: HostSummary) -> str:
+    if host.never_started:
+        return "never started, so its processor is not known"
     if host.environment is None:
-        return "published in 2023" if host.counts.get("published") else f"host {host.host}"
+        return "published in 2023"
     return f"host {host.host} · torch {host.environment.torch}"
 
 
 def _facts(host: HostSummary) -> Iterable[tuple[str, str]]:
     modes = len({row.case.mode for row in host.rows}) > 1
     precisions = len({row.case.precision for row in host.rows}) > 1
-    if modes or precisions:
+    if host.compared and (modes or precisions):
         yield "By mode" if modes else "Precision", _by_setting(host, modes=modes, types=precisions)
     for title, row in (("Best", host.best), ("Worst", host.worst)):
         if row is not None and len(host.compared) > 1:

@@ -6,11 +6,13 @@ line must not cost the good ones after it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from harness.complaints import complaint
+from harness.plan import Case
 from harness.records import Record, read_record
 from harness.vocabulary import NewerSchemaError
 
@@ -28,10 +30,14 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A line that is no record, and why."""
+    """A line that is no record, and why. A result that was refused still tells its case and its
+    number, and is worth keeping as `line`."""
 
     number: int
     why: str
+    case_id: str = ""
+    seq: int = -1
+    line: bytes = b""
 
 
 @dataclass(slots=True)
@@ -86,4 +92,14 @@ class Reader:
         except NewerSchemaError:
             raise
         except ValueError as error:
-            return Unreadable(self._number, complaint(error))
+            return _refused(self._number, complaint(error), line)
+
+
+def _refused(number: int, why: str, line: bytes) -> Unreadable:
+    """A line that is no record, with what a result among such lines still tells."""
+    try:
+        content = json.loads(line)
+        case = Case.model_validate_json(json.dumps(content["case"]))
+        return Unreadable(number, why, case.case_id, int(content["seq"]), line)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return Unreadable(number, why)

@@ -70,7 +70,7 @@ def to_json(comparison: Comparison, page: Path) -> str:
         "hosts": [
             {
                 "host": host.host,
-                "gpu": host.gpu,
+                "gpu": host.gpu or None,
                 "counts": host.counts,
                 "geometric_mean_speed_up": host.geometric_mean,
             }

@@ -8,11 +8,11 @@ from typing import Final
 
 from harness.records import Environment
 from orchestrator import conditions, fields, wording
-from orchestrator.answer import host_name
 from orchestrator.charts import published_means
 from orchestrator.comparison import Comparison, HostSummary, Row
 from orchestrator.evidence import cuda_graphs
 from orchestrator.fields import Field
+from orchestrator.naming import host_name
 from orchestrator.statistics import Estimate, Summary
 from orchestrator.wording import NOTHING
 

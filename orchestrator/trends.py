@@ -7,6 +7,7 @@ left: between two runs nobody measured anything, so no time axis is drawn.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -42,14 +43,23 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """Where another release of torch begins, in pixels, and which."""
+
+    x: float
+    torch: str
+
+
+@dataclass(frozen=True, slots=True)
 class Trend:
     """One case over runs. `line` is an SVG path, `ticks` are heights with their text, `one` is the
-    height of 1×; `words` says first, last and number of runs."""
+    height of 1×; `words` says first, last and number of runs, and which releases of torch."""
 
     name: str
     setting: str
     words: str
     points: tuple[Point, ...]
+    releases: tuple[Release, ...]
     line: str
     ticks: tuple[tuple[float, str], ...]
     one: float
@@ -69,6 +79,7 @@ class _Sample:
     run: str
     row: ResultRow
     rehearsal: str
+    torch: str
 
 
 def groups(runs: Sequence[RunOnDisk]) -> tuple[Group, ...]:
@@ -81,7 +92,7 @@ def groups(runs: Sequence[RunOnDisk]) -> tuple[Group, ...]:
     found: dict[str, list[list[_Sample]]] = {}
     for samples in _by_case(reversed(runs)).values():
         if len({sample.run for sample in samples}) > 1:
-            found.setdefault(samples[0].row.gpu, []).append(samples[-MAX_RUNS:])
+            found.setdefault(samples[0].row.gpu or "", []).append(samples[-MAX_RUNS:])
     return tuple(_group(gpu, found[gpu]) for gpu in sorted(found))
 
 
@@ -91,10 +102,12 @@ def _by_case(runs: Iterable[RunOnDisk]) -> dict[_Key, list[_Sample]]:
         if run.results.is_published:
             continue
         kind = run.results.run.rehearsal
+        releases = {host.host: host.torch or "" for host in run.results.hosts}
         for row in run.results.rows:
-            if row.speed_up is not None:
+            if row.speed_up is not None and row.gpu:
                 key = (row.gpu, row.model, row.mode, row.precision, str(row.batch_size), kind)
-                found.setdefault(key, []).append(_Sample(run.folder, row, kind))
+                torch = wording.one_line(releases.get(row.host, ""))
+                found.setdefault(key, []).append(_Sample(run.folder, row, kind, torch))
     return found
 
 
@@ -121,6 +134,7 @@ def trend(samples: Sequence[_Sample]) -> Trend:
         setting=", ".join(filter(None, (row.mode, row.precision, rehearsal))),
         words=_words(samples),
         points=points,
+        releases=_releases(samples),
         line="M" + "L".join(f"{point.x} {point.y}" for point in points),
         ticks=tuple((_y(value, scale), wording.speed_up(value)) for value in ticks),
         one=_y(1.0, scale),
@@ -130,7 +144,23 @@ def trend(samples: Sequence[_Sample]) -> Trend:
 def _words(samples: Sequence[_Sample]) -> str:
     first, last = (samples[place].row.speed_up or 0.0 for place in (0, -1))
     runs = len({sample.run for sample in samples})
-    return f"{wording.speed_up(first)} → {wording.speed_up(last)} over {wording.many(runs, 'run')}"
+    text = f"{wording.speed_up(first)} → {wording.speed_up(last)} over {wording.many(runs, 'run')}"
+    torch = [name for name, _ in itertools.groupby(sample.torch for sample in samples)]
+    return f"{text}; torch {' → '.join(torch)}" if len(torch) > 1 else text
+
+
+def _releases(samples: Sequence[_Sample]) -> tuple[Release, ...]:
+    """Half-way between the last run of one release and the first of another."""
+    return tuple(
+        Release(round((_x(place - 1, samples) + _x(place, samples)) / 2, 1), sample.torch)
+        for place, sample in enumerate(samples)
+        if place and sample.torch != samples[place - 1].torch
+    )
+
+
+def _x(place: int, samples: Sequence[_Sample]) -> float:
+    step = (WIDTH_PX - _LEFT_PX - _RIGHT_PX) / max(1, len(samples) - 1)
+    return round(_LEFT_PX + place * step, 1)
 
 
 def _ends(row: ResultRow) -> list[float]:
@@ -142,16 +172,16 @@ def _point(place: int, samples: Sequence[_Sample], scale: Scale) -> Point:
     sample = samples[place]
     row = sample.row
     assert row.speed_up is not None
-    step = (WIDTH_PX - _LEFT_PX - _RIGHT_PX) / max(1, len(samples) - 1)
+    torch = f", torch {sample.torch}" if sample.torch else ""
     estimate = Estimate(row.speed_up, row.speed_up_low, row.speed_up_high)
     spread = wording.interval(estimate, wording.speed_up) or "no interval"
     return Point(
-        x=round(_LEFT_PX + place * step, 1),
+        x=_x(place, samples),
         y=_y(row.speed_up, scale),
         low=None if row.speed_up_low is None else _y(row.speed_up_low, scale),
         high=None if row.speed_up_high is None else _y(row.speed_up_high, scale),
         verdict=row.verdict,
-        title=f"{wording.one_line(sample.run)}: {wording.speed_up(row.speed_up)} ({spread})",
+        title=f"{wording.one_line(sample.run)}{torch}: {wording.speed_up(row.speed_up)} ({spread})",
     )
 
 

@@ -6,7 +6,6 @@ terminal, and bidirectional overrides could show a text other than the one that 
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 from collections import Counter
@@ -45,6 +44,7 @@ _REASONS: Final = {
     "out_of_disk": ("disk full", "a write failed for lack of space"),
     "host_unavailable": ("host lost", "the machine could not be used, or was lost"),
     "error": ("error", "an error that has no name of its own"),
+    "refused": ("refused", "a record came that could not be accepted"),
     "missing": ("missing", "not measured"),
 }
 
@@ -90,13 +90,24 @@ def one_line(text: str) -> str:
     return " ".join(plain(text).split())
 
 
+def cut(text: str, characters: int) -> str:
+    """A text that is not longer than this, with an ellipsis where something is left out."""
+    return text if len(text) <= characters else f"{text[: characters - 1].rstrip()}…"
+
+
+def first(items: Sequence[str], number: int) -> str:
+    """An enumeration that ends: "a, b and 7 more"."""
+    left = len(items) - number
+    return listed(items) if left < 2 else listed([*items[:number], f"{count(left)} more"])
+
+
 def significant(value: float, digits: int = 3) -> str:
     """Three significant digits at most, never in powers of ten: 0.123, 4.56, 123, 1,234."""
     if value == 0:
         return "0"
-    rounded = float(f"{value:.{digits - 1}e}")
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(rounded))))
-    number = rounded if decimals else value  # 1,234 keeps all of its digits
+    rounded = f"{value:.{digits - 1}e}"
+    decimals = max(0, digits - 1 - int(rounded.partition("e")[2]))
+    number = float(rounded) if decimals else value  # 1,234 keeps all of its digits
     return f"{number:,.{decimals}f}".replace("-", MINUS)
 
 

@@ -129,6 +129,9 @@ class Work:
                 elif item.number > remarked:
                     remarked = item.number
                     self._say(Note(f"record line {item.number} skipped: {item.why}"))
+                    if item.seq >= next_seq:  # a result that was refused: the page says why
+                        self.attempt.append(item.line)
+                        next_seq = item.seq + 1
 
     def _take(self, item: Read) -> None:
         if isinstance(item.record, Started):

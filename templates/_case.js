@@ -10,11 +10,13 @@ const callsIn = (layout) => layout.reduce((sum, [, calls]) => sum + calls, 0);
 function blocksOf(i) {
   const { cases } = data.samples;
   if (!cases[i]) return [];
-  const [layout, low, high] = cases[i];
+  const [layout, low, high, most, eager, compiled] = cases[i];
   let start = cases.slice(0, i).reduce((sum, each) => sum + (each ? callsIn(layouts[each[0]]) : 0), 0);
   return layouts[layout].map(([variant, calls]) => {
     const end = start + calls;
-    const samples = [...steps.slice(start, end)].map((step) => low + (step / 127) * (high - low));
+    const middle = variant === "eager" ? eager : compiled;
+    const samples = [...steps.slice(start, end)].map((left) =>
+      low + (((middle + left) & 255) / most) * (high - low));
     start = end;
     return [variant, samples];
   });
@@ -77,11 +79,9 @@ function numbersOf(i) {
   const from = headings.findIndex((heading) => heading.dataset.key === "verdict");
   return [...line.cells].map((cell, n) => [headings[n], cell]).slice(from + 1)
     .map(([heading, cell]) => {
-      const [small, hint] = [$("small", cell), $("small", heading)].map((part) => part?.textContent);
-      const [text, title] = [cell, heading].map((part) => part.cloneNode(true)).map((part) => {
-        $("small", part)?.remove();
-        return part.textContent;
-      });
+      const hint = $("small", heading)?.textContent;
+      const title = heading.textContent.slice(0, hint ? -hint.length : undefined);
+      const [text, small] = [...cell.childNodes].filter((node) => node.data).map((node) => node.data);
       return [hint ? `${title}, ${hint}` : title, small ? `${text} (${small})` : text];
     })
     .filter(([, text]) => text && text !== "–");
@@ -105,7 +105,39 @@ function samplesPart(i) {
     html("span", { class: "quiet" }, data.samples.means_only
       ? "a dot is the mean of a block in milliseconds; the records hold every call"
       : "a dot is a call in milliseconds, a line the mean of its block; the scale does not start at zero"));
-  return part("Samples in the order taken", legend, samplesPlot(blocks, data.titles[i]));
+  const drawn = samplesPlot(blocks, data.titles[i]);
+  const get = html("button", { type: "button", class: "get", "aria-label": "Download as SVG: samples" }, "SVG");
+  get.addEventListener("click", () =>
+    save(`${slug(data.titles[i])}-samples.svg`, "image/svg+xml", samplesFile(drawn, data.titles[i])));
+  legend.append(get);
+  return part("Samples in the order taken", legend, drawn);
+}
+
+/** The plot as a file: what the style sheet gives it in the light theme becomes its attributes. */
+function samplesFile(drawn, title) {
+  const { colours, font } = data.drawing;
+  const root = document.documentElement, { theme } = root.dataset;
+  root.dataset.theme = "light"; // and back below, before anything is painted
+  const looks = all("*", drawn).map((element) => getComputedStyle(element)).map((look) =>
+    ["fill", "stroke", "stroke-width", "stroke-linecap", "opacity", "font-size", "text-anchor"]
+      .map((name) => [name, literal(look.getPropertyValue(name))]));
+  root.dataset.theme = theme;
+  const file = drawn.cloneNode(true);
+  all("*", file).forEach((element, n) => {
+    element.removeAttribute("class");
+    for (const [name, value] of looks[n]) element.setAttribute(name, value);
+  });
+  const [, , width, height] = file.getAttribute("viewBox").split(" ").map(Number);
+  file.removeAttribute("class");
+  for (const [name, value] of Object.entries({ width, height, "font-family": font })) file.setAttribute(name, value);
+  file.prepend(svg("title", {}, title), svg("rect", { width, height, fill: colours.paper }));
+  return new XMLSerializer().serializeToString(file) + "\n";
+}
+
+/** "rgb(27, 102, 201)" as "#1b66c9": not every program that reads SVG knows the one. */
+function literal(value) {
+  const rgb = /^rgb\((\d+), (\d+), (\d+)\)$/.exec(value);
+  return rgb ? `#${rgb.slice(1).map((part) => Number(part).toString(16).padStart(2, "0")).join("")}` : value;
 }
 
 function failurePart(i) {

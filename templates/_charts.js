@@ -25,9 +25,9 @@ function plotLine([index, y, label, verdict, remark, bars], zero) {
   return line;
 }
 
-function figure(title, hint, chart) {
+function figure(kind, title, hint, chart) {
   const caption = html("figcaption", {}, `${title} `, html("span", { class: "quiet" }, hint));
-  return html("figure", {}, caption, plot(chart, `${title}: ${hint}. The results have the numbers.`));
+  return html("figure", { "data-kind": kind }, caption, plot(chart, `${title}: ${hint}. The results have the numbers.`));
 }
 
 function draw(group) {
@@ -35,10 +35,11 @@ function draw(group) {
     group.append(html("section", { class: "panel", "data-batch": batch },
       html("h3", {}, `Batch ${batch}`),
       html("div", { class: "pair" },
-        figure("Duration, ms", "shorter is better", durations),
-        figure("Percentage improvement", "time saved; right is better", savings))));
+        figure("duration", "Duration, ms", "shorter is better", durations),
+        figure("time-saved", "Percentage improvement", "time saved; right is better", savings))));
   }
   delete group.dataset.chart;
+  makeDownloadable(group);
 }
 
 function makeCharts() {

@@ -10,13 +10,14 @@ for (const button of all("[data-download]")) {
 }
 $(".tools").hidden = false;
 addEventListener("beforeprint", () => all(".trouble details").forEach((part) => { part.open = true; }));
-if (data.rows.length) {
+if (places.length) {
   for (const part of all(".live")) part.hidden = false;
   for (const part of all(".static")) part.hidden = true;
   $("#filters").hidden = controls.size === 0;
   makeSortable();
   makePages();
   makeCharts();
+  makeDownloadable(document);
   makeCases();
   for (const control of controls.values()) {
     control.listen(() => { apply(); remember(); });

@@ -1,7 +1,7 @@
 // --- the table of results: sorted, filtered, and paged where it is long ---------------------------
 const PAGE = 200;
 const body = $(".results tbody");
-let order = data.rows.map((_, i) => i);
+let order = places.slice();
 let page = 0;
 
 function showLines(matches) {
@@ -32,8 +32,8 @@ function lineOf(i) {
   const [label, caseWords, verdict, fields] = data.lines[i];
   const texts = caseWords.map((text) => html("td", {}, text));
   const values = fields.map(([text, small], n) =>
-    html("td", n ? {} : { class: verdict }, text, small ? html("small", {}, small) : ""));
-  return html("tr", { id: `r${i}` }, html("th", { scope: "row" }, label), ...texts, ...values);
+    html("td", n ? {} : { class: verdict }, text, ...(small ? [html("br"), small] : [])));
+  return html("tr", { id: `r${i}` }, html("th", {}, label), ...texts, ...values);
 }
 
 function makePages() {

@@ -15,17 +15,26 @@ const html = (name, attributes = {}, ...children) =>
 const svg = (name, attributes = {}, ...children) =>
   make("http://www.w3.org/2000/svg", name, attributes, children);
 
-// --- the data: JSON and the bytes of all samples, deflated and in base 64 -------------------------
-function bytesOf(text) {
-  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Response(stream);
+// --- the data: JSON and the bytes of all samples, deflated, 13 bits to two characters --------------
+const digit = (code) => code - 33 - (code > 38) - (code > 60) - (code > 92); // none is & or < or \
+
+function unpacked(line) {
+  const [size, text] = line.split(" ");
+  const bytes = new Uint8Array(size);
+  let held = 0, bits = 0, at = 0;
+  for (let i = 0; i < text.length; i += 2) {
+    held = (held << 13) | (digit(text.charCodeAt(i)) * 91 + digit(text.charCodeAt(i + 1)));
+    for (bits += 13; bits >= 8; bits -= 8) bytes[at++] = held >> (bits - 8);
+    held &= (1 << bits) - 1;
+  }
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate")));
 }
-const packed = $("#data").textContent.trim().split("\n").map(bytesOf);
+const packed = $("#data").textContent.trim().split("\n").map(unpacked);
 const data = await packed[0].json();
 const steps = new Uint8Array(await packed[1].arrayBuffer());
-const place = new Map(data.columns.map((name, i) => [name, i]));
-const field = (i, name) => data.rows[i][place.get(name)];
+const column = new Map(data.columns.map((name, n) => [name, data.values[n]]));
+const field = (i, name) => column.get(name)[i];
+const places = data.titles.map((_, i) => i); // of the cases, in the order of the run
 
 // --- controls: a switch of radio buttons, or a list; "" means all ---------------------------------
 const controls = new Map();
@@ -57,7 +66,7 @@ let shown = []; // places of the cases that match, in the order of the table
 function apply() {
   const choices = chosen();
   const state = Object.fromEntries(choices);
-  const matches = data.rows.map((_, i) =>
+  const matches = places.map((i) =>
     choices.every(([name, value]) => String(field(i, name)) === value));
   const fits = (name, value) => !state[name] || value === undefined || state[name] === value;
 
@@ -79,6 +88,10 @@ function apply() {
   for (const trouble of all(".trouble")) {
     trouble.hidden = !trouble.dataset.cases.split(" ").some((i) => matches[i]);
   }
+  for (const section of all("#failed, #missing")) {
+    const told = all(".trouble, .remarks", section);
+    section.hidden = told.every((part) => part.hidden);
+  }
   const first = all(".group").find((group) => group.checkVisibility());
   if (first && state.host) first.open = true;
   showLines(matches);
@@ -92,13 +105,14 @@ const LISTED = 6; // more cases than this are summed up instead of told one by o
 function say(found) {
   const target = $(".selection");
   target.replaceChildren();
-  if (found.length === data.rows.length && found.length > 1) return; // the answer has said it
+  if (found.length === places.length && found.length > 1) return; // the answer has said it
   if (!found.length) {
     target.append(html("p", {}, "No case matches this selection."));
   } else if (found.length <= LISTED) {
     target.append(html("ul", {}, ...found.map((i) =>
       html("li", {}, `${data.sentences[i]}. `,
-        html("button", { type: "button", "data-case": i }, "Samples and command")))));
+        html("button", { type: "button", "data-case": i },
+          field(i, "failure_reason") === null ? "Samples and command" : "Reason and command")))));
   } else {
     target.append(html("p", {}, summed(found)));
   }
@@ -130,7 +144,7 @@ function summed(found) {
 }
 
 function cases(number) {
-  const total = data.rows.length;
+  const total = places.length;
   const noun = total === 1 ? "case" : "cases";
   const words = (count) => count.toLocaleString("en");
   return number === total ? `All ${words(total)} ${noun}` : `${words(number)} of ${words(total)} ${noun}`;
@@ -156,29 +170,6 @@ function recall() {
     }
   }
   apply();
-}
-
-// --- downloads ------------------------------------------------------------------------------------
-function csv() {
-  const cell = (value) => {
-    if (value === null) return "";
-    const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
-    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
-  return [data.columns, ...data.rows].map((row) => row.map(cell).join(",") + "\r\n").join("");
-}
-
-function json() {
-  const named = (row) => Object.fromEntries(data.columns.map((name, i) => [name, row[i]]));
-  return JSON.stringify({ ...data.header, rows: data.rows.map(named) }, null, 1) + "\n";
-}
-
-function download(kind) {
-  const [text, type] = kind === "csv" ? [csv(), "text/csv"] : [json(), "application/json"];
-  const link = html("a", { href: URL.createObjectURL(new Blob([text], { type })) });
-  link.download = `${data.header.run.run_id.replace(/[^\w.-]+/g, "-")}.${kind}`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
 // --- theme ----------------------------------------------------------------------------------------

@@ -22,7 +22,8 @@ from harness.records import (
     WarmUp,
 )
 from harness.vocabulary import Mode, Precision, Reason, Variant
-from orchestrator.comparison import Comparison, RunInfo, build
+from orchestrator.comparison import Comparison, RunInfo
+from orchestrator.judging import build
 from orchestrator.outcomes import Ending, HostOutcome
 
 

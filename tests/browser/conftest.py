@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from orchestrator.comparison import Comparison
@@ -49,20 +50,18 @@ def complaints() -> list[str]:
 
 
 @pytest.fixture
-def show(
+def open_page(
     browser: Browser, tmp_path: Path, requests: list[str], complaints: list[str]
 ) -> Iterator[Open]:
-    """Open the page of a comparison; options are those of a browser context, and a fragment.
+    """Open a page of ours; options are those of a browser context, and a fragment.
 
     Whatever a test does, its page must ask for nothing but files and complain about nothing.
     """
     contexts: list[BrowserContext] = []
 
-    def open_page(
-        run: Comparison, fragment: str = "", *, width: int = WIDTH, **options: Any
-    ) -> Page:
-        file = tmp_path / "report.html"
-        file.write_text(render(run), encoding="utf-8")
+    def opened(html: str, fragment: str = "", *, width: int = WIDTH, **options: Any) -> Page:
+        file = tmp_path / "page.html"
+        file.write_text(html, encoding="utf-8")
         context = browser.new_context(viewport={"width": width, "height": HEIGHT}, **options)
         contexts.append(context)
         page = context.new_page()
@@ -75,15 +74,47 @@ def show(
         )
         page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
         page.goto(f"{file.as_uri()}{fragment}")
-        if options.get("java_script_enabled", True):
-            page.wait_for_selector("html[data-ready]", state="attached")
         return page
 
-    yield open_page
+    yield opened
     for context in contexts:
         context.close()
     assert complaints == []
     assert [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+@pytest.fixture
+def show(open_page: Open) -> Open:
+    """Open the page of a comparison, as `open_page` opens any page, and wait for its script."""
+
+    def opened(run: Comparison, fragment: str = "", **options: Any) -> Page:
+        page = open_page(render(run), fragment, **options)
+        if options.get("java_script_enabled", True):
+            page.wait_for_selector("html[data-ready]", state="attached")
+        return page
+
+    return opened
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds, and where."""
+    found = Axe().run(page).response["violations"]
+    return [f"{each['id']}: {[node['html'] for node in each['nodes']][:3]}" for each in found]
+
+
+def overflowing(page: Page) -> list[str]:
+    """What makes the page scroll sideways, and what scrolls sideways in the map."""
+    found: list[str] = page.evaluate(
+        """() => {
+          const wide = (e) => e.scrollWidth > e.clientWidth + 1;
+          const found = wide(document.documentElement) ? ["page"] : [];
+          const parts = document.querySelectorAll(
+            ".map, .hosts, .cards, .card, .choices, .plot, .entry, .trend");
+          for (const e of parts) if (e.checkVisibility() && wide(e)) found.push(e.className);
+          return found;
+        }"""
+    )
+    return found
 
 
 def shown(page: Page, selector: str) -> list[str]:

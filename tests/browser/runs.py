@@ -9,7 +9,8 @@ from typing import get_args
 
 from harness.records import Block, Measurement
 from harness.vocabulary import Mode
-from orchestrator.comparison import Comparison, RunInfo, build
+from orchestrator.comparison import Comparison, RunInfo
+from orchestrator.judging import build
 from orchestrator.outcomes import HostOutcome
 from tests.factories import case, comparison, environment, failure, measurement, outcome, plan
 

@@ -1,37 +1,18 @@
-"""Choosing a GPU and a model: filters, the sentence that answers, state in the URL, downloads."""
+"""Choosing a GPU and a model: filters, the sentence that answers, state in the URL."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page
 
-from orchestrator import exports
 from orchestrator.charts import Chart, durations
-from orchestrator.comparison import Comparison
 from orchestrator.sections import of_setting
 from tests.browser import runs
 from tests.browser.conftest import Open, shown
 
 pytestmark = pytest.mark.browser
-
-
-def downloaded(page: Page, kind: str) -> str:
-    with page.expect_download() as started:
-        page.click(f"[data-download={kind}]")
-    assert started.value.suggested_filename == f"2026-11-23-a.{kind}"
-    return Path(started.value.path()).read_bytes().decode()
-
-
-def rounded(text: str) -> str | float:
-    try:
-        return float(f"{float(text):.6g}")
-    except ValueError:
-        return text
 
 
 def test_the_page_opens_on_the_first_mode_and_says_so(show: Open) -> None:
@@ -106,29 +87,13 @@ def test_headings_sort_both_ways(show: Open) -> None:
     assert shown(page, ".results tbody tr")[0].startswith("model-2")
 
 
-@pytest.mark.parametrize("run", [runs.mixed(), runs.hostile("=cmd|' /C calc'!A0")])
-def test_the_csv_download_is_the_csv_export(show: Open, run: Comparison) -> None:
-    page = show(run)
-    with page.expect_download() as started:
-        page.click("[data-download=csv]")
-    text = Path(started.value.path()).read_bytes().decode()
-    assert text.endswith("\r\n")
-    found, wanted = (list(csv.reader(io.StringIO(t))) for t in (text, exports.to_csv(run)))
-    assert [[rounded(cell) for cell in row] for row in found] == [
-        [rounded(cell) for cell in row] for row in wanted
-    ]
-
-
-def test_the_json_download_is_the_json_export(show: Open) -> None:
-    run = runs.mixed({"a100": 3.0})
-    found = json.loads(downloaded(show(run), "json"))
-    wanted = json.loads(exports.to_json(run))
-    assert found["hosts"] == wanted["hosts"]
-    assert [list(row) for row in found["rows"]] == [list(row) for row in wanted["rows"]]
-    for ours, theirs in zip(found["rows"], wanted["rows"], strict=True):
-        for name, value in theirs.items():
-            number = isinstance(value, float)
-            assert ours[name] == (pytest.approx(value, rel=1e-7) if number else value)
+def test_a_filter_takes_away_the_heading_of_what_it_hides(show: Open) -> None:
+    page = show(runs.mixed())
+    assert shown(page, "#failed-title") == ["What failed, and why"]
+    page.select_option("[data-filter=host]", "a100")
+    assert shown(page, "#failed-title") == []
+    page.click("[data-reset]")
+    assert shown(page, "#failed-title") == ["What failed, and why"]
 
 
 def test_a_large_run_is_paged_and_its_charts_are_drawn_when_opened(show: Open) -> None:
@@ -142,6 +107,10 @@ def test_a_large_run_is_paged_and_its_charts_are_drawn_when_opened(show: Open) -
     page.click(".group summary")
     assert page.locator(".plot svg[data-i]").count() == 2 * 380
     assert rectangles(page) == rectangles_of(durations(of_setting(run.rows, MODE)))
+    with page.expect_download() as started:
+        page.locator(".get").first.click()
+    svg = Path(started.value.path()).read_text(encoding="utf-8")
+    assert svg.count("<path") == 2 * 380  # an interval per bar
     page.select_option("[data-filter=model]", "org/model-7")
     assert shown(page, ".pages span") == ["1 to 1 of 1"]
 

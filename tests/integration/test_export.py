@@ -47,6 +47,34 @@ def test_charts_go_into_the_folder_of_the_run(name: str, tmp_path: Path) -> None
     assert all(path.read_bytes().startswith(start) for path in paths)
 
 
+def test_what_is_made_of_a_run_from_elsewhere_goes_where_it_was_asked_for(tmp_path: Path) -> None:
+    run, other = a_run(tmp_path / "runs"), tmp_path / "site"
+    before = sorted(path.name for path in run.iterdir())
+    assert say("report", str(run), "--output", str(other)).code == 0
+    said = say("export", str(run), "--format", "svg", "--output", str(other))
+    assert sorted(path.name for path in run.iterdir()) == before
+    assert (other / run.name / "report.html").is_file()
+    assert run.name in (other / "index.html").read_text()
+    assert {Path(line).parent for line in said.out.splitlines()} == {other / run.name / "charts"}
+
+
+def test_another_run_of_that_name_is_not_written_over(tmp_path: Path) -> None:
+    run, other = a_run(tmp_path / "runs"), tmp_path / "site"
+    a_run(other)
+    said = say("report", str(run), "--output", str(other))
+    assert said.code == 2
+    assert "is another run of that name" in said.err
+
+
+def test_charts_of_the_published_table_make_no_folder_among_the_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = say("export", "published", "--format", "svg")
+    assert {Path(line).parent.name for line in said.out.splitlines()} == {"published-charts"}
+    assert [path.name for path in tmp_path.iterdir()] == ["published-charts"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -55,6 +83,7 @@ def test_charts_go_into_the_folder_of_the_run(name: str, tmp_path: Path) -> None
         (["published"], "--format"),
         (["published", "--format", "csv", "--to", "/nonexistent/x.csv"], "cannot write"),
         (["published", "--format", "svg", "--to", "/dev/null/x"], "cannot make the folder"),
+        (["published", "--format", "svg", "--to", "/dev/null/x"], "another place with --to"),
     ],
 )
 def test_a_mistake_gets_a_sentence_and_exit_code_two(arguments: list[str], sentence: str) -> None:

@@ -57,6 +57,24 @@ def test_a_stream_becomes_a_page_and_its_exports(tmp_path: Path, chunk_bytes: in
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("chunk_bytes", [1000, 1 << 20])
+def test_a_result_that_is_refused_is_kept_and_its_case_says_why(
+    tmp_path: Path, chunk_bytes: int
+) -> None:
+    bad = WHOLE.replace(b'"graphs":1', b'"graphs":0', 1)
+    folder = measured(tmp_path, FakeHost("local", bad, chunk_bytes))
+    rows = pipeline.render(folder).comparison.rows
+    assert [row.verdict for row in rows] == ["failed", "slower"]
+    assert rows[0].problem is not None
+    assert rows[0].problem.message == (
+        "its record was refused: measurement: no compiled code ran: no graph was captured "
+        "(local.1.jsonl, line 2)"
+    )
+    assert (folder.path / "records" / "local.1.jsonl").read_bytes() == bad
+    (outcome,) = folder.outcomes()
+    assert outcome.ending == "finished"
+
+
 def test_every_host_keeps_its_own_results(tmp_path: Path) -> None:
     other = lines(STARTED, SLOWER.model_copy(update={"case": RESNET}), DONE)
     folder = measured(tmp_path, FakeHost("a100", WHOLE), FakeHost("t4", other))
@@ -213,7 +231,9 @@ def test_a_sample_that_is_not_a_number_is_refused_and_remarked(tmp_path: Path) -
     sample = str(FASTER.blocks[0].samples_s[0]).encode()
     path.write_bytes(WHOLE.replace(sample, b"NaN", 1))
     rows = pipeline.render(folder).comparison.rows
-    assert [row.verdict for row in rows] == ["missing", "slower"]
+    assert [row.verdict for row in rows] == ["failed", "slower"]
+    assert rows[0].problem is not None
+    assert rows[0].problem.reason == "refused"
 
 
 def test_records_of_a_newer_version_are_refused_with_a_sentence(tmp_path: Path) -> None:

@@ -37,10 +37,35 @@ def test_two_runs_are_compared_on_a_page_and_in_a_table(tmp_path: Path) -> None:
     runs(tmp_path)
     said = say("compare", "monday", "friday", "--output", str(tmp_path))
     assert said.code == 0
-    assert f"Page: {(tmp_path / 'compare.html').resolve()}" in said.out.splitlines()
+    page = (tmp_path / "compare-monday-friday.html").resolve()
+    assert f"Page: {page}" in said.out.splitlines()
     assert "Compiled code is slower in 1 of 2 cases" in said.out.splitlines()[-1]
     assert "another day" in said.out
-    assert "ResNet" in (tmp_path / "compare.html").read_text()
+    assert "ResNet" in page.read_text()
+
+
+def test_a_comparison_overwrites_no_other_and_goes_where_it_was_wanted(tmp_path: Path) -> None:
+    runs(tmp_path)
+    say("compare", "monday", "friday", "--output", str(tmp_path))
+    say("compare", "friday", "monday", "--output", str(tmp_path))
+    wanted = tmp_path / "else.html"
+    said = say("compare", "friday", "monday", "--output", str(tmp_path), "--to", str(wanted))
+    assert said.code == 0
+    assert sorted(path.name for path in tmp_path.glob("*.html")) == [
+        "compare-friday-monday.html", "compare-monday-friday.html", "else.html",
+    ]  # fmt: skip
+    assert wanted.read_text() == (tmp_path / "compare-friday-monday.html").read_text()
+
+
+def test_a_renamed_run_is_called_as_a_user_must_type_it(tmp_path: Path) -> None:
+    runs(tmp_path)  # both were made under names that hold date and host
+    said = say("compare", "monday", "friday", "--output", str(tmp_path))
+    page = (tmp_path / "compare-monday-friday.html").read_text()
+    assert "<dd>monday " in page
+    assert "Before: monday" in page
+    assert "2026-" not in said.out.splitlines()[-1]
+    say("report", "friday", "--output", str(tmp_path))
+    assert "run friday ·" in (tmp_path / "friday" / "report.html").read_text()
 
 
 def test_the_comparison_as_json_is_all_there_is_on_stdout(tmp_path: Path) -> None:
@@ -110,7 +135,7 @@ def test_a_mistake_gets_one_sentence_and_exit_code_two_before_anything_is_done(
     assert sentence in said.err
     assert len(said.err.strip().splitlines()) <= 2
     assert said.out == ""
-    assert not (tmp_path / "compare.html").exists()
+    assert list(tmp_path.glob("compare*.html")) == []
 
 
 def test_a_run_of_a_newer_version_is_refused_with_advice(tmp_path: Path) -> None:
@@ -171,7 +196,7 @@ def test_hostile_names_cannot_steer_the_terminal_or_run_on_a_page(tmp_path: Path
     for said in (say(*compared), say(*compared, "--fail-on-regression", "5")):
         assert "\x1b" not in said.out + said.err
     assert say(*compared, "--fail-on-regression", "5").code == 4
-    for name in ("compare.html", "index.html"):
+    for name in ("compare-monday-friday.html", "index.html"):
         say("report", "friday", "--baseline", "monday", "--output", str(tmp_path))
         assert "<script>alert" not in (tmp_path / name).read_text()
 

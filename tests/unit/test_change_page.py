@@ -113,6 +113,38 @@ def test_a_slow_down_is_counted_named_and_has_its_interval() -> None:
     assert "2.14.0" in text(found)
 
 
+def eager_slower(scale: float) -> Comparison:
+    """Two cases; eager code of the first takes longer, compiled code of none."""
+    first = measurement(case(batch_size=1), eager_s=0.010 * scale, noise=0.01)
+    rest = [measurement(case(batch_size=size), noise=0.01) for size in (2, 4, 8)]
+    return comparison(outcome("a100", first, *rest))
+
+
+def test_a_speed_up_that_changed_is_told_although_compiled_code_did_not() -> None:
+    found = Page(change_page.render(between(eager_slower(1.0), eager_slower(1.3))))
+    assert found.text_of("h1") == [
+        "No significant change of the compiled time in 4 cases, but the speed-up rose in 1 case"
+    ]
+    fell = Page(change_page.render(between(several(1.0), several(1.2))))
+    assert "The speed-up fell in 1 case." in text(fell)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_link_on_the_page_is_called_as_the_section_that_it_leads_to(name: str) -> None:
+    found = page(name)
+    titles = {
+        attrs["id"].removesuffix("-title"): "".join(words)
+        for tag, attrs, words in found.tags
+        if tag == "h2" and "id" in attrs
+    }
+    links = [
+        (a["href"][1:], "".join(w)) for tag, a, w in found.tags if tag == "a" and "class" not in a
+    ]
+    for target, words in links:
+        if target != "method":
+            assert titles[target].startswith(words)
+
+
 def test_where_nothing_changed_the_page_says_so_and_shows_all_cases() -> None:
     assert (
         "No significant change of the compiled time in 4 cases"

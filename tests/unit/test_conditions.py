@@ -8,6 +8,7 @@ from harness.records import Measurement
 from orchestrator.answer import answer
 from orchestrator.comparison import Comparison
 from orchestrator.exports import to_csv, to_json
+from orchestrator.outcomes import HostOutcome
 from orchestrator.report import render
 from orchestrator.sections import cards
 from tests.factories import case, comparison, measurement, on_gpu, outcome
@@ -37,6 +38,33 @@ def test_a_noisy_host_says_so_on_its_card_and_in_the_answer() -> None:
 def test_a_single_case_on_a_noisy_host_says_so_too() -> None:
     aa = measurement(AA, eager_s=0.0107, compiled_s=0.0100)
     assert "is noisy" in answer(comparison(outcome("a100", measurement(), aa))).sentence
+
+
+def noisy_host(name: str) -> HostOutcome:
+    aa = [
+        measurement(case(f"m{n}", mode="eager"), eager_s=0.0107, compiled_s=0.01) for n in range(9)
+    ]
+    return outcome(name, measurement(), *aa)
+
+
+def test_of_many_noisy_hosts_and_cases_a_few_are_named_and_the_rest_is_counted() -> None:
+    run = comparison(*(noisy_host(f"h{n}") for n in range(20)))
+    said = answer(run).sentence.replace("\xa0", " ")
+    assert "(h0), A100-SXM4-40GB (h1), A100-SXM4-40GB (h2) and 17 more are noisy" in said
+    assert said.endswith("only differences above 7 % count there.")
+    assert "m2 b1: 1.070× to 1.070×; and 6 more)" in cards(run)[0].caveats[0]
+
+
+def test_the_caveats_of_a_card_beyond_a_few_open_on_demand() -> None:
+    records = [
+        measurement(case("a"), stable=False), measurement(case("b"), graph_breaks=2),
+        measurement(case("c"), blocks=2), on_gpu(measurement(case("d")), retaken=1),
+        on_gpu(measurement(case("e")), clocks_mhz=(1410.0, 1200.0)),
+    ]  # fmt: skip
+    page = render(comparison(outcome("a100", *records, measurement(AA, eager_s=0.0107))))
+    assert "and 2 more caveats</summary>" in page
+    few = render(comparison(outcome("a100", *records)))
+    assert "more caveat" not in few
 
 
 def test_a_quiet_host_shows_its_noise_floor_and_no_warning() -> None:

@@ -9,7 +9,8 @@ import pytest
 from orchestrator.comparison import Comparison
 from orchestrator.exports import to_csv, to_json, to_markdown
 from orchestrator.published_table import build_published
-from tests.factories import case, comparison, environment, failure, measurement, outcome
+from tests.factories import case, comparison, environment, failure, measurement, outcome, plan
+from tests.unit.test_report import hostile
 
 
 def run() -> Comparison:
@@ -99,3 +100,9 @@ def test_markdown_lets_no_name_break_out_of_its_cell() -> None:
 def test_the_same_comparison_gives_the_same_bytes() -> None:
     for export in (to_csv, to_json, to_markdown):
         assert export(run()) == export(run())
+
+
+def test_the_json_is_indented_as_one_object_whatever_is_in_it() -> None:
+    for run in (comparison(of=plan()), build_published(), hostile()):
+        text = to_json(run)
+        assert text == json.dumps(json.loads(text), ensure_ascii=False, indent=1) + "\n"

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from orchestrator import figures
+from orchestrator import drawing, figures
 from orchestrator.comparison import Comparison
 from orchestrator.published_table import build_published
 from tests.factories import case, comparison, environment, failure, measurement, outcome
@@ -71,7 +71,7 @@ def test_a_failed_case_says_why() -> None:
 
 
 def test_colours_are_the_literal_ones_of_the_light_page() -> None:
-    palette = figures.palette()
+    palette = drawing.palette()
     needed = {"ink", "paper", "quiet", "grid", "eager", "good", "bad", "flat", "seen", "fail"}
     assert needed <= palette.keys()
     assert palette["paper"] == "#ffffff"

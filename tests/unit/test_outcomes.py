@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from harness.plan import Case
 from harness.records import CaseStarted, Failure, Finished, Heartbeat, Measurement, Record
 from orchestrator.outcomes import Attempt, HostOutcome, fold
@@ -107,3 +109,22 @@ def test_a_record_with_a_wild_number_costs_no_other() -> None:
     outcome = collect(Attempt((records[0], wild, records[1])))
     assert RESNET.case_id in outcome.measurements
     assert "records are missing" in outcome.remarks[0]
+
+
+def refused(*records: Record) -> Attempt:
+    return replace(attempt(*records), refused={RESNET.case_id: "no graph was captured"})
+
+
+def test_a_case_whose_record_was_refused_is_neither_missing_nor_a_crash() -> None:
+    outcome = collect(
+        refused(STARTED, opened(VIT), factories.failure(VIT), opened(RESNET), FINISHED)
+    )
+    assert outcome.refused == {RESNET.case_id: "no graph was captured"}
+    assert outcome.ending == "finished"
+    assert list(outcome.failures) == [VIT.case_id]
+
+
+def test_a_case_that_was_refused_and_then_measured_is_measured() -> None:
+    again = attempt(STARTED, factories.measurement(RESNET), FINISHED)
+    assert collect(refused(STARTED), again).refused == {}
+    assert collect(again, refused(STARTED)).refused == {}

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from orchestrator import caveats, choices, page_data, planning, reproduce, samples, tables
+from orchestrator import (
+    caveats,
+    choices,
+    exports,
+    packing,
+    page_data,
+    planning,
+    reproduce,
+    samples,
+    tables,
+)
+from orchestrator.comparison import Comparison
 from orchestrator.heatmap import MAX_COLUMNS, heat_maps
 from orchestrator.published_table import build_published
+from orchestrator.report import render
 from tests.browser import runs
 from tests.factories import case, comparison, environment, failure, measurement, outcome, plan
 
@@ -21,12 +36,23 @@ def test_samples_keep_their_order_and_their_place_within_a_step() -> None:
     first = run.rows[0].measurement
     assert first is not None
     assert packed.cases[0] is not None
-    layout, low, high = packed.cases[0]
-    assert packed.layouts[layout] == " ".join(f"{b.variant[0]}10" for b in first.blocks)
-    wanted = [sample_s for block in first.blocks for sample_s in block.samples_s]
-    assert (low, high) == (min(wanted), max(wanted))
-    for step, sample_s in zip(packed.steps, wanted, strict=False):
-        assert low + step / 127 * (high - low) == pytest.approx(sample_s, abs=(high - low) / 253)
+    layout, low, high, most, *middles = packed.cases[0]
+    assert packed.layouts[layout] == " ".join(["e10", "c10"] * 30)
+    wanted = first.timings.samples_s
+    assert (low, high) == pytest.approx((min(wanted), max(wanted)), rel=1e-6)
+    assert most == 127
+    half_a_step = (high - low) / (2 * most)
+    for place, sample_s in enumerate(wanted):
+        step = (packed.steps[place] + middles[place // 10 % 2]) % 256
+        found = low + step / most * (high - low)
+        assert found == pytest.approx(sample_s, abs=half_a_step * 1.01)
+
+
+def test_calls_that_scatter_over_the_whole_range_are_kept_in_fewer_steps() -> None:
+    wide = runs.scattered(measurement(eager_s=0.01, compiled_s=0.01), seed=1)
+    (scaled,) = samples.pack(comparison(outcome("t4", wide)).rows).cases
+    assert scaled is not None
+    assert scaled[3] == 63
 
 
 def test_a_row_without_samples_takes_no_place() -> None:
@@ -51,10 +77,16 @@ def test_too_many_samples_become_the_means_of_their_blocks() -> None:
 def test_the_block_cannot_end_its_element_and_is_read_back() -> None:
     run = runs.hostile("</script>")
     packed = page_data.block(run, tables.results(run), ())
-    assert re.fullmatch(r"[A-Za-z0-9+/=]+\n[A-Za-z0-9+/=]+", packed)
+    assert re.fullmatch(r"\d+ [!-~]+\n\d+ [!-~]+", packed)
+    assert not {"<", "&"} & set(packed)
     content, steps = page_data.unpacked(packed)
     assert "</script>" in str(content["titles"])
     assert len(steps) == 600
+
+
+@given(st.binary(max_size=300), st.booleans())
+def test_whatever_is_packed_is_unpacked_again(content: bytes, is_noise: bool) -> None:
+    assert packing.unpack(packing.pack(content, is_noise=is_noise)) == content
 
 
 def test_hosts_that_differ_only_in_hardware_have_no_caveat() -> None:
@@ -89,6 +121,45 @@ def test_a_host_says_what_limits_its_numbers() -> None:
         "1 case compiled with graph breaks.",
         "1 case had too few blocks to judge.",
     )
+
+
+def never_started(message: str) -> Comparison:
+    lost = outcome("t4", failure(None, "host_unavailable", message), ending="lost")
+    return comparison(outcome("a100", measurement()), replace(lost, environments=()))
+
+
+def test_a_host_that_never_started_says_why_and_has_no_device() -> None:
+    run = never_started("cannot reach t4: Connection timed out")
+    host, row = run.hosts[1], run.rows[1]
+    assert caveats.of_host(host, run.run.plan) == (
+        "This host never started: cannot reach t4: Connection timed out",
+    )
+    assert (row.gpu, row.verdict) == ("", "failed")
+    page = render(run)
+    assert "unknown device" not in page
+    assert "nothing was measured on t4" in page
+    assert json.loads(exports.to_json(run))["rows"][1]["gpu"] is None
+
+
+def test_a_host_that_was_lost_later_counts_what_it_left_unmeasured() -> None:
+    lost = outcome("t4", measurement(), failure(None, "host_unavailable", "gone"), ending="lost")
+    run = comparison(lost, of=plan([case(), case(batch_size=4), case(batch_size=16)]))
+    assert caveats.of_host(run.hosts[0], run.run.plan)[0] == (
+        "This host was lost before its end; 2 cases not measured."
+    )
+
+
+def test_a_case_whose_record_was_refused_failed_and_says_why() -> None:
+    refused = {case().case_id: "no compiled code ran (t4.1.jsonl, line 5)"}
+    run = comparison(replace(outcome("t4"), refused=refused), of=plan([case()]))
+    (row,) = run.rows
+    assert row.verdict == "failed"
+    assert row.problem is not None
+    assert row.problem.reason == "refused"
+    assert row.problem.message == (
+        "its record was refused: no compiled code ran (t4.1.jsonl, line 5)"
+    )
+    assert "a record came that could not be accepted" in render(run)
 
 
 def test_the_command_names_all_that_made_the_case_what_it_is() -> None:

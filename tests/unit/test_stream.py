@@ -5,6 +5,7 @@ import pytest
 from harness.records import Heartbeat, write_line
 from harness.vocabulary import NewerSchemaError
 from orchestrator.stream import MAX_LINE_BYTES, Read, Reader, Unreadable
+from tests import factories
 
 LINE = write_line(Heartbeat(case_id="a", stage="build")).encode()
 
@@ -64,3 +65,12 @@ def test_a_record_of_a_newer_version_says_so_whatever_else_it_holds() -> None:
     line = b'{"kind":"started","schema_version":999,"surprise":[]}\n'
     with pytest.raises(NewerSchemaError, match="update this checkout"):
         list(Reader().feed(line))
+
+
+def test_a_result_that_is_refused_still_tells_its_case_and_its_number() -> None:
+    measured = factories.measurement().model_copy(update={"seq": 3})
+    line = write_line(measured).replace('"graphs":1', '"graphs":0').encode()
+    (bad,) = fed(line)
+    assert isinstance(bad, Unreadable)
+    assert bad.why == "measurement: no compiled code ran: no graph was captured"
+    assert (bad.case_id, bad.seq, bad.line) == (measured.case_id, 3, line)

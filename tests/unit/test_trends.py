@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator import trends
-from orchestrator.results import ResultRow, Results, RunHeader, RunOnDisk
+from orchestrator.results import HostHeader, ResultRow, Results, RunHeader, RunOnDisk
 
 
 def row(
@@ -17,11 +17,18 @@ def row(
     )  # fmt: skip
 
 
-def run(name: str, *rows: ResultRow, plan_id: str | None = "p", size: str = "full") -> RunOnDisk:
+def run(
+    name: str,
+    *rows: ResultRow,
+    plan_id: str | None = "p",
+    size: str = "full",
+    torch: str | None = None,
+) -> RunOnDisk:
     header = RunHeader(
         run_id=name, created="2026", answer="Yes", plan_id=plan_id, size=size, backend="inductor"
     )
-    return RunOnDisk(name, Results(run=header, hosts=(), rows=rows), has_page=True)
+    hosts = (HostHeader(host="t4", gpu="Tesla T4", torch=torch),)
+    return RunOnDisk(name, Results(run=header, hosts=hosts, rows=rows), has_page=True)
 
 
 def only(*newest_first: RunOnDisk) -> trends.Trend:
@@ -95,3 +102,22 @@ def test_of_many_runs_the_latest_are_drawn() -> None:
     trend = only(*many)
     assert len(trend.points) == trends.MAX_RUNS
     assert trend.points[-1].title.startswith("r0:")
+
+
+def test_another_release_of_torch_is_marked_between_the_runs_and_named() -> None:
+    trend = only(
+        run("c", row(1.5), torch="2.14.0"),
+        run("b", row(1.0), torch="2.13.0"),
+        run("a", row(2.0), torch="2.13.0"),
+    )
+    (release,) = trend.releases
+    assert release.torch == "2.14.0"
+    assert trend.points[1].x < release.x < trend.points[2].x
+    assert trend.words == "2.00× → 1.50× over 3 runs; torch 2.13.0 → 2.14.0"
+    assert trend.points[2].title.startswith("c, torch 2.14.0: 1.50×")
+
+
+def test_one_release_of_torch_is_no_news() -> None:
+    trend = only(run("b", row(1.0), torch="2.13.0"), run("a", row(2.0), torch="2.13.0"))
+    assert trend.releases == ()
+    assert "torch" not in trend.words
