@@ -48,16 +48,26 @@ def exit_code(hosts: Iterable[Examined]) -> int:
     return 0 if all(verdicts) else 1 if any(verdicts) else 3
 
 
-def to_text(hosts: Sequence[Examined]) -> str:
-    """A paragraph a host, and last how many of them can measure. A command stands on a line of its
-    own, unbroken, to be copied."""
+def paragraph(host: Examined) -> str:
+    """A host, a line for each check. A command stands on a line of its own, unbroken, to be
+    copied."""
+    width = max((len(check.subject) for check in host.checks), default=0)
+    lines = [f"{host.host} ({host.address})" if host.address else host.host]
+    for check in host.checks:
+        found = wording.one_line(check.found)
+        lines.append(f"  {SYMBOLS[check.state]} {check.subject:<{width}}  {found}")
+        if check.mend:
+            lines.append(f"    {'':<{width}}  {wording.plain(check.mend)}")
+    return "\n".join([*lines, ""])
+
+
+def verdict(hosts: Sequence[Examined]) -> str:
+    """How many of them can measure, and which."""
     good = [host.host for host in hosts if host.usable]
     if len(hosts) == 1:
-        verdict = f"{hosts[0].host} can{'' if good else 'not'} measure."
-    else:
-        named = f": {wording.listed(good)}" if good else ""
-        verdict = f"{len(good)} of {len(hosts)} hosts can measure{named}."
-    return "\n".join([*(_paragraph(host) for host in hosts), verdict])
+        return f"{hosts[0].host} can{'' if good else 'not'} measure."
+    named = f": {wording.listed(good)}" if good else ""
+    return f"{len(good)} of {len(hosts)} hosts can measure{named}."
 
 
 def to_json(hosts: Sequence[Examined]) -> str:
@@ -72,14 +82,3 @@ def to_json(hosts: Sequence[Examined]) -> str:
         for host in hosts
     ]
     return json.dumps({"hosts": content}, indent=2, ensure_ascii=False)
-
-
-def _paragraph(host: Examined) -> str:
-    width = max((len(check.subject) for check in host.checks), default=0)
-    lines = [f"{host.host} ({host.address})"]
-    for check in host.checks:
-        found = wording.one_line(check.found)
-        lines.append(f"  {SYMBOLS[check.state]} {check.subject:<{width}}  {found}")
-        if check.mend:
-            lines.append(f"    {'':<{width}}  {wording.plain(check.mend)}")
-    return "\n".join([*lines, ""])

@@ -166,7 +166,8 @@ class _Works:
             if isinstance(error, StorageError):
                 self._lost = self._lost or error
             else:
-                self._folder.mark_trouble(work.attempt.name, Trouble(sentence, reason))
+                trouble = Trouble(sentence, reason, work.preparing)
+                self._folder.mark_trouble(work.attempt.name, trouble)
         if last:
             self._observer.ended(work.host, self._troubles.get(work.host, ""))
 

@@ -64,7 +64,7 @@ class Twins:
 
 @dataclass(slots=True)
 class Work:
-    """One host, or one GPU of it, at work."""
+    """One host, or one GPU of it, at work. `preparing`: what it does before its first record."""
 
     host: str
     open: Opening
@@ -72,6 +72,7 @@ class Work:
     messages: queue.Queue[tuple[Work, Message]]
     twins: Twins
     session: Session | None = None
+    preparing: str = "starting"
     goes_on: bool = False
     stopping: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread = field(init=False)
@@ -131,6 +132,7 @@ class Work:
                     self._say(Note(f"record line {item.number} skipped: {item.why}"))
 
     def _take(self, item: Read) -> None:
+        self.preparing = ""
         if isinstance(item.record, Started):
             self._require_alike(item.record)
         self.attempt.append(item.line)
@@ -148,6 +150,7 @@ class Work:
     def _prepare(self, what: str) -> None:
         if self.stopping.is_set():
             raise StoppingError
+        self.preparing = what
         self._say(Doing(what))
 
     def _say(self, message: Message) -> None:

@@ -16,6 +16,7 @@ from harness.vocabulary import SCHEMA_VERSION
 from orchestrator import pipeline
 from orchestrator.errors import NoHostError, RunError, StorageError, UnknownNameError
 from orchestrator.fleet import InterruptedRunError
+from orchestrator.outcomes import Trouble
 from orchestrator.progress import NoProgress
 from orchestrator.rundir import RunFolder
 from tests import factories
@@ -92,6 +93,8 @@ def test_a_host_that_breaks_is_on_the_page_with_its_cause_and_the_others_finish(
     ]  # fmt: skip
     assert pipeline.exit_code(rendered.comparison) == 1
     assert "t4&#34; is on fire. Mend it." in rendered.page.read_text()
+    kept = folder.meta().troubles
+    assert kept == {"t4.1.jsonl": Trouble(told.troubles["t4"], "host_unavailable", "starting")}
 
 
 def test_a_run_without_a_usable_host_names_the_cause_of_each(tmp_path: Path) -> None:
