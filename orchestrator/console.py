@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from orchestrator.exits import INTERRUPTED, complain
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from orchestrator.pipeline import Rendered
     from orchestrator.progress import Style
     from orchestrator.rundir import RunFolder
+
+_COLOURS: Final = {"✓": "green", "✗": "bold red", "–": "dim"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,7 @@ def show_examined(found: Iterable[Examined], machines: Sequence[Machine], *, as_
     with _waiting(names) as waiting:
         for host in found:
             hosts[host.host] = host
-            waiting.got(host.host, "" if as_json else checks.paragraph(host))
+            waiting.got(host.host, "" if as_json else checks.paragraph(host, width()))
     ordered = [hosts[name] for name in names]
     print(checks.to_json(ordered) if as_json else checks.verdict(ordered))
     return checks.exit_code(ordered)
@@ -184,7 +186,7 @@ class _Waiting:
         self.names.remove(name)
         self.clear()
         if answer:
-            print(answer, flush=True)
+            _print_marked(answer)
         self.show()
 
     def show(self) -> None:
@@ -197,6 +199,17 @@ class _Waiting:
     def clear(self) -> None:
         if self.live:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _print_marked(answer: str) -> None:
+    """Marks in colour, where standard output is a terminal that wants it (NO_COLOR)."""
+    from rich.console import Console
+    from rich.text import Text
+
+    text = Text(answer)
+    for mark, style in _COLOURS.items():
+        text.highlight_regex(f"(?m)^  {mark}", style)
+    Console(highlight=False).print(text, soft_wrap=True)
 
 
 @contextmanager

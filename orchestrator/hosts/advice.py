@@ -14,6 +14,8 @@ from orchestrator.hosts.engine import ContainerState, EngineError, LinkError
 from orchestrator.hosts.image import REPOSITORY
 from orchestrator.hosts.image import Kind as ImageKind
 
+# What a probe of ours found, which is no word of anybody's.
+_CODES: Final = re.compile(r"socket: (usable|missing|file|forbidden)\b")
 _MAX_CHARACTERS: Final = 600
 _NVIDIA: Final = (
     "Install the NVIDIA Container Toolkit there (sudo nvidia-ctk runtime configure "
@@ -221,7 +223,8 @@ def cause(
                 remedy=_REMEDIES.get(image or "", ""),
                 repository=REPOSITORY,
             )
-            return f"{sentence} ({_short(error)})", told
+            said = "" if _CODES.match(error.text) else f" ({_short(error)})"
+            return f"{sentence}{said}", told
     kind = "it cannot be reached" if isinstance(error, LinkError) else "Docker refused"
     return f"{kind}: {_short(error)}", ""
 

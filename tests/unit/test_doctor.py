@@ -168,6 +168,16 @@ def test_the_last_line_says_how_many_can_measure() -> None:
         "         ssh t4",
         "",
     ]
+    long = Examined(
+        "t4", "", (Check("SSH", "bad", "it does not answer at all", "ssh -v bench@t4"),)
+    )
+    assert checks.paragraph(long, 30).split("\n") == [
+        "t4",
+        "  ✗ SSH  it does not answer at",
+        "         all",
+        "         ssh -v bench@t4",
+        "",
+    ]
     assert checks.verdict([good, bad]) == "1 of 2 hosts can measure: a100."
     assert checks.verdict([bad]) == "t4 cannot measure."
     told = json.loads(checks.to_json([good, bad]))
