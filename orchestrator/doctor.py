@@ -91,13 +91,22 @@ class _Wanted:
 
     reference: str
     build: Build
+    pinned: bool = False
 
     @classmethod
     def of(cls, source: ImageSource) -> _Wanted:
         if source.kind == "pull":
-            return cls(source.reference, Build("", ""))
+            return cls(source.reference, Build("", ""), pinned=True)
         recipe = image.recipe(source.arguments)
         return cls(recipe.tag, _build(source.arguments))
+
+    def fault_of(self, here: ImageFacts | None) -> str:
+        """Why what bears its name is not it; a digest can only be of another version."""
+        if here is None:
+            return ""
+        if self.pinned:
+            return image.misfit(here.labels)
+        return "" if image.is_ours(here.labels) else image.STRANGE
 
 
 def _build(arguments: Mapping[str, str]) -> Build:
@@ -145,6 +154,8 @@ class _Examiner:
             driver_fault=found.driver_fault if found else "",
             free_bytes=found.free_bytes if found else None,
             image_bytes=here.size_bytes if here else None,
+            image_fault=self.wanted.fault_of(here),
+            pinned=self.wanted.pinned,
             build=_inside(here, build),
             skew_s=_skew_s(told.time, (before_s + after_s) / 2),
         )

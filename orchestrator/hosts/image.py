@@ -22,6 +22,7 @@ PARTS: Final = ("Dockerfile", "harness", "requirements")
 ARGUMENTS: Final = ("BASE_IMAGE", "TORCH_VERSION", "TORCH_INDEX")
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 REVISION_LABEL: Final = "org.opencontainers.image.revision"
+STRANGE: Final = "what bears its name holds another harness"
 # PEP 440, as far as releases of PyTorch go; a URL of an index; whatever `docker pull` takes.
 _VALUES: Final = {
     "TORCH_VERSION": (r"\d+\.\d+(\.\d+)?((a|b|rc|\.dev|\.post)\d+)*(\+[a-z0-9.]+)?", "2.14.1"),

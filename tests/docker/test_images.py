@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import subprocess
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +17,7 @@ from orchestrator.inventory import Machine
 from tests.docker import needs, registry, trial
 from tests.docker.bed import BedHost, Fleet
 from tests.docker.engine import Engine
+from tests.docker.real_image import RealImage
 from tests.docker.trial import STEPS, STREAM, Trial, machine
 
 NAMES = ("a100", "t4", "v100")
@@ -121,3 +124,36 @@ def test_what_a_registry_gives_must_hold_a_harness_of_ours(
     assert sentence in run.watcher.troubles["near"]
     assert run.exit_code() == 3
     assert "no such image" in missing.watcher.troubles["near"]
+
+
+def test_buildkit_understands_the_dockerfile_as_the_classic_builder_does(
+    fleet: Fleet, seeded: RealImage
+) -> None:
+    # On a base that has all the packages, so that minutes become seconds.
+    engine = fleet["v100"].engine
+    with contextlib.closing(engine.client()) as client:
+        bare = client.containers.create(
+            seeded.tag, entrypoint="userdel", command=["harness"], user="root", network_mode="none"
+        )
+        bare.start()
+        assert bare.wait()["StatusCode"] == 0
+        bare.commit("equipped", "latest", changes=["USER root"])
+        arguments = image.recipe(seeded.arguments | {"BASE_IMAGE": "equipped"}).arguments
+        pairs = [word for pair in arguments.items() for word in ("--build-arg", "=".join(pair))]
+        done = subprocess.run(
+            [
+                *("/usr/bin/docker", "-H", engine.url, "build", "--network", "host"),
+                *(*pairs, "--tag", "by-buildkit", image.ROOT),
+            ],
+            env=os.environ | {"DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "exporting to image" in done.stderr  # the classic builder says "Successfully built"
+        built = client.images.get("by-buildkit")
+    assert image.is_ours(built.labels)
+    assert built.attrs["Config"]["User"] == "10001:10001"
+    assert built.attrs["Config"]["Entrypoint"] == ["tini", "--", "python", "-m", "harness"]

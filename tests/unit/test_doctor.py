@@ -15,6 +15,7 @@ from orchestrator.checks import Check, Examined
 from orchestrator.hosts.engine import EngineError, EngineFacts, ImageFacts, LinkError
 from orchestrator.hosts.image import ImageSource
 from orchestrator.inventory import LOCAL, Machine
+from tests.fake_engine import ours
 
 SSH = Address("ssh", "a100")
 PULLED = ImageSource("pull", "registry.example/image@sha256:" + "0" * 64)
@@ -113,7 +114,7 @@ def test_the_labels_of_an_image_say_what_is_in_it() -> None:
         "torch-compile-benchmark.torch": "2.15.0",
         "torch-compile-benchmark.torch-index": "",
     }
-    found = examine(FakeEngine(ImageFacts("sha256:1", 6 << 30, labels)), source=PULLED)
+    found = examine(FakeEngine(ImageFacts("sha256:1", 6 << 30, ours() | labels)), source=PULLED)
     assert found["GPU and driver"].state == "bad"
     assert "CUDA 13.2 needs 580" in found["GPU and driver"].found
     assert examine(FakeEngine(), source=PULLED)["GPU and driver"].state == "unknown"
@@ -144,6 +145,14 @@ def test_a_host_that_answers_for_ever_holds_up_no_other_and_is_given_up() -> Non
     (check,) = slow.checks
     assert check.found == "none within 1 s, while asking its engine"
     assert check.mend == "ssh a100 docker info"
+
+
+def test_an_image_that_only_bears_the_name_is_told_apart() -> None:
+    strange = FakeEngine(ImageFacts("sha256:1", 6 << 30, {}))
+    assert examine(strange)["Image"].state == "unknown"
+    assert "holds another harness: the first run builds it" in examine(strange)["Image"].found
+    assert examine(strange, source=PULLED)["Image"].state == "bad"
+    assert examine(FakeEngine(ImageFacts("sha256:1", 6 << 30, ours())))["Image"].state == "good"
 
 
 def test_a_slow_clock_is_noticed() -> None:
