@@ -29,6 +29,7 @@ KEYS: Final = ("docker", "context", "gpu", "price_per_hour")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
 _MAX_CHARACTERS: Final = 1_000_000
 _SHOWN: Final = 60
+_MOST_GPUS: Final = 64
 _GPU: Final = re.compile(r"\d{1,3}|(GPU|MIG)-[A-Za-z0-9/-]+")
 
 
@@ -172,11 +173,14 @@ def _text(path: Path) -> str:
 def _tables(path: Path, content: Mapping[str, object]) -> dict[str, Machine]:
     for key in content:
         if key != "hosts":
-            raise UnknownNameError(f"key in {path}", key, ["hosts"], "Write [hosts.NAME].")
+            raise UnknownNameError(f"key in {path}", key[:_SHOWN], ["hosts"], "Write [hosts.NAME].")
     hosts = content.get("hosts", {})
     if not isinstance(hosts, dict):
         raise UsageError(f"{path}: hosts is no table", "Write [hosts.NAME].")
-    return {name: _machine(f"{path}, [hosts.{name}]", name, table) for name, table in hosts.items()}
+    return {
+        name: _machine(f"{path}, [hosts.{name[:_SHOWN]}]", name, table)
+        for name, table in hosts.items()
+    }
 
 
 def _machine(where: str, name: str, table: object) -> Machine:
@@ -184,12 +188,12 @@ def _machine(where: str, name: str, table: object) -> Machine:
         raise UsageError(f"{where} is no table", f"Write [hosts.{name}] on a line of its own.")
     if name == LOCAL or not _NAME.fullmatch(name):
         raise UsageError(
-            f'{where}: "{name}" cannot be the name of a host',
+            f'{where}: "{name[:_SHOWN]}" cannot be the name of a host',
             "Use up to 40 letters, digits, dots and dashes, and not the name local.",
         )
     for key in table:
         if key not in KEYS:
-            raise UnknownNameError(f"key in {where}", key, KEYS)
+            raise UnknownNameError(f"key in {where}", key[:_SHOWN], KEYS)
     return Machine(name, _address(where, table), _gpus(where, table), _price(where, table))
 
 
@@ -227,6 +231,10 @@ def _gpus(where: str, table: Mapping[str, object]) -> tuple[str, ...]:
             f"{where}: gpu = {_as_written(value)} names no GPU",
             'Write an index (gpu = 0), a UUID (gpu = "GPU-…"), a list of them, or gpu = "none".',
         )
+    if len(gpus) > _MOST_GPUS:
+        raise UsageError(
+            f"{where}: gpu names {len(gpus)} GPUs, and no machine has more than {_MOST_GPUS}"
+        )
     if len(set(gpus)) != len(gpus):
         raise UsageError(f"{where}: gpu names one GPU twice", "Name each once.")
     return gpus
@@ -234,7 +242,8 @@ def _gpus(where: str, table: Mapping[str, object]) -> tuple[str, ...]:
 
 def _as_written(value: object) -> str:
     """A value as TOML has it, cut where it is long."""
-    text = json.dumps(value, default=str, ensure_ascii=False).replace("NaN", "nan")
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    text = text.replace("NaN", "nan").replace("Infinity", "inf")
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
