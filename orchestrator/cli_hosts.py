@@ -66,7 +66,8 @@ def attach(
     def follow(observer: Observer) -> None:
         attaching.attach(folder, machines, observer, terms, detach=showing.detach)
         # Containers whose last record came before the terminal died.
-        cleaning.clean(machines, Wish(folder.path.name), folder.path.parent)
+        for _ in cleaning.clean(machines, Wish(folder.path.name), folder.path.parent):
+            pass
 
     return console.watch(folder, [machine.name for machine in machines], showing, follow)
 

@@ -166,7 +166,8 @@ class _Works:
             if isinstance(error, StorageError):
                 self._lost = self._lost or error
             else:
-                trouble = Trouble(sentence, reason, work.preparing)
+                began = bool(work.attempt.next_seq)  # by what was there when it was taken up
+                trouble = Trouble(sentence, reason, "" if began else work.preparing)
                 self._folder.mark_trouble(work.attempt.name, trouble)
         if last:
             self._observer.ended(work.host, self._troubles.get(work.host, ""))
