@@ -23,6 +23,7 @@ from tests.docker.bed import BedHost, Fleet
 from tests.docker.machine import wait_until
 from tests.docker.trial import HALF, PLAN, RESNET, STEPS, STREAM, UNTIL_THEN, Trial, machine
 from tests.fake_host import lines
+from tests.integration.test_command_line import say
 
 BOTH = ("a100", "t4")
 
@@ -371,6 +372,17 @@ def test_clean_removes_what_was_fetched_to_its_end(fleet: Fleet, run: Trial) -> 
     (done,) = cleaning.clean([machine("t4")], Wish(), run.folder.path.parent)
     assert len(done.removed) == 1
     assert containers(fleet["t4"]) == []
+
+
+def test_attach_removes_what_was_fetched_before_the_terminal_died(fleet: Fleet, run: Trial) -> None:
+    leave_running(run)
+    wait_until(lambda: printed(fleet["t4"]) == STREAM, "the harness has said all")
+    (run.folder.path / "records" / "t4.1.jsonl").write_bytes(STREAM)
+    said = say("attach", str(run.folder.path), "--progress", "plain")
+    assert said.code == 0
+    assert "t4: nothing is under way here any more" in said.err
+    assert run.records("a100") == STREAM
+    assert [containers(fleet[name]) for name in BOTH] == [[], []]
 
 
 def test_ctrl_c_stops_the_harnesses_and_leaves_nothing(fleet: Fleet, run: Trial) -> None:

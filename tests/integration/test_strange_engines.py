@@ -126,3 +126,15 @@ def test_one_ctrl_c_ends_the_asking_while_the_others_were_shown(trickle: str, co
         _, errors = asking.communicate(timeout=20)
     assert asking.returncode == 130
     assert "interrupted" in errors
+
+
+def test_doctor_names_a_context_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meta = tmp_path / "contexts" / "meta" / "1" / "meta.json"
+    meta.parent.mkdir(parents=True)
+    meta.write_text('{"Name": "box"}')
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    said = say("doctor", "--hosts", "local")
+    assert said.code == 0
+    assert f"the Docker context in {meta} cannot be read: it names no Docker endpoint" in said.err
