@@ -78,7 +78,8 @@ def test_the_main_command_measures_three_hosts_from_build_to_page(
     assert [sum(host["counts"].values()) for host in summary["hosts"]] == [1, 1, 1]
     page = Path(summary["page"])
     assert all(name in page.read_text() for name in HOSTS)
-    assert [parameters(page.parent, name) for name in HOSTS] == [PARAMETERS] * 3
+    for name in HOSTS:  # eager against eager, too, which tells the noise
+        assert sizes(page.parent, name) == [PARAMETERS] * 2
     assert [left(fleet[name]) for name in HOSTS] == [[], [], []]
     assert made is not None
     require_hardened(made)
@@ -90,11 +91,11 @@ def usurp(host: BedHost, wanted: RealImage) -> None:
         stand_in.load(client, wanted.tag, [stand_in.leave(7)], labels={})
 
 
-def parameters(run: Path, host: str) -> int:
-    """How large the model was that a host measured."""
+def sizes(run: Path, host: str) -> list[int]:
+    """The parameters of the model in each measurement of a host."""
     lines = (run / "records" / f"{host}.1.jsonl").read_bytes().splitlines()
-    (measured,) = (one for one in map(json.loads, lines) if one["kind"] == "measurement")
-    return int(measured["facts"]["parameters"])
+    measured = (one for one in map(json.loads, lines) if one["kind"] == "measurement")
+    return [one["facts"]["parameters"] for one in measured]
 
 
 def require_hardened(made: dict[str, Any]) -> None:
