@@ -74,6 +74,7 @@ class Work:
     session: Session | None = None
     preparing: str = "starting"
     goes_on: bool = False
+    leaving: bool = False
     stopping: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread = field(init=False)
 
@@ -162,11 +163,16 @@ class Work:
             self.goes_on = True  # until it was told
             self.goes_on = not self.session.stop()
 
+    def leave(self) -> None:
+        """From now on nothing may end it but itself."""
+        self.leaving = True
+        self.goes_on = self.session is not None
+
     def detach(self) -> None:
         self.stopping.set()
         self.goes_on = self.session is not None and self.session.detach()
 
     def kill(self) -> None:
         self.stopping.set()
-        if self.session is not None and self.session.kill():
+        if self.session is not None and not self.leaving and self.session.kill():
             self.goes_on = False
