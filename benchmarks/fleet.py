@@ -138,7 +138,7 @@ def _report(
     late = wall_s / SLOWEST_S - 1
     before_mb, peak_mb = (each / 1e6 for each in memory_bytes)
     print(f"{HOSTS} hosts of {records} records, the slowest replay {SLOWEST_S:.0f} s:")
-    print(f"  {wall_s:.1f} s, {late:+.1%} (allowed: {MAX_LATE:+.0%})")
+    print(f"  {wall_s:.1f} s, {1 + late:.3f} of that (allowed: {1 + MAX_LATE:.2f})")
     print(
         f"  {peak_mb:.0f} MB at most (allowed: {MAX_MB}), {before_mb:.0f} before the first record"
     )

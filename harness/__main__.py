@@ -45,7 +45,7 @@ def main() -> None:
     elif arguments.example_plan:
         print(example_plan().model_dump_json(indent=2))
     else:
-        token = _take_token() if arguments.two_lines else ""
+        token = _take_token() if arguments.two_lines else os.environ.get("HF_TOKEN", "")
         plan = _read(arguments.plan, one_line=arguments.two_lines)
         limits = Limits(arguments.limit_s, arguments.require_gpu)
         code = _measure(plan, limits, token)

@@ -40,6 +40,11 @@ class Address:
         return f"{self.scheme}://{authority}{port}{path}"
 
     @property
+    def place(self) -> tuple[object, ...]:
+        """What is the same for two addresses of one engine, as far as writing shows it."""
+        return self.scheme, self.host.casefold(), self.port, self.path
+
+    @property
     def destination(self) -> str:
         """What ssh is told to connect to."""
         return f"{self.user}@{self.host}" if self.user else self.host

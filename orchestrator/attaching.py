@@ -3,7 +3,7 @@ said."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 
 from orchestrator import fleet, planning
@@ -27,16 +27,45 @@ def attach(
 ) -> None:
     """Follow what is left of a run on its hosts, to its end.
 
-    Raises: InterruptedRunError; StorageError; RunError: another process is at it.
+    Raises: InterruptedRunError; StorageError; RunError: another process is at it, or it is damaged.
     """
+    left = {machine: _unfinished(folder, machine) for machine in machines}
+    if not any(left.values()):
+        _tell_of_the_end(folder, machines, observer)
+        return
     with folder.held(), ExitStack() as stack:
         openings = []
-        for machine in machines:
-            for name in _unfinished(folder, machine):
+        for machine, names in left.items():
+            if not names:
+                _tell_of_the_end(folder, [machine], observer)
+            for name in names:
                 attempt, known = stack.enter_context(folder.reopened(name))
                 _catch_up(machine.name, known, observer)
                 openings.append((machine.name, _opening(folder, machine, attempt, terms), attempt))
         fleet.follow(openings, folder, observer, detach=detach)
+
+
+def _tell_of_the_end(folder: RunFolder, machines: Sequence[Machine], observer: Observer) -> None:
+    """What became of hosts that have nothing under way any more."""
+    for machine in machines:
+        attempts = folder.attempts(machine.name)
+        for known in attempts.values():
+            _catch_up(machine.name, known, observer)
+        observer.doing(machine.name, "nothing is under way here any more")
+        observer.ended(machine.name, _why_incomplete(folder, machine, attempts.values()))
+
+
+def _why_incomplete(folder: RunFolder, machine: Machine, attempts: Iterable[Attempt]) -> str:
+    """Why cases are missing for good, as far as this run knows; empty where none is."""
+    outcome = next(each for each in folder.outcomes() if each.host == machine.name)
+    if not planning.for_resume(folder.plan(), outcome).cases():
+        return ""
+    troubles = [attempt.trouble.message for attempt in attempts if attempt.trouble]
+    if troubles:
+        return troubles[-1]
+    alone = "what measures without Docker ends with its terminal"
+    why = alone if machine.address is None else "its harness has ended"
+    return f"{why}. Measure the rest:  python orchestrate.py --resume {folder.path.name}"
 
 
 def _unfinished(folder: RunFolder, machine: Machine) -> list[str]:

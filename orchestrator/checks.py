@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final, Literal, TypeAlias
@@ -11,6 +12,8 @@ from orchestrator import wording
 
 State: TypeAlias = Literal["good", "bad", "unknown"]
 
+# Text in fewer columns than this is worse than lines that the terminal breaks.
+_NARROWEST: Final = 20
 SYMBOLS: Final = {"good": "✓", "bad": "✗", "unknown": "–"}
 
 
@@ -48,16 +51,44 @@ def exit_code(hosts: Iterable[Examined]) -> int:
     return 0 if all(verdicts) else 1 if any(verdicts) else 3
 
 
-def to_text(hosts: Sequence[Examined]) -> str:
-    """A paragraph a host, and last how many of them can measure. A command stands on a line of its
-    own, unbroken, to be copied."""
+def paragraph(host: Examined, columns: int | None = None) -> str:
+    """A host, with each check in as many lines as it needs. A command stands on a line of its own,
+    unbroken, to be copied.
+
+    Args:
+        columns: of the terminal; None where there is none, and lines need no breaking.
+    """
+    width = max((len(check.subject) for check in host.checks), default=0)
+    indent = f"    {'':<{width}}  "
+    lines = [f"{host.host} ({host.address})" if host.address else host.host]
+    for check in host.checks:
+        first = f"  {SYMBOLS[check.state]} {check.subject:<{width}}  "
+        lines.append(_broken(first, indent, wording.one_line(check.found), columns))
+        if check.mend:
+            lines.append(indent + wording.plain(check.mend))
+    return "\n".join([*lines, ""])
+
+
+def _broken(first: str, indent: str, text: str, columns: int | None) -> str:
+    if columns is None or columns < len(indent) + _NARROWEST:
+        return first + text
+    return textwrap.fill(
+        text,
+        columns,
+        initial_indent=first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def verdict(hosts: Sequence[Examined]) -> str:
+    """How many of them can measure, and which."""
     good = [host.host for host in hosts if host.usable]
     if len(hosts) == 1:
-        verdict = f"{hosts[0].host} can{'' if good else 'not'} measure."
-    else:
-        named = f": {wording.listed(good)}" if good else ""
-        verdict = f"{len(good)} of {len(hosts)} hosts can measure{named}."
-    return "\n".join([*(_paragraph(host) for host in hosts), verdict])
+        return f"{hosts[0].host} can{'' if good else 'not'} measure."
+    named = f": {wording.listed(good)}" if good else ""
+    return f"{len(good)} of {len(hosts)} hosts can measure{named}."
 
 
 def to_json(hosts: Sequence[Examined]) -> str:
@@ -72,14 +103,3 @@ def to_json(hosts: Sequence[Examined]) -> str:
         for host in hosts
     ]
     return json.dumps({"hosts": content}, indent=2, ensure_ascii=False)
-
-
-def _paragraph(host: Examined) -> str:
-    width = max((len(check.subject) for check in host.checks), default=0)
-    lines = [f"{host.host} ({host.address})"]
-    for check in host.checks:
-        found = wording.one_line(check.found)
-        lines.append(f"  {SYMBOLS[check.state]} {check.subject:<{width}}  {found}")
-        if check.mend:
-            lines.append(f"    {'':<{width}}  {wording.plain(check.mend)}")
-    return "\n".join([*lines, ""])

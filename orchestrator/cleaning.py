@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
+from orchestrator import asking
 from orchestrator.attaching import is_over
-from orchestrator.errors import RunError
+from orchestrator.errors import UsageError
 from orchestrator.hosts import advice, contained, container
 from orchestrator.hosts.engine import Container, Engine, EngineError
 from orchestrator.inventory import Machine
 from orchestrator.rundir import RunFolder
 
-IsRead: TypeAlias = Callable[[Container], bool]
+# Removing a large image takes a while; an engine that needs longer than this hangs.
+LIMIT_S: Final = 300.0
+
+WhyKeep: TypeAlias = Callable[[Container], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Wish:
 
 @dataclass(slots=True)
 class Cleaned:
-    """What was done on one host, a sentence each. `failed`: it could not be looked at."""
+    """What was done on one host, a phrase each. `failed`: it could not be looked at."""
 
     host: str
     removed: list[str] = field(default_factory=list)
@@ -38,22 +41,28 @@ class Cleaned:
     failed: str = ""
 
 
-def clean(machines: Sequence[Machine], wish: Wish, output: Path) -> list[Cleaned]:
-    """Clean every host, all at once."""
+def clean(
+    machines: Sequence[Machine], wish: Wish, output: Path, limit_s: float = LIMIT_S
+) -> Iterator[Cleaned]:
+    """Clean every host that has an engine, all at once. Yields: each when it is done."""
     distant = [machine for machine in machines if machine.address is not None]
-    if not distant:
-        return []
-    with ThreadPoolExecutor(len(distant)) as pool:
-        return list(pool.map(lambda one: _clean(one, wish, _reading(output)), distant))
+    why_keep = _reading(output)
+    for machine, done in asking.ask_all(distant, lambda one: _clean(one, wish, why_keep), limit_s):
+        yield done or _unanswered(machine, limit_s)
 
 
-def _clean(machine: Machine, wish: Wish, is_read: IsRead) -> Cleaned:
+def _unanswered(machine: Machine, limit_s: float) -> Cleaned:
+    sentence = f'host "{machine.name}" ({machine.address}) has not answered within {limit_s:.0f} s'
+    return Cleaned(machine.name, failed=f"{sentence}. Look at it with the command doctor.")
+
+
+def _clean(machine: Machine, wish: Wish, why_keep: WhyKeep) -> Cleaned:
     assert machine.address is not None
     done = Cleaned(machine.name)
     engine = contained.engine_of(machine)
     try:
         engine.connect()
-        _remove_containers(engine, wish, is_read, done)
+        _remove_containers(engine, wish, why_keep, done)
         if wish.images or wish.volumes:
             volume = container.HUB_VOLUME if wish.volumes else None
             label = f"{container.SCHEMA}"
@@ -66,28 +75,33 @@ def _clean(machine: Machine, wish: Wish, is_read: IsRead) -> Cleaned:
     return done
 
 
-def _remove_containers(engine: Engine, wish: Wish, is_read: IsRead, done: Cleaned) -> None:
+def _remove_containers(engine: Engine, wish: Wish, why_keep: WhyKeep, done: Cleaned) -> None:
     labels = {container.OWNER: contained.owner(), container.RUN: wish.run_id or ""}
     for one in engine.containers(labels):
-        run_id = one.labels[container.RUN]
-        if wish.force or is_read(one):
+        why = "" if wish.force else why_keep(one)
+        if why:
+            done.kept.append(f"kept container {one.name}, which {why}")
+        else:
             engine.remove(one.id)
             done.removed.append(f"container {one.name}")
-        else:
-            does = "is still measuring" if one.status == "running" else "has records to fetch"
-            done.kept.append(f"{one.name} {does} (attach {run_id}, or clean --force)")
 
 
-def _reading(output: Path) -> IsRead:
-    """Whether a container's records are all in the run folder here."""
+def _reading(output: Path) -> WhyKeep:
+    """Why a container must not go yet: its records are not all in the run folder here."""
 
-    def is_read(one: Container) -> bool:
+    def why_keep(one: Container) -> str:
+        run_id = one.labels[container.RUN]
+        if one.status == "created":
+            return ""
         try:
-            folder = RunFolder.find(output, one.labels[container.RUN])
-            attempts = folder.attempts(one.labels[container.HOST])
-        except RunError:
-            return False
+            attempts = RunFolder.find(output, run_id).attempts(one.labels[container.HOST])
+        except UsageError as error:  # gone from here, or damaged
+            reason = f"belongs to a run that cannot be read here ({error.sentence})"
+            return f"{reason}; to remove it all the same: clean --force"
         attempt = attempts.get(one.labels[container.ATTEMPT])
-        return one.status == "created" or (attempt is not None and is_over(attempt))
+        if attempt is not None and is_over(attempt):
+            return ""
+        does = "is still measuring" if one.status == "running" else "has records to fetch"
+        return f"{does}: attach {run_id}, or clean --force"
 
-    return is_read
+    return why_keep

@@ -5,22 +5,17 @@ Imports inside functions keep `--help` fast: most of what a run needs is not nee
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import typer
 
-from orchestrator import cli_runs, console, endings, options, options_runs
+from orchestrator import cli_hosts, cli_runs, console, endings, options, options_runs
 from orchestrator.console import Showing
 from orchestrator.endings import Ending
 from orchestrator.errors import UsageError
 from orchestrator.exits import guard, speaking
 from orchestrator.options import Interruption
-
-if TYPE_CHECKING:
-    from orchestrator.fleet import Observer
-    from orchestrator.inventory import Machine
 
 # What a plan is made of; with --resume the plan is that of the run.
 PLAN_OPTIONS: Final = (
@@ -112,7 +107,7 @@ def run(
             quick=quick,
         )
     )
-    machines = _resolve(hosts, inventory)
+    machines = cli_hosts.resolve(hosts, inventory)
     if dry_run:
         return console.show_plan(plan, machines, as_json=as_json)
     return measuring.run(machines, plan, ways)
@@ -162,103 +157,9 @@ app.command()(speaking(cli_runs.index))
 app.command()(speaking(cli_runs.export))
 
 
-@app.command()
-@speaking
-def doctor(
-    hosts: options.Hosts = "local",
-    inventory: options.Inventory = None,
-    image_source: options.ImageSource = "build",
-    build_arg: options.BuildArg = None,
-    as_json: options.Json = False,
-) -> int:
-    """Check each host, start nothing, and say how to mend what is wrong.
-
-    Exit code 0: all can measure; 1: some can; 3: none can.
-    """
-    from orchestrator import doctor
-    from orchestrator.hosts.image import parse_source
-
-    source, machines = parse_source(image_source, build_arg or []), _resolve(hosts, inventory)
-    console.announce_examination(machines)
-    return console.show_examined(doctor.examine(machines, source), as_json=as_json)
-
-
-@app.command()
-@speaking
-def attach(
-    run: options.OneRun,
-    output: options.Output = Path("reports"),
-    inventory: options.Inventory = None,
-    on_interrupt: options.OnInterrupt = Interruption.STOP,
-    patience: options.Patience = 10.0,
-    progress: options.Progress = options.ProgressStyle.AUTO,
-    as_json: options.Json = False,
-    baseline: options_runs.Baseline = "published",
-    fail_on_regression: options_runs.FailOnRegression = None,
-) -> int:
-    """Follow a run whose terminal is gone, and finish its report."""
-    from orchestrator import attaching, cleaning, pipeline
-    from orchestrator.cleaning import Wish
-    from orchestrator.hosts.contained import Terms
-    from orchestrator.rundir import RunFolder
-
-    folder = RunFolder.find(output, run)
-    machines = pipeline.machines_of(folder, inventory)
-    against = endings.against(output, baseline, fail_on_regression, folder)
-    ending = Ending(output, against, fail_on_regression, as_json)
-    showing = Showing(progress.value, ending, detach=on_interrupt is Interruption.DETACH)
-    terms = Terms(patience_s=patience * 60)
-
-    def follow(observer: Observer) -> None:
-        attaching.attach(folder, machines, observer, terms, detach=showing.detach)
-        # Containers whose last record came before the terminal died.
-        cleaning.clean(machines, Wish(folder.path.name), folder.path.parent)
-
-    return console.watch(folder, [machine.name for machine in machines], showing, follow)
-
-
-@app.command()
-@speaking
-def clean(
-    run: options.AnyRun = None,
-    hosts: options.AnyHosts = None,
-    output: options.Output = Path("reports"),
-    inventory: options.Inventory = None,
-    force: options.Force = False,
-    images: options.Images = False,
-    volumes: options.Volumes = False,
-) -> int:
-    """Remove what runs left on their hosts, and lose no record that nobody fetched."""
-    from orchestrator import cleaning
-    from orchestrator.cleaning import Wish
-
-    machines, run_id = _to_clean(run, hosts, output, inventory)
-    wish = Wish(run_id, force, images, volumes)
-    return console.show_cleaned(cleaning.clean(machines, wish, output))
-
-
-def _to_clean(
-    run: str | None, hosts: str | None, output: Path, file: Path | None
-) -> tuple[Sequence[Machine], str | None]:
-    """Which machines to clean, and of which run."""
-    from orchestrator import inventory, pipeline
-    from orchestrator.rundir import RunFolder
-
-    if run is not None:
-        folder = RunFolder.find(output, run)
-        machines = _resolve(hosts, file) if hosts else pipeline.machines_of(folder, file)
-        return machines, folder.path.name
-    machines = _resolve(hosts, file) if hosts else tuple(inventory.read(file).values())
-    if not machines:
-        raise UsageError("clean does not know where", "Name a run, or hosts with --hosts.")
-    return machines, None
-
-
-def _resolve(hosts: str, file: Path | None) -> tuple[Machine, ...]:
-    from orchestrator import inventory
-
-    names = tuple(name.strip() for name in hosts.split(",") if name.strip())
-    return inventory.resolve(names, file)
+app.command()(speaking(cli_hosts.doctor))
+app.command()(speaking(cli_hosts.attach))
+app.command()(speaking(cli_hosts.clean))
 
 
 def _given(context: typer.Context) -> list[str]:

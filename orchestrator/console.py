@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from orchestrator.exits import INTERRUPTED, complain
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from orchestrator.pipeline import Rendered
     from orchestrator.progress import Style
     from orchestrator.rundir import RunFolder
+
+_COLOURS: Final = {"✓": "green", "✗": "bold red", "–": "dim"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +110,22 @@ def show_plan(plan: Plan, machines: Sequence[Machine], *, as_json: bool) -> int:
     return 0
 
 
-def show_cleaned(hosts: Sequence[Cleaned]) -> int:
-    """Print what was removed and what was not; 1 if a host could not be looked at."""
-    for host in hosts:
-        for what in host.removed:
-            print(f"{host.host}: removed {what}")
-        for what in host.kept:
-            print(f"{host.host}: kept {what}")
-        if host.failed:
-            complain(host.failed)
-        elif not host.removed and not host.kept:
-            print(f"{host.host}: nothing to remove")
-    return int(any(host.failed for host in hosts))
+def show_cleaned(found: Iterable[Cleaned], machines: Sequence[Machine]) -> int:
+    """Print what was removed and what was not, a host as soon as it is done; 1 if one could not be
+    looked at."""
+    failed = False
+    with _waiting([one.name for one in machines]) as waiting:
+        for host in found:
+            lines = [*(f"removed {what}" for what in host.removed), *host.kept]
+            if not lines and not host.failed:
+                lines = ["nothing to remove"]
+            waiting.got(host.host, "\n".join(f"{host.host}: {line}" for line in lines))
+            if host.failed:
+                failed = True
+                waiting.clear()
+                complain(host.failed)
+                waiting.show()
+    return int(failed)
 
 
 def forewarn(plan: Plan, machines: Sequence[Machine]) -> None:
@@ -127,6 +134,12 @@ def forewarn(plan: Plan, machines: Sequence[Machine]) -> None:
 
     for line in summary.forewarning(plan, machines):
         print(line, file=sys.stderr)
+
+
+def warn_of(sentences: Iterable[str]) -> None:
+    """Something that is not right, and stops nothing."""
+    for sentence in sentences:
+        complain(f"⚠ {sentence}")
 
 
 def width() -> int | None:
@@ -145,16 +158,69 @@ def _style(choice: str) -> Style:
     )
 
 
-def announce_examination(machines: Sequence[Machine]) -> None:
-    """A host that does not answer takes a while to be given up."""
-    from orchestrator import wording
-
-    print(f"asking {wording.listed([machine.name for machine in machines])} …", file=sys.stderr)
-
-
-def show_examined(hosts: Sequence[Examined], *, as_json: bool) -> int:
-    """What doctor found; the exit code counts the hosts that can measure."""
+def show_examined(found: Iterable[Examined], machines: Sequence[Machine], *, as_json: bool) -> int:
+    """What doctor found, a host as soon as it is known; the exit code counts those that can
+    measure."""
     from orchestrator import checks
 
-    print(checks.to_json(hosts) if as_json else checks.to_text(hosts))
-    return checks.exit_code(hosts)
+    names = [machine.name for machine in machines]
+    hosts: dict[str, Examined] = {}
+    with _waiting(names) as waiting:
+        for host in found:
+            hosts[host.host] = host
+            waiting.got(host.host, "" if as_json else checks.paragraph(host, width()))
+    ordered = [hosts[name] for name in names]
+    print(checks.to_json(ordered) if as_json else checks.verdict(ordered))
+    return checks.exit_code(ordered)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Answers above, and on a terminal below them a line that says whose are still to come."""
+
+    names: list[str]
+    live: bool
+
+    def got(self, name: str, answer: str) -> None:
+        """Show an answer of several lines, which may be empty."""
+        self.names.remove(name)
+        self.clear()
+        if answer:
+            _print_marked(answer)
+        self.show()
+
+    def show(self) -> None:
+        if self.live and self.names:
+            line = f"waiting for {', '.join(self.names)} …"
+            columns = os.get_terminal_size(sys.stderr.fileno()).columns
+            shown = line if len(line) < columns else f"waiting for {len(self.names)} hosts …"
+            print(shown, end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        if self.live:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _print_marked(answer: str) -> None:
+    """Marks in colour, where standard output is a terminal that wants it (NO_COLOR)."""
+    from rich.console import Console
+    from rich.text import Text
+
+    text = Text(answer)
+    for mark, style in _COLOURS.items():
+        text.highlight_regex(f"(?m)^  {mark}", style)
+    Console(highlight=False).print(text, soft_wrap=True)
+
+
+@contextmanager
+def _waiting(names: Sequence[str]) -> Iterator[_Waiting]:
+    """Where it is no terminal that would show who is waited for, it is said once."""
+    waiting = _Waiting(list(names), live=sys.stderr.isatty() and os.environ.get("TERM") != "dumb")
+    if waiting.live:
+        waiting.show()
+    else:
+        print(f"asking {', '.join(names)} …", file=sys.stderr, flush=True)
+    try:
+        yield waiting
+    finally:
+        waiting.clear()

@@ -23,6 +23,7 @@ _TOOLKIT: Final = (
 )
 # Good for every CUDA that an image may have, and the last branch for a V100.
 _DRIVER: Final = "sudo apt-get install -y nvidia-driver-580-server && sudo reboot"
+_OTHER_IMAGE: Final = "docker build -t torch-compile-benchmark .   # here, and push that"
 _MORE_ROOM: Final = "docker system prune --all   # removes every image that no container uses"
 
 
@@ -51,7 +52,8 @@ class Facts:
 
     `fault` ended the asking: nothing behind it could be learnt. `wanted` are the indices or UUIDs
     of the GPUs to measure on; none means the CPU. `gpus` is empty where there is a driver without
-    any; `driver_fault` is what nvidia-smi said when it failed.
+    any; `driver_fault` is what nvidia-smi said when it failed. `image_fault` is why the image that
+    is there is not the one that is wanted; a `pinned` one is taken by its digest and not built.
     """
 
     address: str
@@ -66,6 +68,8 @@ class Facts:
     driver_fault: str = ""
     free_bytes: int | None = None
     image_bytes: int | None = None
+    image_fault: str = ""
+    pinned: bool = False
     skew_s: float | None = None
 
 
@@ -169,6 +173,12 @@ def _disk(facts: Facts) -> Check:
 
 
 def _image(facts: Facts) -> Check:
+    if facts.image_fault and facts.pinned:
+        return Check("Image", "bad", facts.image_fault, _OTHER_IMAGE)
+    if facts.image_fault:
+        return Check(
+            "Image", "unknown", f"{facts.image_fault}: the first run builds it, in minutes"
+        )
     if facts.image_bytes is None:
         return Check("Image", "unknown", "not here yet: the first run brings it, in minutes")
     return Check("Image", "good", f"here, {wording.data_size(facts.image_bytes)}")

@@ -1,33 +1,35 @@
-"""Asks all hosts at once whether they can measure; starts nothing there, changes nothing."""
+"""Asks all hosts at once whether they can measure; starts nothing there, changes nothing.
+
+An examination is given as soon as it is made, and none takes longer than a limit: an engine may
+answer a byte at a time for ever.
+"""
 
 from __future__ import annotations
 
 import datetime
 import importlib.metadata
 import importlib.util
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
-from orchestrator import diagnosis, local_diagnosis, torch_builds
+from orchestrator import asking, diagnosis, local_diagnosis, torch_builds
 from orchestrator.addresses import Address
-from orchestrator.checks import Examined
+from orchestrator.checks import Check, Examined
 from orchestrator.diagnosis import Facts, Fault
 from orchestrator.hosts import advice, image, local, probe
 from orchestrator.hosts.engine import EngineError, EngineFacts, ImageFacts, LinkError
 from orchestrator.hosts.image import ImageSource
-from orchestrator.hosts.tunnel import Tunnel
+from orchestrator.hosts.shell import Shell, shell
 from orchestrator.inventory import Machine
 from orchestrator.local_diagnosis import LocalFacts
 from orchestrator.torch_builds import Build
 
-_SHELL_S: Final = 60.0
+# Longer than anything that is healthy takes: ssh's own limit, an engine's, a driver's that hangs.
+LIMIT_S: Final = 90.0
 # How the measuring packages are called where they are installed from.
 _DISTRIBUTIONS: Final = {"PIL": "pillow"}
 _LABELS: Final = {
@@ -48,19 +50,12 @@ class Patient(Protocol):
     def image(self, reference: str) -> ImageFacts | None: ...
 
 
-Shell: TypeAlias = Callable[[Address, str], str | None]
-"""Runs a script by `sh` on an engine's machine; None where there is no way to its shell."""
+@dataclass(slots=True)
+class _Visit:
+    """A machine while it is examined, and what is being asked of it."""
 
-
-def shell(address: Address, script: str) -> str | None:
-    """Over SSH in a session of its own, or on this machine. Raises: LinkError."""
-    match address.scheme:
-        case "ssh":
-            return Tunnel(address).shell(script, _SHELL_S)
-        case "unix":
-            return _here(script)
-        case "tcp":
-            return None
+    machine: Machine
+    doing: str = "connecting"
 
 
 def examine(
@@ -68,12 +63,20 @@ def examine(
     source: ImageSource,
     engine: Callable[[Address], Patient] | None = None,
     ask: Shell = shell,
-) -> tuple[Examined, ...]:
-    """Examine machines, each in a thread of its own."""
-    wanted = _Wanted.of(source)
-    engine = engine or _docker_engine
-    with ThreadPoolExecutor(max(1, len(machines))) as pool:
-        return tuple(pool.map(partial(_examine, wanted=wanted, engine=engine, ask=ask), machines))
+    limit_s: float = LIMIT_S,
+) -> Iterator[Examined]:
+    """Examine machines, all at once. Yields: each as soon as it is known what is wrong there."""
+    examiner = _Examiner(_Wanted.of(source), engine or _docker_engine, ask)
+    visits = [_Visit(machine) for machine in machines]
+    for visit, examined in asking.ask_all(visits, examiner.examine, limit_s):
+        yield examined or _unanswered(visit, limit_s)
+
+
+def _unanswered(visit: _Visit, limit_s: float) -> Examined:
+    found = f"none within {limit_s:.0f} s, while {visit.doing}"
+    address = visit.machine.address
+    look = "" if address is None else advice.look(address)
+    return Examined(visit.machine.name, str(address or ""), (Check("Answer", "bad", found, look),))
 
 
 def _docker_engine(address: Address) -> Patient:
@@ -88,13 +91,22 @@ class _Wanted:
 
     reference: str
     build: Build
+    pinned: bool = False
 
     @classmethod
     def of(cls, source: ImageSource) -> _Wanted:
         if source.kind == "pull":
-            return cls(source.reference, Build("", ""))
+            return cls(source.reference, Build("", ""), pinned=True)
         recipe = image.recipe(source.arguments)
         return cls(recipe.tag, _build(source.arguments))
+
+    def fault_of(self, here: ImageFacts | None) -> str:
+        """Why what bears its name is not it; a digest can only be of another version."""
+        if here is None:
+            return ""
+        if self.pinned:
+            return image.misfit(here.labels)
+        return "" if image.is_ours(here.labels) else image.STRANGE
 
 
 def _build(arguments: Mapping[str, str]) -> Build:
@@ -102,41 +114,51 @@ def _build(arguments: Mapping[str, str]) -> Build:
     return torch_builds.of_image(arguments, dockerfile)
 
 
-def _examine(
-    machine: Machine, wanted: _Wanted, engine: Callable[[Address], Patient], ask: Shell
-) -> Examined:
-    if machine.address is None:
-        return Examined(machine.name, sys.executable, local_diagnosis.diagnose(_local(ask)))
-    facts = _ask(machine, machine.address, wanted, engine(machine.address), ask)
-    return Examined(machine.name, str(machine.address), diagnosis.diagnose(facts))
+@dataclass(frozen=True, slots=True)
+class _Examiner:
+    """How hosts are asked, and what for."""
 
+    wanted: _Wanted
+    engine: Callable[[Address], Patient]
+    ask: Shell
 
-def _ask(
-    machine: Machine, address: Address, wanted: _Wanted, patient: Patient, ask: Shell
-) -> Facts:
-    facts = Facts(str(address), address.scheme == "ssh", machine.gpus, wanted.build)
-    try:
-        patient.connect()
-        before_s, told, after_s = time.time(), patient.facts(), time.time()
-        here = patient.image(wanted.reference)
-    except EngineError as error:
-        beyond_ssh = not isinstance(error, LinkError) or error.text.startswith("socket:")
-        return replace(facts, fault=Fault(*advice.cause(address, error)), reached=beyond_ssh)
-    finally:
-        patient.close()
-    found = _probe(address, told.root, ask)
-    return replace(
-        facts,
-        reached=True,
-        engine=told.version,
-        gpu_runtime=told.has_nvidia or (found.toolkit if found else None),
-        gpus=found.gpus if found else None,
-        driver_fault=found.driver_fault if found else "",
-        free_bytes=found.free_bytes if found else None,
-        image_bytes=here.size_bytes if here else None,
-        build=_inside(here, wanted.build),
-        skew_s=_skew_s(told.time, (before_s + after_s) / 2),
-    )
+    def examine(self, visit: _Visit) -> Examined:
+        machine, address = visit.machine, visit.machine.address
+        if address is None:
+            checks = local_diagnosis.diagnose(_local(self.ask))
+            return Examined(machine.name, sys.executable, checks)
+        checks = diagnosis.diagnose(self._learn(visit, address))
+        return Examined(machine.name, str(address), checks)
+
+    def _learn(self, visit: _Visit, address: Address) -> Facts:
+        patient, build = self.engine(address), self.wanted.build
+        facts = Facts(str(address), address.scheme == "ssh", visit.machine.gpus, build)
+        try:
+            patient.connect()
+            visit.doing = "asking its engine"
+            before_s, told, after_s = time.time(), patient.facts(), time.time()
+            here = patient.image(self.wanted.reference)
+        except EngineError as error:
+            beyond_ssh = not isinstance(error, LinkError) or error.text.startswith("socket:")
+            return replace(facts, fault=Fault(*advice.cause(address, error)), reached=beyond_ssh)
+        finally:
+            patient.close()
+        visit.doing = "asking for its GPUs and its disk"
+        found = _probe(address, told.root, self.ask)
+        return replace(
+            facts,
+            reached=True,
+            engine=told.version,
+            gpu_runtime=told.has_nvidia or (found.toolkit if found else None),
+            gpus=found.gpus if found else None,
+            driver_fault=found.driver_fault if found else "",
+            free_bytes=found.free_bytes if found else None,
+            image_bytes=here.size_bytes if here else None,
+            image_fault=self.wanted.fault_of(here),
+            pinned=self.wanted.pinned,
+            build=_inside(here, build),
+            skew_s=_skew_s(told.time, (before_s + after_s) / 2),
+        )
 
 
 def _probe(address: Address, root: str, ask: Shell) -> probe.Probe | None:
@@ -197,19 +219,3 @@ def _installed_build(torch: str | None) -> Build | None:
     except OSError:
         return None
     return torch_builds.of_installed(torch, text)
-
-
-def _here(script: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["sh", "-s"],
-            input=script,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_SHELL_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout

@@ -19,6 +19,10 @@ if TYPE_CHECKING:  # loading the vocabulary loads pydantic, and --help needs nei
     from harness.vocabulary import Reason
 
 
+class HangUp(KeyboardInterrupt):
+    """The terminal is gone: as good as Ctrl-C, but what can run without it is to go on."""
+
+
 class DeskError(Exception):
     """Something to tell the user. `advice` says what to do about it."""
 

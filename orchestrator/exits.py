@@ -14,7 +14,7 @@ from typing import Final, NoReturn, ParamSpec
 
 import typer
 
-from orchestrator.errors import DeskError
+from orchestrator.errors import DeskError, HangUp
 
 P = ParamSpec("P")
 
@@ -54,7 +54,7 @@ def guard(app: Callable[[], object]) -> None:
     _make_streams_writable()
     signal.signal(signal.SIGTERM, _interrupt)
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
-        signal.signal(signal.SIGHUP, _interrupt)  # the terminal is gone; nohup ignores that
+        signal.signal(signal.SIGHUP, _hang_up)  # nohup ignores it
     try:
         app()
         sys.stdout.flush()
@@ -81,6 +81,12 @@ def guard(app: Callable[[], object]) -> None:
 def _interrupt(*_: object) -> NoReturn:
     """Being asked to end is as good as Ctrl-C: what was measured is kept, nothing goes on."""
     raise KeyboardInterrupt
+
+
+def _hang_up(*_: object) -> NoReturn:
+    """Kernel and shell both say so: the second time must not count as a second Ctrl-C."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    raise HangUp
 
 
 def _make_streams_writable() -> None:

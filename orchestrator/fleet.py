@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 from harness.plan import Plan
 from harness.records import Record
-from orchestrator.errors import DeskError, HostError, StorageError
+from orchestrator.errors import DeskError, HangUp, HostError, StorageError
 from orchestrator.hosts import Host, Say, Session
 from orchestrator.outcomes import Trouble
 from orchestrator.rundir import AttemptFile, RunFolder
@@ -126,8 +126,8 @@ class _Works:
         left: list[Work] | None = None
         try:
             self._watch()
-        except KeyboardInterrupt:
-            left = self._stop()
+        except KeyboardInterrupt as interrupt:
+            left = self._stop(detach=self._detach or isinstance(interrupt, HangUp))
         finally:
             self._in_parallel(Work.kill, KILL_S)
         if left is not None:
@@ -166,19 +166,25 @@ class _Works:
             if isinstance(error, StorageError):
                 self._lost = self._lost or error
             else:
-                self._folder.mark_trouble(work.attempt.name, Trouble(sentence, reason))
+                began = bool(work.attempt.next_seq)  # by what was there when it was taken up
+                trouble = Trouble(sentence, reason, "" if began else work.preparing)
+                self._folder.mark_trouble(work.attempt.name, trouble)
         if last:
             self._observer.ended(work.host, self._troubles.get(work.host, ""))
 
-    def _stop(self) -> list[Work]:
+    def _stop(self, *, detach: bool) -> list[Work]:
         """Stop or leave every harness, let each thread store what still comes, remember why.
 
-        A second Ctrl-C ends the waiting at once. Returns: what was under way.
+        A second Ctrl-C ends the waiting at once, and what was to be left is left all the same.
+        Returns: what was under way.
         """
         left = [work for work in self._all if work.thread.is_alive()]
+        if detach:
+            for work in left:
+                work.leave()
         self._folder.mark_interrupted([work.attempt.name for work in left])
         try:
-            if self._detach:
+            if detach:
                 for work in left:
                     work.detach()
                 return left

@@ -6,8 +6,10 @@ SSH configuration; an address.
 
 from __future__ import annotations
 
+import json
 import math
 import re
+import stat
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +27,9 @@ FIRST_GPU: Final = ("0",)
 KEYS: Final = ("docker", "context", "gpu", "price_per_hour")
 # Host names are part of file names, of container names and of labels.
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
+_MAX_CHARACTERS: Final = 1_000_000
+_SHOWN: Final = 60
+_MOST_GPUS: Final = 64
 _GPU: Final = re.compile(r"\d{1,3}|(GPU|MIG)-[A-Za-z0-9/-]+")
 
 
@@ -78,7 +83,28 @@ def resolve(names: Sequence[str], file: Path | None = None) -> tuple[Machine, ..
         if machine.name.casefold() in seen:
             raise UsageError(f'host "{machine.name}" is given twice', "Name every host once.")
         seen.add(machine.name.casefold())
+    _refuse_shared(machines)
     return tuple(machines)
+
+
+def _refuse_shared(machines: Sequence[Machine]) -> None:
+    """Two names of one GPU would measure each other. Raises: UsageError.
+
+    One engine may still hide behind two addresses; that is found when harnesses are started.
+    """
+    taken: dict[tuple[object, str], str] = {}
+    for machine in machines:
+        if machine.address is None:
+            continue
+        for gpu in machine.gpus or (NO_GPU,):
+            other = taken.setdefault((machine.address.place, gpu), machine.name)
+            if other != machine.name:
+                what = "CPU" if gpu == NO_GPU else f"GPU {gpu}"
+                raise UsageError(
+                    f'hosts "{other}" and "{machine.name}" are both the {what} of '
+                    f"{machine.address}",
+                    "Name one of them, or give each a GPU of its own in hosts.toml.",
+                )
 
 
 def _find(name: str, tables: Mapping[str, Machine]) -> Machine:
@@ -95,13 +121,16 @@ def _find(name: str, tables: Mapping[str, Machine]) -> Machine:
     if _NAME.fullmatch(name) and ssh_config.knows(name):
         return Machine(name, Address("ssh", name))
     everything = dict.fromkeys((LOCAL, *tables, *known, *ssh_config.aliases()))
-    raise UnknownNameError(
-        "host",
-        name,
-        everything,
+    advice = (
         "Others by address (ssh://user@machine), or by a table in hosts.toml "
-        "(hosts.example.toml shows how).",
+        "(hosts.example.toml shows how)."
     )
+    raise UnknownNameError("host", name, everything, "\n".join([advice, *_unreadable()]))
+
+
+def _unreadable() -> list[str]:
+    """The name may be that of a context which nobody can read."""
+    return [f"Besides, {sentence}." for sentence in contexts.damaged()]
 
 
 def read(file: Path | None = None) -> dict[str, Machine]:
@@ -110,26 +139,48 @@ def read(file: Path | None = None) -> dict[str, Machine]:
     if file is None and not path.exists():
         return {}
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(_text(path))
     except OSError as error:
         raise UsageError(
             f"cannot read the inventory {path}: {error.strerror}", "Name it with --inventory."
         ) from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"the inventory {path} is not UTF-8 text") from error
+        raise UsageError(f"the inventory {path} is not UTF-8 text", "Save it as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"the inventory {path} cannot be read as TOML: {error}") from error
+        raise UsageError(
+            f"the inventory {path} cannot be read as TOML: {error}",
+            'TOML writes true and false in small letters, text in quotes ("…"), and has no None: '
+            "leave such a line out.",
+        ) from error
+    except RecursionError as error:
+        raise UsageError(f"the inventory {path} is nested too deeply") from error
     return _tables(path, content)
+
+
+def _text(path: Path) -> str:
+    """What a regular file holds; a pipe would be waited for, for ever. Some editors put a mark of
+    byte order first. Raises: UsageError; OSError; UnicodeDecodeError."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a folder says so when it is read
+        raise UsageError(f"the inventory {path} is no file", "Name one with --inventory.")
+    with path.open(encoding="utf-8-sig") as file:
+        text = file.read(_MAX_CHARACTERS + 1)
+    if len(text) > _MAX_CHARACTERS:
+        raise UsageError(f"the inventory {path} is larger than {_MAX_CHARACTERS:,} characters")
+    return text
 
 
 def _tables(path: Path, content: Mapping[str, object]) -> dict[str, Machine]:
     for key in content:
         if key != "hosts":
-            raise UnknownNameError(f"key in {path}", key, ["hosts"], "Write [hosts.NAME].")
+            raise UnknownNameError(f"key in {path}", key[:_SHOWN], ["hosts"], "Write [hosts.NAME].")
     hosts = content.get("hosts", {})
     if not isinstance(hosts, dict):
         raise UsageError(f"{path}: hosts is no table", "Write [hosts.NAME].")
-    return {name: _machine(f"{path}, [hosts.{name}]", name, table) for name, table in hosts.items()}
+    return {
+        name: _machine(f"{path}, [hosts.{name[:_SHOWN]}]", name, table)
+        for name, table in hosts.items()
+    }
 
 
 def _machine(where: str, name: str, table: object) -> Machine:
@@ -137,12 +188,12 @@ def _machine(where: str, name: str, table: object) -> Machine:
         raise UsageError(f"{where} is no table", f"Write [hosts.{name}] on a line of its own.")
     if name == LOCAL or not _NAME.fullmatch(name):
         raise UsageError(
-            f'{where}: "{name}" cannot be the name of a host',
+            f'{where}: "{name[:_SHOWN]}" cannot be the name of a host',
             "Use up to 40 letters, digits, dots and dashes, and not the name local.",
         )
     for key in table:
         if key not in KEYS:
-            raise UnknownNameError(f"key in {where}", key, KEYS)
+            raise UnknownNameError(f"key in {where}", key[:_SHOWN], KEYS)
     return Machine(name, _address(where, table), _gpus(where, table), _price(where, table))
 
 
@@ -159,7 +210,9 @@ def _address(where: str, table: Mapping[str, object]) -> Address:
         return addresses.parse(docker)
     known = contexts.read()
     if not isinstance(context, str) or context not in known:
-        raise UnknownNameError(f"Docker context in {where}", str(context), known)
+        raise UnknownNameError(
+            f"Docker context in {where}", str(context)[:_SHOWN], known, "\n".join(_unreadable())
+        )
     return _of_context(known[context])
 
 
@@ -175,12 +228,23 @@ def _gpus(where: str, table: Mapping[str, object]) -> tuple[str, ...]:
     gpus = tuple(str(gpu) for gpu in listed if not isinstance(gpu, bool))
     if not gpus or len(gpus) != len(listed) or not all(map(_GPU.fullmatch, gpus)):
         raise UsageError(
-            f"{where}: gpu = {value!r} names no GPU",
+            f"{where}: gpu = {_as_written(value)} names no GPU",
             'Write an index (gpu = 0), a UUID (gpu = "GPU-…"), a list of them, or gpu = "none".',
+        )
+    if len(gpus) > _MOST_GPUS:
+        raise UsageError(
+            f"{where}: gpu names {len(gpus)} GPUs, and no machine has more than {_MOST_GPUS}"
         )
     if len(set(gpus)) != len(gpus):
         raise UsageError(f"{where}: gpu names one GPU twice", "Name each once.")
     return gpus
+
+
+def _as_written(value: object) -> str:
+    """A value as TOML has it, cut where it is long."""
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    text = text.replace("NaN", "nan").replace("Infinity", "inf")
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
 def _price(where: str, table: Mapping[str, object]) -> float | None:
@@ -190,6 +254,7 @@ def _price(where: str, table: Mapping[str, object]) -> float | None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not math.isfinite(float(str(value))) or float(str(value)) < 0:
         raise UsageError(
-            f"{where}: price_per_hour = {value!r} is no price", "Write US dollars, as in 3.67."
+            f"{where}: price_per_hour = {_as_written(value)} is no price",
+            "Write US dollars, as in 3.67.",
         )
     return float(str(value))

@@ -200,6 +200,7 @@ Patience: TypeAlias = Annotated[
     typer.Option(
         metavar="MINUTES",
         min=0.05,
+        max=60 * 24 * 30,
         help="How long a host may be out of reach before it counts as lost.",
         rich_help_panel=_WHERE,
     ),

@@ -52,10 +52,15 @@ class HostOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What the desk saw happen to a host: a sentence, and the reason for a case under way then."""
+    """What the desk saw happen to a host: a sentence, and the reason for a case under way then.
+
+    `preparing` is what it was doing if it never began to measure ("building the image, step 3/14"),
+    and empty if it had begun.
+    """
 
     message: str
     reason: Reason = "host_unavailable"
+    preparing: str = ""
 
 
 @dataclass(slots=True)

@@ -134,16 +134,17 @@ class LiveProgress:
 
     def ended(self, host: str, trouble: str) -> None:
         self.states[host].end(trouble)
-        if trouble:
-            self._scroll(_in_trouble(host, trouble), "red")
+        if trouble:  # with a command, which can only be copied where the terminal breaks it
+            self._scroll(_in_trouble(host, trouble), "red", whole=True)
 
     def tick(self) -> None:
         pass
 
-    def _scroll(self, line: str, style: str) -> None:
+    def _scroll(self, line: str, style: str, *, whole: bool = False) -> None:
+        """Print a line above the rows, broken between words unless it must stay `whole`."""
         from rich.text import Text
 
-        self.console.print(Text(line, style=style), soft_wrap=True)
+        self.console.print(Text(line, style=style), soft_wrap=whole)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield from rows(self.states, options.max_width, console.size.height)

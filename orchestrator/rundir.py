@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import fcntl
 import os
 import re
 import threading
@@ -29,13 +28,16 @@ from typing import Final, Literal, Self
 from harness.complaints import complaint
 from harness.plan import Plan, read_plan
 from harness.vocabulary import NewerSchemaError
-from orchestrator import runmeta
+from orchestrator import holding, runmeta
 from orchestrator.errors import RunError, StorageError, UnknownNameError
 from orchestrator.files import ensure_folder, fresh_folder, whole_lines_bytes, write_whole
+from orchestrator.holding import TakenError
 from orchestrator.outcomes import Attempt, HostOutcome, Trouble, fold
 from orchestrator.runmeta import RunMeta
 from orchestrator.stream import Read, Reader, Unreadable
 
+_RESTORE: Final = "Restore it from a copy; what was measured is in records/, untouched."
+_RESTORE_ALL: Final = "Restore the folder from a copy."
 _CHUNK_BYTES: Final = 1 << 20
 # run.json is read, changed and written by the threads of several hosts.
 _CHANGING: Final = threading.Lock()
@@ -111,11 +113,12 @@ class RunFolder:
     def find(cls, output: Path, name: str) -> Self:
         """Open an existing run by path or by name. Raises: UnknownNameError; RunError."""
         with contextlib.suppress(OSError, ValueError):  # a name that no file can have
-            for path in (Path(name), output / name):
+            places = [path for path in (Path(name), output / name) if name and path.exists()]
+            for path in places:
                 if (path / "run.json").is_file():
                     return cls(path.resolve())
-            if Path(name).exists():
-                raise RunError(f"{name} is no run folder: it has no run.json")
+            if places:
+                raise RunError(f"{places[0]} is no run folder: it has no run.json", _RESTORE)
         known = sorted(path.parent.name for path in output.glob("*/run.json"))
         raise UnknownNameError("run", name, known, f"Runs are looked for in {output.resolve()}.")
 
@@ -124,7 +127,8 @@ class RunFolder:
         try:
             return runmeta.read((self.path / "run.json").read_text(encoding="utf-8"))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise RunError(f"cannot read {self.path / 'run.json'}: {_why(error)}") from error
+            path = self.path / "run.json"
+            raise RunError(f"cannot read {path}: {_why(error)}", _RESTORE) from error
 
     def plan(self) -> Plan:
         """Read plan.json. Raises: RunError."""
@@ -132,20 +136,20 @@ class RunFolder:
         try:
             return read_plan(path.read_bytes())
         except (OSError, ValueError) as error:
-            raise RunError(f"cannot read {path}: {_why(error)}") from error
+            raise RunError(f"cannot read {path}: {_why(error)}", _RESTORE) from error
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Be the only process that writes records here. Raises: RunError: another one does."""
-        with (self.path / "records" / ".lock").open("wb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise RunError(
-                    f"run {self.path.name} is being followed by another process",
-                    "Let that one finish, or end it first.",
-                ) from error
-            yield
+        path = self.path / "records" / ".lock"
+        try:
+            with holding.held(path):
+                yield
+        except TakenError as error:
+            raise RunError(
+                f"run {self.path.name} is being followed by another process",
+                "Let that one finish, or end it first.",
+            ) from error
 
     @contextmanager
     def attempt(self, host: str) -> Iterator[AttemptFile]:
@@ -225,7 +229,11 @@ class RunFolder:
     def _record_files(self, host: str) -> list[tuple[int, Path]]:
         """Numbers and paths, oldest first. A host's name may itself hold dots and digits."""
         pattern = re.compile(re.escape(host) + r"\.(\d+)\.jsonl")
-        paths = (self.path / "records").iterdir()
+        try:
+            paths = list((self.path / "records").iterdir())
+        except OSError as error:
+            where = self.path / "records"
+            raise RunError(f"cannot read {where}: {error.strerror}", _RESTORE_ALL) from error
         matches = ((pattern.fullmatch(path.name), path) for path in paths)
         return sorted((int(match[1]), path) for match, path in matches if match)
 

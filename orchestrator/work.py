@@ -64,7 +64,7 @@ class Twins:
 
 @dataclass(slots=True)
 class Work:
-    """One host, or one GPU of it, at work."""
+    """One host, or one GPU of it, at work. `preparing`: what it does before its first record."""
 
     host: str
     open: Opening
@@ -72,7 +72,9 @@ class Work:
     messages: queue.Queue[tuple[Work, Message]]
     twins: Twins
     session: Session | None = None
+    preparing: str = "starting"
     goes_on: bool = False
+    leaving: bool = False
     stopping: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread = field(init=False)
 
@@ -134,6 +136,7 @@ class Work:
                         next_seq = item.seq + 1
 
     def _take(self, item: Read) -> None:
+        self.preparing = ""
         if isinstance(item.record, Started):
             self._require_alike(item.record)
         self.attempt.append(item.line)
@@ -151,6 +154,7 @@ class Work:
     def _prepare(self, what: str) -> None:
         if self.stopping.is_set():
             raise StoppingError
+        self.preparing = what
         self._say(Doing(what))
 
     def _say(self, message: Message) -> None:
@@ -162,11 +166,16 @@ class Work:
             self.goes_on = True  # until it was told
             self.goes_on = not self.session.stop()
 
+    def leave(self) -> None:
+        """From now on nothing may end it but itself."""
+        self.leaving = True
+        self.goes_on = self.session is not None
+
     def detach(self) -> None:
         self.stopping.set()
         self.goes_on = self.session is not None and self.session.detach()
 
     def kill(self) -> None:
         self.stopping.set()
-        if self.session is not None and self.session.kill():
+        if self.session is not None and not self.leaving and self.session.kill():
             self.goes_on = False

@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from harness.revision import revision
+from harness.vocabulary import SCHEMA_VERSION
+from orchestrator.hosts import container, image
 from orchestrator.hosts.engine import (
     Container,
     ContainerState,
@@ -22,6 +25,11 @@ EXITED = ContainerState("exited", 0, False)
 RUNNING = ContainerState("running", 0, False)
 
 
+def ours() -> dict[str, str]:
+    """The labels of an image that holds this very harness."""
+    return {image.REVISION_LABEL: revision(), container.SCHEMA: str(SCHEMA_VERSION)}
+
+
 @dataclass
 class FakeEngine:
     """Each `logs` plays the next list; an error in it is raised there. `states` are told in turn,
@@ -31,6 +39,8 @@ class FakeEngine:
     states: list[ContainerState | EngineError] = field(default_factory=lambda: [EXITED])
     deaf: int = 0
     images: dict[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=ours)
+    has_nvidia: bool = True
     calls: list[str] = field(default_factory=list)
     refuses: dict[str, EngineError] = field(default_factory=dict)
     others: tuple[Container, ...] = ()
@@ -47,13 +57,11 @@ class FakeEngine:
         self.calls.append("close")
 
     def facts(self) -> EngineFacts:
-        return EngineFacts("fake", "28.0", 8, 64 << 30, has_nvidia=True)
-
-    def image_id(self, reference: str) -> str | None:
-        return self.images.get(reference)
+        return EngineFacts("fake", "28.0", 8, 64 << 30, has_nvidia=self.has_nvidia)
 
     def image(self, reference: str) -> ImageFacts | None:
-        return None
+        number = self.images.get(reference)
+        return None if number is None else ImageFacts(number, 1 << 30, self.labels)
 
     def build(self, context: bytes, tag: str, arguments: Mapping[str, str], output: Output) -> str:
         self._call("build")

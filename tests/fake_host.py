@@ -29,6 +29,7 @@ class FakeSession:
     endless: bool
     then: bytes = b""
     stopped: threading.Event = field(default_factory=threading.Event)
+    killed: bool = False
 
     def chunks(self) -> Iterator[bytes | FromStart]:
         for start in range(0, len(self.stream), self.chunk_bytes):
@@ -51,6 +52,7 @@ class FakeSession:
         return self.endless
 
     def kill(self) -> bool:
+        self.killed = True
         self.stopped.set()
         return True
 

@@ -7,8 +7,10 @@ length as a big-endian number: Docker Engine API, "Attach to a container", strea
 from __future__ import annotations
 
 import contextlib
+import re
 import struct
 from collections.abc import Iterable, Iterator, Mapping
+from http.client import BadStatusLine, LineTooLong, RemoteDisconnected, UnknownProtocol
 from typing import Final
 
 import requests
@@ -16,6 +18,16 @@ import requests
 from orchestrator.hosts.engine import EngineError, LinkError, Output, Stream
 
 _HEADER: Final = struct.Struct(">BxxxI")
+OLDEST_API: Final = "1.41"  # Docker 20.10
+_NEWEST_API: Final = "1.47"
+_VERSION: Final = re.compile(r"\d{1,4}(?:\.\d{1,4}){1,3}")
+STRANGER: Final = "what answers there is not a Docker engine"
+_NO_HTTP: Final = (
+    BadStatusLine,
+    LineTooLong,
+    UnknownProtocol,
+    requests.exceptions.InvalidJSONError,
+)
 _STREAMS: Final[dict[int, Stream]] = {1: "stdout", 2: "stderr"}
 
 
@@ -71,3 +83,35 @@ def innermost(error: BaseException) -> str:
         if isinstance(error, OSError) and error.strerror:
             seen = error.strerror
     return seen
+
+
+def no_http(error: BaseException) -> bool:
+    """Whether something answered, but not as a web server does."""
+    seen: BaseException | None = error
+    while seen is not None:
+        # One that is just shutting down hangs up without a word.
+        if isinstance(seen, _NO_HTTP) and not isinstance(seen, RemoteDisconnected):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def common_api(told: object) -> str:
+    """The newest version of the API that an engine and this program speak.
+
+    Args:
+        told: the engine's answer to `GET /version`, whatever it is.
+    Raises: EngineError: it is too old; LinkError: it is none.
+    """
+    if not isinstance(told, dict):
+        raise LinkError(STRANGER, lasting=True)
+    newest, engine = told.get("ApiVersion"), told.get("Version")
+    if not isinstance(newest, str) or not _VERSION.fullmatch(newest):
+        raise LinkError(STRANGER, lasting=True)
+    if _numbers(newest) < _numbers(OLDEST_API):
+        raise EngineError(f"Docker {engine} with API {newest} is too old")
+    return min(newest, _NEWEST_API, key=_numbers)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))

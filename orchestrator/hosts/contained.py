@@ -6,8 +6,10 @@ import contextlib
 import getpass
 import os
 import socket
+import threading
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.plan import Plan
@@ -33,6 +35,21 @@ class Terms:
     silence_s: float = SILENCE_S
 
 
+@dataclass(frozen=True, slots=True)
+class Berths:
+    """Lets one host at a time look around on an engine and take its place there: two names may
+    lead to one engine. By the engine's id, which engines on copied machines may share."""
+
+    _locks: defaultdict[str, threading.Lock] = field(
+        default_factory=lambda: defaultdict(threading.Lock)
+    )
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def at(self, engine_id: str) -> threading.Lock:
+        with self._lock:
+            return self._locks[engine_id]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ContainedHost:
     """One GPU of a host. Those of one host share its preparation."""
@@ -42,6 +59,7 @@ class ContainedHost:
     preparation: Preparation
     engine: Engine
     terms: Terms
+    berths: Berths
 
     def check(self, plan: Plan) -> None:
         folders = [model for model in plan.models if Path(model).is_dir()]
@@ -57,8 +75,10 @@ class ContainedHost:
         try:
             if self.engine is not self.preparation.engine:
                 self.engine.connect()
-            self._refuse_company(attempt.run_id)
-            made = self._start(plan, attempt, ready)
+            with self.berths.at(ready.facts.id):
+                self._refuse_company(attempt.run_id)
+                made = self._create(plan, attempt, ready)
+            self._begin(plan, made)
         except EngineError as error:
             self.engine.close()
             raise self.preparation.explain(error, attempt.run_id) from error
@@ -74,9 +94,8 @@ class ContainedHost:
             container.memory_limit(ready.facts.memory_bytes, self.lane),
         )
 
-    def _start(self, plan: Plan, attempt: AttemptFile, ready: Ready) -> str:
-        pretrained = plan.weights == "pretrained"
-        made = self.engine.create(
+    def _create(self, plan: Plan, attempt: AttemptFile, ready: Ready) -> str:
+        return self.engine.create(
             container.settings(
                 image=ready.image,
                 name=container.name_of(attempt.run_id, self.name, self.lane),
@@ -84,18 +103,19 @@ class ContainedHost:
                 lane=self.lane,
                 cpus=ready.facts.cpus,
                 memory_bytes=ready.facts.memory_bytes,
-                pretrained=pretrained,
+                pretrained=plan.weights == "pretrained",
                 limit_s=self.terms.limit_s,
             )
         )
-        secret = token() if pretrained else ""
+
+    def _begin(self, plan: Plan, made: str) -> None:
+        secret = token() if plan.weights == "pretrained" else ""
         try:
             self.engine.start(made, f"{secret}\n{plan.model_dump_json()}\n".encode())
         except EngineError:
             with contextlib.suppress(EngineError):
                 self.engine.remove(made)
             raise
-        return made
 
     def _labels(self, attempt: AttemptFile) -> dict[str, str]:
         return {
@@ -108,13 +128,19 @@ class ContainedHost:
         }
 
     def _refuse_company(self, run_id: str) -> None:
-        """Two runs on one GPU would measure each other. Raises: HostError.
+        """Two harnesses on one GPU would measure each other. Raises: HostError.
 
-        A container of this very run is left to the engine, which refuses its name.
+        A container of this very run and host is left to the engine, which refuses its name.
         """
         gpu = self.lane.gpu or "none"
         for other in self.engine.containers({container.RUN: "", container.GPU: gpu}):
-            run = other.labels[container.RUN]
+            run, host = other.labels[container.RUN], other.labels.get(container.HOST)
+            if run == run_id and host != self.name and other.status in ("created", "running"):
+                what = "the same GPU" if self.lane.gpu else "the same CPU"
+                raise HostError(
+                    f'host "{self.name}" is the machine of host "{host}", and would measure {what}',
+                    "Name it once, or give each name a GPU of its own in hosts.toml",
+                )
             if other.status == "running" and run != run_id:
                 raise HostError(
                     f'host "{self.name}" is busy: {other.labels.get(container.OWNER)} measures '
@@ -150,7 +176,7 @@ def hosts_for(
 ) -> list[ContainedHost]:
     """A host for every GPU of every machine that has an engine."""
     distant = [machine for machine in machines if machine.address is not None]
-    shipyard = Shipyard([machine.name for machine in distant])
+    shipyard, berths = Shipyard([machine.name for machine in distant]), Berths()
     hosts = []
     for machine in distant:
         first = engine_of(machine)
@@ -159,7 +185,7 @@ def hosts_for(
         for index, gpu in enumerate(gpus):
             engine = first if index == 0 else engine_of(machine)
             lane = Lane(gpu, index, len(gpus))
-            hosts.append(ContainedHost(machine.name, lane, preparation, engine, terms))
+            hosts.append(ContainedHost(machine.name, lane, preparation, engine, terms, berths))
     return hosts
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import re
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +21,17 @@ from docker.tls import TLSConfig
 
 from orchestrator.addresses import Address
 from orchestrator.hosts import reach
-from orchestrator.hosts.answers import demultiplex, ignore, innermost, message, watch
+from orchestrator.hosts.answers import (
+    OLDEST_API,
+    STRANGER,
+    common_api,
+    demultiplex,
+    ignore,
+    innermost,
+    message,
+    no_http,
+    watch,
+)
 from orchestrator.hosts.engine import (
     Container,
     ContainerState,
@@ -41,9 +50,6 @@ IMAGE_SILENCE_S: Final = 1200
 # A plan may carry a picture of 10 MB over a slow line; then the engine takes a moment over it.
 _INPUT_S: Final = 600
 _PASS_ON_S: Final = 10
-_VERSION: Final = re.compile(r"\d{1,4}(?:\.\d{1,4}){1,3}")
-_OLDEST_API: Final = "1.41"  # Docker 20.10
-_NEWEST_API: Final = "1.47"
 
 
 class DockerEngine:
@@ -76,16 +82,16 @@ class DockerEngine:
             raise LinkError(f"socket: {self._tunnel.probe()}") from error
 
     def _negotiate(self, url: str, tls: TLSConfig | None) -> None:
-        with self._translated():
+        try:
             # Asked first, because a client that negotiates by itself reads REQUESTS_CA_BUNDLE.
-            oldest = self._new(url, tls, _OLDEST_API)
-            told: object = oldest.version(api_version=False)
-            oldest.close()
-        newest = told.get("ApiVersion") if isinstance(told, dict) else None
-        if not isinstance(newest, str) or not _VERSION.fullmatch(newest):
-            raise LinkError("what answers there is not a Docker engine", lasting=True)
+            with self._translated(), contextlib.closing(self._new(url, tls, OLDEST_API)) as oldest:
+                told: object = oldest.version(api_version=False)
+        except LinkError as error:
+            if self._tunnel is None and no_http(error):
+                raise LinkError(STRANGER, lasting=True) from error
+            raise
         with self._translated():
-            self._client = self._new(url, tls, min(newest, _NEWEST_API, key=_version))
+            self._client = self._new(url, tls, common_api(told))
 
     def _new(self, url: str, tls: TLSConfig | None, version: str) -> docker.DockerClient:
         client = docker.DockerClient(url, version=version, timeout=CALL_S, tls=tls or False)
@@ -111,17 +117,11 @@ class DockerEngine:
             version=str(info.get("ServerVersion", "")),
             cpus=int(info.get("NCPU", 1)),
             memory_bytes=int(info.get("MemTotal", 0)),
-            has_nvidia="nvidia" in info.get("Runtimes", {}),
+            has_nvidia="nvidia" in (info.get("Runtimes") or {}),
+            id=str(info.get("ID", "")),
             root=str(info.get("DockerRootDir", "")),
             time=str(info.get("SystemTime", "")),
         )
-
-    def image_id(self, reference: str) -> str | None:
-        with self._translated():
-            try:
-                return str(self._sdk().images.get(reference).id)
-            except ImageNotFound:
-                return None
 
     def image(self, reference: str) -> ImageFacts | None:
         """An image that is here already, else None."""
@@ -130,8 +130,8 @@ class DockerEngine:
                 attributes = self._api().inspect_image(reference)
             except ImageNotFound:
                 return None
-        labels = attributes["Config"].get("Labels") or {}
-        return ImageFacts(int(attributes["Size"]), dict(labels))
+        labels = (attributes.get("Config") or {}).get("Labels") or {}
+        return ImageFacts(str(attributes["Id"]), int(attributes["Size"]), dict(labels))
 
     def build(self, context: bytes, tag: str, arguments: Mapping[str, str], output: Output) -> str:
         with self._translated():
@@ -157,10 +157,10 @@ class DockerEngine:
         return self._built(reference)
 
     def _built(self, reference: str) -> str:
-        image = self.image_id(reference)
+        image = self.image(reference)
         if image is None:
             raise EngineError(f"the engine has no image {reference} after making it")
-        return image
+        return image.id
 
     def export(self, image: str) -> Iterator[bytes]:
         with self._translated():
@@ -287,10 +287,6 @@ class DockerEngine:
         if not self._tunnel.alive:
             return self._tunnel.failure()
         return LinkError(innermost(error))
-
-
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split("."))
 
 
 def _explanation(error: APIError) -> str:

@@ -43,12 +43,14 @@ class EngineFacts:
     has_nvidia: bool
     root: str = "/var/lib/docker"  # where it keeps images
     time: str = ""  # its clock, as in RFC 3339
+    id: str = ""  # machines made from one snapshot may share it
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
     """An image as inspected."""
 
+    id: str
     size_bytes: int
     labels: Mapping[str, str]
 
@@ -88,8 +90,8 @@ class Engine(Protocol):
 
     def facts(self) -> EngineFacts: ...
 
-    def image_id(self, reference: str) -> str | None:
-        """The id of an image that is here already, else None."""
+    def image(self, reference: str) -> ImageFacts | None:
+        """An image that is here already, by name or id, else None."""
         ...
 
     def build(

@@ -14,12 +14,21 @@ from typing import Final, Literal, TypeAlias
 from harness.revision import revision
 from harness.vocabulary import SCHEMA_VERSION
 from orchestrator.errors import UnknownNameError, UsageError
+from orchestrator.hosts import container
 
 REPOSITORY: Final = "torch-compile-benchmark"
 # What .dockerignore lets through to `docker build .`
 PARTS: Final = ("Dockerfile", "harness", "requirements")
 ARGUMENTS: Final = ("BASE_IMAGE", "TORCH_VERSION", "TORCH_INDEX")
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
+REVISION_LABEL: Final = "org.opencontainers.image.revision"
+STRANGE: Final = "what bears its name holds another harness"
+# PEP 440, as far as releases of PyTorch go; a URL of an index; whatever `docker pull` takes.
+_VALUES: Final = {
+    "TORCH_VERSION": (r"\d+\.\d+(\.\d+)?((a|b|rc|\.dev|\.post)\d+)*(\+[a-z0-9.]+)?", "2.14.1"),
+    "TORCH_INDEX": (r"(https?://\S+)?", "https://download.pytorch.org/whl/cu126, or nothing"),
+    "BASE_IMAGE": (r"[a-zA-Z0-9][\w.:/@-]*", "nvidia/cuda:12.6.3-base-ubuntu24.04"),
+}
 _DIGEST: Final = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
 
 Kind: TypeAlias = Literal["build", "ship", "pull"]
@@ -60,7 +69,28 @@ def _argument(text: str) -> tuple[str, str]:
         raise UsageError(f'--build-arg "{text}" has no value', "Write NAME=VALUE.")
     if name not in ARGUMENTS:
         raise UnknownNameError("build argument", name, ARGUMENTS)
+    pattern, example = _VALUES[name]
+    if not re.fullmatch(pattern, value):
+        raise UsageError(
+            f'--build-arg {name}: "{value[:60]}" is not possible', f"Write, for example: {example}"
+        )
     return name, value
+
+
+def is_ours(labels: Mapping[str, str]) -> bool:
+    """Whether an image holds this very harness. A name proves nothing: anybody can give it."""
+    wanted = {REVISION_LABEL: revision(), container.SCHEMA: str(SCHEMA_VERSION)}
+    return all(labels.get(label) == value for label, value in wanted.items())
+
+
+def misfit(labels: Mapping[str, str]) -> str:
+    """Why an image of a registry, of whatever revision, cannot be used; empty if it can."""
+    schema = labels.get(container.SCHEMA)
+    if schema is None:
+        return "it holds no harness: it lacks the label " + container.SCHEMA
+    if schema != str(SCHEMA_VERSION):
+        return f"its harness speaks version {schema[:20]} of the records, not {SCHEMA_VERSION}"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

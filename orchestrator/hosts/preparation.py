@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from orchestrator.addresses import Address
 from orchestrator.errors import DeskError, HostError
-from orchestrator.hosts import Say, advice, image
+from orchestrator.hosts import Say, advice, image, probe
 from orchestrator.hosts.engine import Engine, EngineError, EngineFacts, LinkError
-from orchestrator.hosts.image import ImageSource, Recipe
+from orchestrator.hosts.image import ImageSource, Kind, Recipe
+from orchestrator.hosts.shell import Shell, shell
 from orchestrator.inventory import Machine
 
 # An sshd that is asked by many at once drops some (MaxStartups).
@@ -47,9 +49,9 @@ class Shipyard:
     def obtain(self, host: Preparation, recipe: Recipe, say: Say, log: Path) -> str:
         """Returns: the id of the image, now on this host. Raises: EngineError."""
         with self._changed:
-            while self._image is None and self.queue[0] != host.machine.name:
+            while self._image is None and (builder := self.queue[0]) != host.machine.name:
+                say(f"waiting for {builder} to build the image")
                 self._changed.wait(1)
-                say(f"waiting for {self.queue[0]} to build the image")
         if self._image is None:
             built = host.build(recipe, say, log)
             with self._changed:
@@ -57,9 +59,9 @@ class Shipyard:
                 self._changed.notify_all()
             return built
         assert self._builder is not None
-        if host.engine.image_id(self._image) is None:
+        if host.engine.image(self._image) is None:
             say(f"copying the image from {self._builder.machine.name}")
-            host.engine.load(self._builder.engine.export(recipe.tag))
+            host.engine.load(_export(self._builder, recipe.tag))
         return self._image
 
     def leave(self, host: Preparation, say: Say) -> None:
@@ -68,8 +70,16 @@ class Shipyard:
             self.queue.remove(host.machine.name)
             self._changed.notify_all()
             while self._builder is host and self.queue:
+                say(f"waiting until {', '.join(self.queue)} have the image, too")
                 self._changed.wait(1)
-                say("waiting until the others have copied the image")
+
+
+def _export(builder: Preparation, tag: str) -> Iterator[bytes]:
+    """An image as a stream; what breaks at this end is not the other end's fault."""
+    try:
+        yield from builder.engine.export(tag)
+    except EngineError as error:
+        raise EngineError(f"copying from {builder.machine.name} broke: {error.text}") from error
 
 
 @dataclass(slots=True)
@@ -80,6 +90,7 @@ class Preparation:
     engine: Engine
     source: ImageSource
     shipyard: Shipyard
+    shell: Shell = shell
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _result: Ready | DeskError | None = None
 
@@ -93,12 +104,19 @@ class Preparation:
         raise self._result
 
     def _prepare(self, say: Say, log: Path) -> Ready | DeskError:
+        about_image = False
         try:
             self._connect(say)
-            return Ready(self._image(say, log), self.engine.facts())
+            facts = self.engine.facts()
+            self._require_gpus(facts)
+            about_image = True
+            return Ready(self._image(say, log), facts)
         except EngineError as error:
             self.engine.close()
-            return self.explain(error)
+            return self.explain(error, image=self.source.kind if about_image else None)
+        except HostError as error:
+            self.engine.close()
+            return error
         except BaseException:  # the user stopped the run
             self.engine.close()
             raise
@@ -106,9 +124,15 @@ class Preparation:
             if self.source.kind == "ship":
                 self.shipyard.leave(self, say)
 
-    def explain(self, error: EngineError, run_id: str = "RUN") -> HostError:
+    def explain(
+        self, error: EngineError, run_id: str = "RUN", image: Kind | None = None
+    ) -> HostError:
+        return advice.explain(self.machine.name, self._address, error, run=run_id, image=image)
+
+    @property
+    def _address(self) -> Address:
         assert self.machine.address is not None
-        return advice.explain(self.machine.name, self.machine.address, error, run=run_id)
+        return self.machine.address
 
     def _connect(self, say: Say) -> None:
         for left in reversed(range(_TRIES)):
@@ -121,6 +145,22 @@ class Preparation:
             time.sleep(_PAUSE_S)
         return None
 
+    def _require_gpus(self, facts: EngineFacts) -> None:
+        """Before minutes are spent on an image. Raises: HostError.
+
+        An engine that lists no NVIDIA runtime may still find the toolkit's hook; where no shell
+        can tell, starting the container will.
+        """
+        if not self.machine.gpus or facts.has_nvidia:
+            return
+        try:
+            text = self.shell(self._address, probe.toolkit_script())
+        except LinkError:
+            return
+        found = probe.read(text or "")
+        if found is not None and not found.toolkit:
+            raise advice.no_nvidia(self.machine.name, self._address)
+
     def _image(self, say: Say, log: Path) -> str:
         if self.source.kind == "pull":
             return self._pulled(say, log)
@@ -131,22 +171,29 @@ class Preparation:
 
     def build(self, recipe: Recipe, say: Say, log: Path) -> str:
         """Build the image here, unless it is here. Raises: EngineError."""
-        found = self.engine.image_id(recipe.tag)
-        if found is not None:
-            return found
+        found = self.engine.image(recipe.tag)
+        if found is not None and image.is_ours(found.labels):
+            return found.id
         say("building the image")
         with log.open("a", encoding="utf-8") as file:
+            if found is not None:
+                file.write(f"{recipe.tag} was here, but holds another harness: building it anew\n")
             return self.engine.build(
                 recipe.context, recipe.tag, recipe.arguments, _telling(say, file.write)
             )
 
     def _pulled(self, say: Say, log: Path) -> str:
-        found = self.engine.image_id(self.source.reference)
-        if found is not None:
-            return found
-        say("pulling the image")
-        with log.open("a", encoding="utf-8") as file:
-            return self.engine.pull(self.source.reference, _telling(lambda _: None, file.write))
+        reference = self.source.reference
+        if self.engine.image(reference) is None:
+            say("pulling the image")
+            with log.open("a", encoding="utf-8") as file:
+                self.engine.pull(reference, _telling(lambda _: None, file.write))
+        found = self.engine.image(reference)
+        if found is None:
+            raise EngineError(f"the engine has no image {reference} after pulling it")
+        if why := image.misfit(found.labels):
+            raise EngineError(why)
+        return found.id
 
 
 def _telling(say: Say, write: Callable[[str], object]) -> Callable[[str], None]:

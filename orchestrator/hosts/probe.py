@@ -23,10 +23,11 @@ elif gpus=$(ask ,compute_cap 2>/dev/null) || gpus=$(ask 2>&1); then
 else
   printf 'smi %s\\n' "${gpus:-nvidia-smi gives no answer}" | head -n 1
 fi
-command -v nvidia-container-runtime-hook >/dev/null 2>&1 && echo 'toolkit'
+TOOLKIT
 df -Pk -- ROOT 2>/dev/null | awk 'NR == 2 { print "free", $4 }'
 echo 'end'
 """
+_TOOLKIT: Final = "command -v nvidia-container-runtime-hook >/dev/null 2>&1 && echo 'toolkit'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,12 @@ class Probe:
 
 def script(root: str) -> str:
     """The script for `sh`; `root` is the folder whose disk matters."""
-    return _SCRIPT.replace("ROOT", shlex.quote(root))
+    return _SCRIPT.replace("TOOLKIT", _TOOLKIT).replace("ROOT", shlex.quote(root))
+
+
+def toolkit_script() -> str:
+    """The same for the toolkit alone, which needs no driver to answer."""
+    return f"{_TOOLKIT}\necho 'end'\n"
 
 
 def read(text: str) -> Probe | None:

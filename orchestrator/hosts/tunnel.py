@@ -59,8 +59,10 @@ _LASTING: Final = (
 )
 _PROBE: Final = """\
 s={path}
-if [ ! -e "$s" ]; then echo missing; elif [ -S "$s" ] && [ -r "$s" ] && [ -w "$s" ]; then
-echo usable; else echo forbidden; fi
+if [ ! -e "$s" ]; then echo missing
+elif [ ! -S "$s" ]; then echo file
+elif [ -r "$s" ] && [ -w "$s" ]; then echo usable
+else echo forbidden; fi
 r=/run/user/$(id -u)/docker.sock
 if [ -S "$r" ]; then echo "rootless $r"; fi
 """
@@ -134,8 +136,11 @@ class Tunnel:
         return ""
 
     def probe(self) -> str:
-        """Look at the socket from inside the host. Returns: usable, missing or forbidden, then
-        "rootless PATH" where a rootless engine listens. Raises: LinkError."""
+        """Look at the socket from inside the host. Raises: LinkError.
+
+        Returns: usable, missing, file or forbidden, then "rootless PATH" where a rootless engine
+        listens.
+        """
         return " ".join(self.shell(_PROBE.format(path=shlex.quote(self.address.path))).split())
 
     def shell(self, script: str, limit_s: float = PROBE_LIMIT_S) -> str:

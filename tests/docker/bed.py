@@ -94,7 +94,8 @@ class Bed:
         client = Client(self.folder / "user", lan.desk)
         client.prepare()
         hosts = {name: self._host(name, lan, client) for name in names}
-        for host in hosts.values():
+        for number, host in enumerate(hosts.values()):
+            host.engine.pin(number)
             host.engine.launch()
         for host in hosts.values():
             host.engine.wait()

@@ -13,6 +13,7 @@ import pytest
 PROGRAMS: Final = {
     "dockerd": "docker.io",
     "docker-init": "docker.io",
+    "docker-registry": "docker-registry",
     "sshd": "openssh-server",
     "ssh": "openssh-client",
     "ip": "iproute2",

@@ -88,8 +88,10 @@ def _build(engine: Engine, recipe: Recipe) -> str:
     builder = DockerEngine(Address("unix", path=str(engine.socket)))
     with surroundings.shelf(surroundings.here().local_folders()), contextlib.closing(builder):
         builder.connect()
-        found = builder.image_id(recipe.tag)
-        return found or builder.build(recipe.context, recipe.tag, recipe.arguments, print)
+        found = builder.image(recipe.tag)
+        if found is not None:
+            return found.id
+        return builder.build(recipe.context, recipe.tag, recipe.arguments, print)
 
 
 def _forget_old(client: DockerClient) -> None:

@@ -16,6 +16,8 @@ from typing import Final, TypeAlias
 
 from docker import DockerClient
 
+from tests.fake_engine import ours
+
 
 @dataclass(frozen=True, slots=True)
 class Do:
@@ -70,18 +72,20 @@ def load(
 ) -> str:
     """Put the image on an engine under `repository:tag`; returns its id.
 
-    `pace_s` is slept after every step of bytes.
+    `pace_s` is slept after every step of bytes; its labels are those of the real image, unless
+    others are given.
     """
-    repository, _, name = tag.partition(":")
+    repository, _, name = tag.rpartition(":")
+    given = ours() if labels is None else labels
     changes = [
         'ENTRYPOINT ["/bin/sh", "/replay"]',
         f"ENV PACE_S={pace_s}",
         "ENV PATH=/bin",
         "USER 10001:10001",
-        *(f'LABEL {key}="{value}"' for key, value in (labels or {}).items()),
+        *(f'LABEL {key}="{value}"' for key, value in given.items()),
     ]
     client.api.import_image_from_data(
-        _tar(list(steps)), repository=repository, tag=name or "latest", changes=changes
+        _tar(list(steps)), repository=repository, tag=name, changes=changes
     )
     return str(client.images.get(tag).id)
 

@@ -118,7 +118,10 @@ def test_hosts_have_the_real_image_and_build_it_again_from_its_layers(
         engine = DockerEngine(Address("unix", path=str(host.engine.socket)))
         with contextlib.closing(engine):
             engine.connect()
-            assert engine.image_id(seeded.tag) == seeded.id
+            found = engine.image(seeded.tag)
+            assert found is not None
+            assert found.id == seeded.id
+            assert image.is_ours(found.labels)
             output: list[str] = []
             rebuilt = engine.build(again.context, "again", again.arguments, output.append)
         assert rebuilt == seeded.id

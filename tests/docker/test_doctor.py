@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from orchestrator.hosts.image import ROOT
+from tests.docker import trial
 from tests.docker.bed import BedHost, Fleet
 
 CPU_ONLY = "".join(
@@ -51,6 +52,8 @@ def plant_gpu(host: BedHost) -> None:
 
 
 def test_healthy_hosts_can_measure(fleet: Fleet, tmp_path: Path) -> None:
+    for host in fleet.hosts.values():
+        trial.forget_image(host)
     code, found = doctor(fleet, tmp_path, "--hosts", "a100,t4,v100")
     assert code == 0
     for lines in found.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 import time
 from pathlib import Path
@@ -12,14 +13,17 @@ import pytest
 from orchestrator import cleaning
 from orchestrator.cleaning import Wish
 from orchestrator.fleet import InterruptedRunError
+from orchestrator.hosts import container
 from orchestrator.hosts.contained import Terms
 from orchestrator.hosts.image import ImageSource
+from orchestrator.outcomes import Trouble
 from tests import factories
 from tests.docker import stand_in, trial
 from tests.docker.bed import BedHost, Fleet
 from tests.docker.machine import wait_until
 from tests.docker.trial import HALF, PLAN, RESNET, STEPS, STREAM, UNTIL_THEN, Trial, machine
 from tests.fake_host import lines
+from tests.integration.test_command_line import say
 
 BOTH = ("a100", "t4")
 
@@ -57,6 +61,12 @@ def printed(host: BedHost) -> bytes:
     """The records in a host's container, read beside the desk."""
     with contextlib.closing(host.engine.client()) as client:
         return bytes(client.containers.list()[0].logs(stderr=False))
+
+
+def inspected(host: BedHost) -> str:
+    """All that an engine tells of its container."""
+    with contextlib.closing(host.engine.client()) as client:
+        return json.dumps(client.containers.list()[0].attrs)
 
 
 def later(seconds: float, *actions: trial.Action) -> None:
@@ -182,7 +192,7 @@ def break_key(host: BedHost) -> None:
     [
         (break_key, ("its host key is unknown or has changed", "ssh-keygen -R")),
         (BedHost.forbid_docker, ("may not use Docker's socket", "usermod -aG docker")),
-        (lambda host: host.ssh.stop(), ("nothing listens there",)),
+        (lambda host: host.ssh.stop(), ("no SSH server listens there", "systemctl start ssh")),
         (lambda host: host.engine.stop(), ("there is no Docker engine", "systemctl start docker")),
         (
             lambda host: host.ssh.restart("AllowStreamLocalForwarding no"),
@@ -200,18 +210,74 @@ def test_a_host_that_cannot_be_used_is_named_with_advice_while_the_other_measure
     assert run.records("a100") == STREAM
     assert run.verdicts("t4") == ["failed", "failed"]
     assert run.exit_code() == 1
+    kept = run.folder.meta().troubles["t4.1.jsonl"]  # what the page and a later reader are told
+    assert kept == Trouble(run.watcher.troubles["t4"], "host_unavailable", "connecting")
 
 
-def test_a_machine_without_the_nvidia_runtime_is_named_and_left_clean(
+def test_a_machine_without_the_nvidia_runtime_is_named_before_anything_is_built(
     fleet: Fleet, tmp_path: Path
 ) -> None:
-    trial.ready(fleet, ["t4"])
+    trial.forget_image(fleet["t4"])
     run = Trial.new(tmp_path, [machine("t4", "0")])
     run.measure()
     assert "Docker cannot give GPUs to containers there" in run.watcher.troubles["t4"]
     assert "NVIDIA Container Toolkit" in run.watcher.troubles["t4"]
     assert run.exit_code() == 3
     assert containers(fleet["t4"]) == []
+    assert list((run.folder.path / "logs").iterdir()) == []
+
+
+def test_a_toolkit_that_does_not_work_is_named_and_the_container_removed(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    host = fleet["t4"]
+    trial.ready(fleet, ["t4"])
+    tools = host.machine.folder / "hook"
+    tools.mkdir()
+    (tools / "nvidia-container-runtime-hook").touch(0o755)
+    host.ssh.restart(f"SetEnv PATH={tools}:/usr/bin:/bin")  # the engine itself knows no hook
+    run = Trial.new(tmp_path, [machine("t4", "0")])
+    run.measure()
+    assert "could not select device driver" in run.watcher.troubles["t4"]
+    assert "NVIDIA Container Toolkit" in run.watcher.troubles["t4"]
+    assert containers(host) == []
+
+
+TOKEN = "hf_" + "Ab1" * 12
+
+
+def test_a_token_reaches_standard_input_and_nothing_that_is_kept(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    # A library that prints what it was given.
+    leak = stand_in.Do('read -r token; echo "$token" | wc -c >&2; echo $token >&2')
+    steps = [
+        step.replace(PLAN.plan_id.encode(), trial.PRETRAINED.plan_id.encode())
+        if isinstance(step, bytes)
+        else step
+        for step in STEPS
+    ]
+    trial.ready(fleet, ["t4"], [leak, *steps])
+    run = Trial.new(tmp_path, [machine("t4")], trial.PRETRAINED)
+    seen: list[str] = []
+    trial.after_the_first_case(run, "t4", lambda: seen.append(inspected(fleet["t4"])))
+    run.measure()
+    log = (run.folder.path / "logs" / "t4.1.log").read_text()
+    assert log.split() == [str(len(TOKEN) + 1), "***"]
+    assert container.HUB_VOLUME in seen[0]
+    assert TOKEN not in seen[0]
+    run.comparison()
+    written = [path for path in run.folder.path.rglob("*") if path.is_file()]
+    assert len(written) > 6
+    assert not [path for path in written if TOKEN.encode() in path.read_bytes()]
+
+
+def test_a_harness_that_nobody_follows_is_told_when_to_end(fleet: Fleet, run: Trial) -> None:
+    trial.after_the_first_case(run, "t4", press_ctrl_c)
+    with pytest.raises(InterruptedRunError):
+        run.measure(detach=True, terms=Terms(limit_s=7200, patience_s=60, silence_s=3))
+    assert '"--limit-s", "7200"' in inspected(fleet["t4"])
 
 
 def test_an_image_that_no_registry_gives_is_named(fleet: Fleet, run: Trial) -> None:
@@ -252,7 +318,9 @@ def leave_running(run: Trial) -> None:
     trial.after_the_first_case(run, "t4", press_ctrl_c)
     with pytest.raises(InterruptedRunError) as caught:
         run.measure(detach=True)
-    assert set(caught.value.running) == {one.name for one in run.machines}
+    not_over = {one.name for one in run.machines} - run.watcher.troubles.keys()
+    assert set(caught.value.running) == not_over
+    assert "t4" in not_over
 
 
 def test_ctrl_c_detaches_when_asked_and_attach_finishes_the_run(fleet: Fleet, run: Trial) -> None:
@@ -304,6 +372,17 @@ def test_clean_removes_what_was_fetched_to_its_end(fleet: Fleet, run: Trial) -> 
     (done,) = cleaning.clean([machine("t4")], Wish(), run.folder.path.parent)
     assert len(done.removed) == 1
     assert containers(fleet["t4"]) == []
+
+
+def test_attach_removes_what_was_fetched_before_the_terminal_died(fleet: Fleet, run: Trial) -> None:
+    leave_running(run)
+    wait_until(lambda: printed(fleet["t4"]) == STREAM, "the harness has said all")
+    (run.folder.path / "records" / "t4.1.jsonl").write_bytes(STREAM)
+    said = say("attach", str(run.folder.path), "--progress", "plain")
+    assert said.code == 0
+    assert "t4: nothing is under way here any more" in said.err
+    assert run.records("a100") == STREAM
+    assert [containers(fleet[name]) for name in BOTH] == [[], []]
 
 
 def test_ctrl_c_stops_the_harnesses_and_leaves_nothing(fleet: Fleet, run: Trial) -> None:

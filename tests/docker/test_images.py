@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import subprocess
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from orchestrator.hosts import image
+from orchestrator import addresses
+from orchestrator.hosts import container, image
 from orchestrator.hosts.image import ImageSource
-from tests.docker import trial
+from orchestrator.inventory import Machine
+from tests.docker import needs, registry, trial
 from tests.docker.bed import BedHost, Fleet
-from tests.docker.trial import STREAM, Trial, machine
+from tests.docker.engine import Engine
+from tests.docker.real_image import RealImage
+from tests.docker.trial import STEPS, STREAM, Trial, machine
 
 NAMES = ("a100", "t4", "v100")
 
@@ -28,18 +35,12 @@ def image_id(host: BedHost) -> str | None:
         return str(found[0].id) if found else None
 
 
-def forget_image(host: BedHost) -> None:
-    with contextlib.closing(host.engine.client()) as client:
-        for found in client.images.list(name=image.recipe({}).tag):
-            client.images.remove(found.id, force=True)
-
-
 def test_a_shipped_image_is_built_once_and_has_one_id_everywhere(
     fleet: Fleet, tmp_path: Path
 ) -> None:
     trial.ready(fleet, NAMES[:1])
     for name in NAMES[1:]:
-        forget_image(fleet[name])
+        trial.forget_image(fleet[name])
     # The first host has the image under its tag, so its build is over at once.
     run = Trial.new(tmp_path, [machine(name) for name in NAMES])
     run.measure(source=ImageSource("ship"))
@@ -52,11 +53,11 @@ def test_shipping_goes_on_when_the_host_that_should_build_is_dead(
     fleet: Fleet, tmp_path: Path
 ) -> None:
     trial.ready(fleet, ["t4"])
-    forget_image(fleet["v100"])
+    trial.forget_image(fleet["v100"])
     fleet["a100"].ssh.stop()
     run = Trial.new(tmp_path, [machine(name) for name in NAMES])
     run.measure(source=ImageSource("ship"))
-    assert "nothing listens" in run.watcher.troubles["a100"]
+    assert "no SSH server listens" in run.watcher.troubles["a100"]
     assert [run.records(name) for name in NAMES[1:]] == [STREAM] * 2
     assert run.exit_code() == 1
 
@@ -69,3 +70,90 @@ def test_the_same_image_is_not_built_twice(fleet: Fleet, tmp_path: Path) -> None
     assert run.records("a100") == STREAM
     assert image_id(fleet["a100"]) == before
     assert not (run.folder.path / "logs" / "a100.1.log").exists()  # nothing was built
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [("build", "--image-source ship"), ("ship", "one host among --hosts that reaches")],
+)
+def test_hosts_without_network_are_told_how_to_get_the_image(
+    fleet: Fleet, tmp_path: Path, source: Literal["build", "ship"], told: str
+) -> None:
+    for name in NAMES[:2]:
+        trial.forget_image(fleet[name])
+    run = Trial.new(tmp_path, [machine(name) for name in NAMES[:2]])
+    run.measure(source=ImageSource(source))
+    for name in NAMES[:2]:
+        assert "it cannot reach the image's registry" in run.watcher.troubles[name]
+        assert told in run.watcher.troubles[name]
+    kept = run.folder.meta().troubles["t4.1.jsonl"]
+    assert kept.preparing.startswith("building the image")
+    assert run.exit_code() == 3
+
+
+def pulled(engine: Engine, output: Path, reference: str) -> Trial:
+    run = Trial.new(output, [Machine("near", addresses.parse(engine.url), ())])
+    run.measure(source=ImageSource("pull", reference))
+    return run
+
+
+def test_an_image_is_pulled_by_its_digest_once(engine: Engine, tmp_path: Path) -> None:
+    needs.require("docker-registry")
+    with registry.serving(tmp_path) as address:
+        reference = registry.push(engine, address, STEPS)
+        first = pulled(engine, tmp_path / "reports", reference)
+    again = pulled(engine, tmp_path / "reports", reference)  # the registry is gone
+    assert [run.watcher.troubles for run in (first, again)] == [{"near": ""}] * 2
+    assert [run.records("near") for run in (first, again)] == [STREAM] * 2
+    assert "Digest: sha256" in (first.folder.path / "logs" / "near.1.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("labels", "sentence"),
+    [({}, "it holds no harness"), ({container.SCHEMA: "1"}, "speaks version 1 of the records")],
+)
+def test_what_a_registry_gives_must_hold_a_harness_of_ours(
+    engine: Engine, tmp_path: Path, labels: dict[str, str], sentence: str
+) -> None:
+    needs.require("docker-registry")
+    with registry.serving(tmp_path) as address:
+        reference = registry.push(engine, address, STEPS, labels)
+        run = pulled(engine, tmp_path / "reports", reference)
+        unknown = f"{reference.partition('@')[0]}@sha256:{'0' * 64}"
+        missing = pulled(engine, tmp_path / "reports", unknown)
+    assert sentence in run.watcher.troubles["near"]
+    assert run.exit_code() == 3
+    assert "no such image" in missing.watcher.troubles["near"]
+
+
+def test_buildkit_understands_the_dockerfile_as_the_classic_builder_does(
+    fleet: Fleet, seeded: RealImage
+) -> None:
+    # On a base that has all the packages, so that minutes become seconds.
+    engine = fleet["v100"].engine
+    with contextlib.closing(engine.client()) as client:
+        bare = client.containers.create(
+            seeded.tag, entrypoint="userdel", command=["harness"], user="root", network_mode="none"
+        )
+        bare.start()
+        assert bare.wait()["StatusCode"] == 0
+        bare.commit("equipped", "latest", changes=["USER root"])
+        arguments = image.recipe(seeded.arguments | {"BASE_IMAGE": "equipped"}).arguments
+        pairs = [word for pair in arguments.items() for word in ("--build-arg", "=".join(pair))]
+        done = subprocess.run(
+            [
+                *("/usr/bin/docker", "-H", engine.url, "build", "--network", "host"),
+                *(*pairs, "--tag", "by-buildkit", image.ROOT),
+            ],
+            env=os.environ | {"DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "exporting to image" in done.stderr  # the classic builder says "Successfully built"
+        built = client.images.get("by-buildkit")
+    assert image.is_ours(built.labels)
+    assert built.attrs["Config"]["User"] == "10001:10001"
+    assert built.attrs["Config"]["Entrypoint"] == ["tini", "--", "python", "-m", "harness"]

@@ -56,6 +56,19 @@ def test_an_engine_behind_tls_is_not_talked_to_without_one(engine: Engine, tmp_p
     assert run.exit_code() == 3
 
 
+def test_one_engine_behind_two_addresses_measures_once(engine: Engine, tmp_path: Path) -> None:
+    load(engine)
+    (tmp_path / "other.sock").symlink_to(engine.socket)
+    urls = {"one": engine.url, "two": f"unix://{tmp_path}/other.sock"}
+    run = Trial.new(tmp_path, [Machine(name, addresses.parse(urls[name]), ()) for name in urls])
+    run.measure()
+    (good,) = (name for name, trouble in run.watcher.troubles.items() if not trouble)
+    (bad,) = urls.keys() - {good}
+    assert run.records(good) == STREAM
+    assert f'host "{bad}" is the machine of host "{good}"' in run.watcher.troubles[bad]
+    assert run.exit_code() == 1
+
+
 def test_a_socket_that_nobody_listens_on_is_named(engine: Engine, tmp_path: Path) -> None:
     run = measured(engine, tmp_path, f"unix://{tmp_path}/nobody.sock")
     assert "no Docker engine at this address" in run.watcher.troubles["near"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from harness.plan import Plan
 from harness.records import CaseStarted, Finished, Record
 from orchestrator import attaching, pipeline
 from orchestrator.addresses import Address
@@ -21,13 +22,14 @@ from orchestrator.progress import NoProgress
 from orchestrator.rundir import RunFolder
 from tests import factories
 from tests.docker import stand_in
-from tests.docker.bed import Fleet
+from tests.docker.bed import BedHost, Fleet
 from tests.docker.stand_in import Do, Step
 from tests.fake_host import lines
 
 RESNET: Final = factories.case("resnet-50")
 VIT: Final = factories.case("vit-base")
 PLAN: Final = factories.plan([RESNET, VIT], weights="random")
+PRETRAINED: Final = factories.plan([RESNET, VIT], weights="pretrained")
 STREAM: Final = lines(
     factories.started([RESNET, VIT], plan_id=PLAN.plan_id),
     CaseStarted(case_id=RESNET.case_id, stage="build"),
@@ -92,6 +94,13 @@ def ready(fleet: Fleet, names: Iterable[str], steps: Sequence[Step] = STEPS) -> 
             stand_in.load(client, image.recipe({}).tag, steps, pace_s=PACE_S)
 
 
+def forget_image(host: BedHost) -> None:
+    """Take away what `ready` brought."""
+    with contextlib.closing(host.engine.client()) as client:
+        for found in client.images.list(name=image.recipe({}).tag):
+            client.images.remove(found.id, force=True)
+
+
 @dataclass(slots=True)
 class Trial:
     """One run, and what can be asked about it."""
@@ -101,8 +110,8 @@ class Trial:
     watcher: Watcher
 
     @classmethod
-    def new(cls, output: Path, machines: Sequence[Machine]) -> Trial:
-        return cls(pipeline.new_run(output, PLAN, machines, []), machines, Watcher())
+    def new(cls, output: Path, machines: Sequence[Machine], plan: Plan = PLAN) -> Trial:
+        return cls(pipeline.new_run(output, plan, machines, []), machines, Watcher())
 
     def measure(
         self,

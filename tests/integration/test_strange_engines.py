@@ -1,15 +1,22 @@
-"""What answers on a socket need not be a Docker engine."""
+"""What answers on a socket need not be a Docker engine, and need not answer to an end."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
+import signal
 import socketserver
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
-from tests.integration.test_command_line import say
+from tests.integration.test_command_line import ROOT, say
 
 
 class Handler(socketserver.StreamRequestHandler):
@@ -24,21 +31,110 @@ class Handler(socketserver.StreamRequestHandler):
         self.wfile.write(head.encode() + b"\r\nConnection: close\r\n\r\n" + self.body)
 
 
+class Trickle(socketserver.StreamRequestHandler):
+    """A byte a moment, for ever: no time limit of a single read ends that."""
+
+    ended = threading.Event()
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+            while not self.ended.wait(0.05):
+                self.wfile.write(b" ")
+
+
+@contextlib.contextmanager
+def served(path: Path, handler: type[socketserver.BaseRequestHandler]) -> Iterator[None]:
+    with socketserver.ThreadingUnixStreamServer(str(path), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def trickle(tmp_path: Path) -> Iterator[str]:
+    Trickle.ended.clear()
+    with served(tmp_path / "slow.sock", Trickle):
+        yield f"unix://{tmp_path}/slow.sock"
+        Trickle.ended.set()
+
+
 @pytest.fixture(params=[b"{}", b"[]", b'{"ApiVersion": 7}', b"<html>"])
 def socket(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "e.sock"
     handler = type("Answer", (Handler,), {"body": request.param})
-    with socketserver.ThreadingUnixStreamServer(str(path), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with served(path, handler):
         yield path
-        server.shutdown()
-        thread.join()
 
 
 def test_doctor_says_so_and_still_answers_for_the_others(socket: Path) -> None:
     said = say("doctor", "--hosts", f"local,unix://{socket}")
     assert said.code == 1
-    assert "✗ Docker engine" in said.out
+    assert "✗ Docker engine  something else than Docker answers at this address" in said.out
     assert said.out.strip().endswith("1 of 2 hosts can measure: local.")
     assert "defect" not in said.err
+
+
+@pytest.mark.parametrize("greeting", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\0" * 9000, b"+OK ready\r\n"])
+def test_garbage_is_no_engine_either(tmp_path: Path, greeting: bytes) -> None:
+    class Garbage(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(greeting)
+
+    with served(tmp_path / "e.sock", Garbage):
+        said = say("doctor", "--hosts", f"unix://{tmp_path}/e.sock")
+    assert said.code == 3
+    assert "something else than Docker answers" in said.out
+
+
+def test_an_old_engine_is_told_to_be_updated(tmp_path: Path) -> None:
+    body = b'{"Version": "1.12.6", "ApiVersion": "1.24"}'
+    with served(tmp_path / "e.sock", type("Old", (Handler,), {"body": body})):
+        said = say("doctor", "--hosts", f"unix://{tmp_path}/e.sock")
+    assert said.code == 3
+    assert "its Docker is too old (Docker 1.12.6 with API 1.24" in said.out
+    assert "Docker 20.10 or newer" in said.out
+
+
+def test_a_file_is_no_socket(tmp_path: Path) -> None:
+    (tmp_path / "docker.sock").write_text("")
+    said = say("doctor", "--hosts", f"unix://{tmp_path}/docker.sock")
+    assert said.code == 3
+    assert "what lies there is no socket" in said.out
+
+
+@pytest.mark.parametrize("command", ["doctor", "clean"])
+def test_one_ctrl_c_ends_the_asking_while_the_others_were_shown(trickle: str, command: str) -> None:
+    nobody = "unix:///nobody.sock"
+    with subprocess.Popen(
+        [sys.executable, ROOT / "orchestrate.py", command, "--hosts", f"{trickle},{nobody}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    ) as asking:
+        assert asking.stdout is not None
+        assert asking.stderr is not None
+        heard: IO[str] = asking.stdout if command == "doctor" else asking.stderr
+        while not re.match(r'nobody.sock \(|host "nobody.sock"', heard.readline()):
+            pass
+        asking.send_signal(signal.SIGINT)
+        _, errors = asking.communicate(timeout=20)
+    assert asking.returncode == 130
+    assert "interrupted" in errors
+
+
+def test_doctor_names_a_context_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meta = tmp_path / "contexts" / "meta" / "1" / "meta.json"
+    meta.parent.mkdir(parents=True)
+    meta.write_text('{"Name": "box"}')
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    said = say("doctor", "--hosts", "local")
+    assert said.code == 0
+    assert f"the Docker context in {meta} cannot be read: it names no Docker endpoint" in said.err

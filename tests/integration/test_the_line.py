@@ -14,8 +14,9 @@ from harness.plan import Case, Plan
 from harness.records import CaseStarted, Environment, Finished, Record, write_line
 from harness.vocabulary import SCHEMA_VERSION
 from orchestrator import pipeline
-from orchestrator.errors import NoHostError, RunError, StorageError, UnknownNameError
+from orchestrator.errors import HangUp, NoHostError, RunError, StorageError, UnknownNameError
 from orchestrator.fleet import InterruptedRunError
+from orchestrator.outcomes import Trouble
 from orchestrator.progress import NoProgress
 from orchestrator.rundir import RunFolder
 from tests import factories
@@ -110,6 +111,8 @@ def test_a_host_that_breaks_is_on_the_page_with_its_cause_and_the_others_finish(
     ]  # fmt: skip
     assert pipeline.exit_code(rendered.comparison) == 1
     assert "t4&#34; is on fire. Mend it." in rendered.page.read_text()
+    kept = folder.meta().troubles
+    assert kept == {"t4.1.jsonl": Trouble(told.troubles["t4"], "host_unavailable", "starting")}
 
 
 def test_a_run_without_a_usable_host_names_the_cause_of_each(tmp_path: Path) -> None:
@@ -287,6 +290,24 @@ def test_ctrl_c_stops_the_host_and_keeps_what_was_measured(tmp_path: Path) -> No
     assert host.sessions[0].stopped.is_set()
     rows = pipeline.render(folder).comparison.rows
     assert [row.verdict for row in rows] == ["faster", "missing"]
+
+
+class HungUp(NoProgress):
+    """Closes the terminal once the first result is there."""
+
+    def saw(self, host: str, record: Record) -> None:
+        if record.kind == "measurement":
+            raise HangUp
+
+
+def test_a_closed_terminal_leaves_running_what_can_do_without_it(tmp_path: Path) -> None:
+    opened = CaseStarted(case_id=VIT.case_id, stage="compile")
+    host = FakeHost("t4", lines(STARTED, FASTER, opened), endless=True)
+    folder = new_folder(tmp_path, "t4")
+    with pytest.raises(InterruptedRunError) as caught:
+        pipeline.measure(folder, [host], HungUp())
+    assert caught.value.running == ("t4",)
+    assert not host.sessions[0].killed
 
 
 def test_running_out_of_memory_is_a_result_and_a_crash_is_not(tmp_path: Path) -> None:

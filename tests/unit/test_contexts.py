@@ -24,8 +24,10 @@ def test_contexts_are_read_without_a_config_json(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"Name": 1, "Endpoints": {"docker": {}}}'])
 def test_a_damaged_context_is_left_out(tmp_path: Path, text: str) -> None:
-    add(tmp_path, "1", text)
+    path = add(tmp_path, "1", text)
     assert set(contexts.read(tmp_path)) == {"default"}
+    (sentence,) = contexts.damaged(tmp_path)
+    assert sentence.startswith(f"the Docker context in {path} cannot be read: it ")
 
 
 def test_the_default_context_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

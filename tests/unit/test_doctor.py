@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import threading
 from dataclasses import dataclass, field
 
 import pytest
@@ -14,6 +15,7 @@ from orchestrator.checks import Check, Examined
 from orchestrator.hosts.engine import EngineError, EngineFacts, ImageFacts, LinkError
 from orchestrator.hosts.image import ImageSource
 from orchestrator.inventory import LOCAL, Machine
+from tests.fake_engine import ours
 
 SSH = Address("ssh", "a100")
 PULLED = ImageSource("pull", "registry.example/image@sha256:" + "0" * 64)
@@ -112,10 +114,45 @@ def test_the_labels_of_an_image_say_what_is_in_it() -> None:
         "torch-compile-benchmark.torch": "2.15.0",
         "torch-compile-benchmark.torch-index": "",
     }
-    found = examine(FakeEngine(ImageFacts(6 << 30, labels)), source=PULLED)
+    found = examine(FakeEngine(ImageFacts("sha256:1", 6 << 30, ours() | labels)), source=PULLED)
     assert found["GPU and driver"].state == "bad"
     assert "CUDA 13.2 needs 580" in found["GPU and driver"].found
     assert examine(FakeEngine(), source=PULLED)["GPU and driver"].state == "unknown"
+
+
+def test_a_host_that_answers_for_ever_holds_up_no_other_and_is_given_up() -> None:
+    for_ever = threading.Event()
+
+    @dataclass
+    class Trickling(FakeEngine):
+        def facts(self) -> EngineFacts:
+            for_ever.wait(60)
+            return super().facts()
+
+    machines = [Machine("slow", SSH), Machine("quick", Address("ssh", "quick"))]
+    found = doctor.examine(
+        machines,
+        ImageSource(),
+        lambda address: Trickling() if address == SSH else FakeEngine(),
+        lambda *_: T4,
+        limit_s=1.0,
+    )
+    assert next(found).host == "quick"
+    (slow,) = found
+    for_ever.set()
+    assert slow.host == "slow"
+    assert not slow.usable
+    (check,) = slow.checks
+    assert check.found == "none within 1 s, while asking its engine"
+    assert check.mend == "ssh a100 docker info"
+
+
+def test_an_image_that_only_bears_the_name_is_told_apart() -> None:
+    strange = FakeEngine(ImageFacts("sha256:1", 6 << 30, {}))
+    assert examine(strange)["Image"].state == "unknown"
+    assert "holds another harness: the first run builds it" in examine(strange)["Image"].found
+    assert examine(strange, source=PULLED)["Image"].state == "bad"
+    assert examine(FakeEngine(ImageFacts("sha256:1", 6 << 30, ours())))["Image"].state == "good"
 
 
 def test_a_slow_clock_is_noticed() -> None:
@@ -134,16 +171,23 @@ def test_this_machine_is_examined_without_docker() -> None:
 def test_the_last_line_says_how_many_can_measure() -> None:
     good = Examined("a100", "ssh://a100", (Check("SSH", "good", "ssh://a100"),))
     bad = Examined("t4", "ssh://t4", (Check("SSH", "bad", "it does not answer", "ssh t4"),))
-    assert checks.to_text([good, bad]).splitlines() == [
-        "a100 (ssh://a100)",
-        "  ✓ SSH  ssh://a100",
-        "",
+    assert checks.paragraph(bad).split("\n") == [
         "t4 (ssh://t4)",
         "  ✗ SSH  it does not answer",
         "         ssh t4",
         "",
-        "1 of 2 hosts can measure: a100.",
     ]
-    assert checks.to_text([bad]).endswith("t4 cannot measure.")
+    long = Examined(
+        "t4", "", (Check("SSH", "bad", "it does not answer at all", "ssh -v bench@t4"),)
+    )
+    assert checks.paragraph(long, 30).split("\n") == [
+        "t4",
+        "  ✗ SSH  it does not answer at",
+        "         all",
+        "         ssh -v bench@t4",
+        "",
+    ]
+    assert checks.verdict([good, bad]) == "1 of 2 hosts can measure: a100."
+    assert checks.verdict([bad]) == "t4 cannot measure."
     told = json.loads(checks.to_json([good, bad]))
     assert [host["usable"] for host in told["hosts"]] == [True, False]

@@ -55,8 +55,12 @@ def test_a_source_is_read() -> None:
     [
         ("biuld", [], UnknownNameError, "Did you mean build?"),
         ("pull:ghcr.io/acme/benchmark:latest", [], UsageError, "does not pin an image"),
-        (f"pull:{DIGEST}", ["TORCH_VERSION=1"], UsageError, "means nothing"),
+        (f"pull:{DIGEST}", ["TORCH_VERSION=2.14.1"], UsageError, "means nothing"),
         ("build", ["TORCH_VERSION"], UsageError, "has no value"),
+        ("build", ["TORCH_VERSION=banana"], UsageError, '"banana" is not possible'),
+        ("build", ["TORCH_VERSION=2.14.1; rm -rf /"], UsageError, "is not possible"),
+        ("ship", ["TORCH_INDEX=pytorch.org"], UsageError, '"pytorch.org" is not possible'),
+        ("build", ["BASE_IMAGE="], UsageError, '"" is not possible'),
         ("build", ["TORCH_VERSIN=2"], UnknownNameError, "Did you mean TORCH_VERSION?"),
     ],
 )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -103,9 +104,9 @@ def test_no_host_is_named_twice(nobody: Path, names: list[str]) -> None:
         ('[hosts.a]\ndocker = "b"\n', "docker is no address"),
         ("[hosts.a]\ndocker = 3\n", "docker is no address"),
         ('[hosts.a]\ncontext = "nowhere"\n', "unknown Docker context in hosts.toml, [hosts.a]"),
-        ('[hosts.a]\ndocker = "ssh://b"\ngpu = true\n', "gpu = True names no GPU"),
+        ('[hosts.a]\ndocker = "ssh://b"\ngpu = true\n', "gpu = true names no GPU"),
         ('[hosts.a]\ndocker = "ssh://b"\ngpu = []\n', "gpu = [] names no GPU"),
-        ('[hosts.a]\ndocker = "ssh://b"\ngpu = "first"\n', "gpu = 'first' names no GPU"),
+        ('[hosts.a]\ndocker = "ssh://b"\ngpu = "first"\n', 'gpu = "first" names no GPU'),
         ('[hosts.a]\ndocker = "ssh://b"\ngpu = [0, 0]\n', "gpu names one GPU twice"),
         ('[hosts.a]\ndocker = "ssh://b"\nprice_per_hour = -1\n', "is no price"),
         ('[hosts.a]\ndocker = "ssh://b"\nprice_per_hour = nan\n', "is no price"),
@@ -121,6 +122,72 @@ def test_what_is_wrong_with_an_inventory_is_said_with_its_place(
         inventory.resolve(["a"])
     assert sentence in caught.value.sentence
     assert "hosts.toml" in caught.value.sentence
+
+
+@pytest.mark.parametrize("value", ["True", "None"])
+def test_what_is_no_toml_is_told_how_toml_writes_it(nobody: Path, value: str) -> None:
+    written(nobody, f'[hosts.a]\ndocker = "ssh://b"\ngpu = {value}\n')
+    with pytest.raises(UsageError) as caught:
+        inventory.resolve(["a"])
+    assert "line 3" in caught.value.sentence
+    assert "true and false in small letters" in caught.value.advice
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        (f'[hosts.a]\ndocker = "ssh://b"\ngpu = {["x"] * 5000}\n', "names no GPU"),
+        (f'[hosts.a]\ndocker = "ssh://b"\ngpu = {list(range(100))}\n', "names 100 GPUs"),
+        (f"[hosts.a]\n{'k' * 5000} = 1\n", "unknown key"),
+        (f'[hosts.{"a" * 5000}]\ndocker = "ssh://b"\n', "cannot be the name"),
+    ],
+)
+def test_what_is_long_is_not_printed_whole(nobody: Path, table: str, sentence: str) -> None:
+    written(nobody, table)
+    with pytest.raises(UsageError, match=sentence) as caught:
+        inventory.resolve(["a"])
+    assert len(caught.value.sentence) < 250
+
+
+def test_a_mark_of_byte_order_is_no_part_of_the_inventory(nobody: Path) -> None:
+    path = nobody / "hosts.toml"
+    path.write_bytes(b'\xef\xbb\xbf[hosts.a]\r\ndocker = "ssh://b"\r\n')
+    assert inventory.resolve(["a"])[0].address == Address("ssh", "b")
+
+
+def test_a_pipe_is_not_waited_for(nobody: Path) -> None:
+    os.mkfifo(nobody / "hosts.toml")
+    with pytest.raises(UsageError, match="is no file"):
+        inventory.resolve(["a"])
+
+
+SHARED = """\
+[hosts.a]
+docker = "ssh://one@Box"
+[hosts.b]
+docker = "ssh://two@box"
+gpu = [1, 0]
+[hosts.c]
+docker = "ssh://box"
+gpu = "2"
+"""
+
+
+def test_two_names_of_one_gpu_are_refused(nobody: Path) -> None:
+    written(nobody, SHARED)
+    with pytest.raises(UsageError) as caught:
+        inventory.resolve(["c", "a", "b"])
+    assert caught.value.sentence == 'hosts "a" and "b" are both the GPU 0 of ssh://two@box'
+    assert [one.name for one in inventory.resolve(["b", "c"])] == ["b", "c"]
+
+
+def test_a_context_that_cannot_be_read_is_named_where_a_name_is_not_found(nobody: Path) -> None:
+    path = nobody / ".docker" / "contexts" / "meta" / "1" / "meta.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    with pytest.raises(UnknownNameError) as caught:
+        inventory.resolve(["box"])
+    assert f"the Docker context in {path} cannot be read: it is no JSON" in caught.value.advice
 
 
 def test_an_inventory_that_was_named_must_exist(nobody: Path) -> None:

@@ -1,0 +1,76 @@
+"""Hosts made ready one beside the other, with engines that play them."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from orchestrator.addresses import Address
+from orchestrator.errors import DeskError
+from orchestrator.hosts.engine import EngineError
+from orchestrator.hosts.image import ImageSource
+from orchestrator.hosts.preparation import Preparation, Ready, Shipyard
+from orchestrator.inventory import Machine
+from tests.fake_engine import FakeEngine
+
+NO_NETWORK = EngineError('Get "https://registry-1.docker.io/v2/": dial tcp: no such host', 500)
+SHIP = ImageSource("ship")
+
+
+def ship(engines: dict[str, FakeEngine], folder: Path) -> dict[str, tuple[object, list[str]]]:
+    """Prepare all hosts at once. Returns: by host, what became of it, and what it said."""
+    shipyard = Shipyard(list(engines))
+    all_started = threading.Barrier(len(engines))
+
+    def prepare(name: str) -> tuple[object, list[str]]:
+        machine = Machine(name, Address("ssh", name), gpus=())
+        said: list[str] = []
+        all_started.wait(10)
+        try:
+            host = Preparation(machine, engines[name], SHIP, shipyard)
+            return host.ready(said.append, folder / f"{name}.log"), said
+        except DeskError as error:
+            return error, said
+
+    with ThreadPoolExecutor(len(engines)) as pool:
+        return dict(zip(engines, pool.map(prepare, engines), strict=True))
+
+
+def test_one_builds_the_others_copy_and_all_have_the_same(tmp_path: Path) -> None:
+    engines = {name: FakeEngine() for name in ("a100", "t4", "v100")}
+    done = ship(engines, tmp_path)
+    images = {ready.image for ready, _ in done.values() if isinstance(ready, Ready)}
+    assert images == {"sha256:built-0"}
+    assert [engine.calls.count("build") for engine in engines.values()] == [1, 0, 0]
+    assert [engine.calls.count("load") for engine in engines.values()] == [0, 1, 1]
+
+
+def test_the_next_builds_where_the_first_cannot_and_never_waits_for_itself(
+    tmp_path: Path,
+) -> None:
+    engines = {"a100": FakeEngine(refuses={"build": NO_NETWORK}), "t4": FakeEngine()}
+    done = ship(engines, tmp_path)
+    assert isinstance(done["a100"][0], DeskError)
+    assert "one host among --hosts that reaches" in done["a100"][0].advice
+    assert isinstance(done["t4"][0], Ready)
+    for name, (_, said) in done.items():
+        assert not [line for line in said if line.startswith("waiting") and name in line]
+
+
+def test_a_copy_that_breaks_is_put_down_to_where_it_broke(tmp_path: Path) -> None:
+    broken = FakeEngine(refuses={"export": EngineError("Connection reset by peer")})
+    done = ship({"a100": broken, "t4": FakeEngine()}, tmp_path)
+    assert isinstance(done["t4"][0], DeskError)
+    assert "copying from a100 broke" in done["t4"][0].sentence
+
+
+@pytest.mark.parametrize("labels", [{}, {"torch-compile-benchmark.schema": "1"}])
+def test_a_pulled_image_must_hold_a_harness(tmp_path: Path, labels: dict[str, str]) -> None:
+    machine = Machine("t4", Address("ssh", "t4"), gpus=())
+    source = ImageSource("pull", "registry.example/x@sha256:" + "0" * 64)
+    host = Preparation(machine, FakeEngine(labels=labels), source, Shipyard([]))
+    with pytest.raises(DeskError, match="that image cannot be used"):
+        host.ready(lambda _: None, tmp_path / "t4.log")
