@@ -1,9 +1,16 @@
-"""Two test processes share a machine: one thread each, here and in all that they start."""
+"""Two test processes share a machine: one thread each, and what takes longest comes first."""
 
 from __future__ import annotations
 
 import os
 
+import pytest
+
 # Before anything imports torch; threads that wait for each other spin, and take the other's core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A long test that comes last leaves the other process with nothing to do."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)

@@ -13,6 +13,7 @@ from tests.integration.running import BRIEF, measured, results, tiny
 NAMES = tuple(model.name for model in catalogue.CATALOGUE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("models", [NAMES[:6], NAMES[6:]], ids=["first six", "last six"])
 def test_every_architecture_is_measured_from_plan_to_record(models: tuple[str, ...]) -> None:
     records = measured(tiny(models))
@@ -32,6 +33,7 @@ def test_every_architecture_is_measured_from_plan_to_record(models: tuple[str, .
     assert (records[-1].measured, records[-1].failed) == (6, 0)
 
 
+@pytest.mark.slow
 def test_real_inductor_code_runs_and_is_proven() -> None:
     protocol = BRIEF.model_copy(update={"heartbeat_s": 1.0, "warm_cache": True})
     records = measured(tiny(backend="inductor", protocol=protocol))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.child import Nursery
 from harness.plan import Picture, Plan
 from harness.records import (
     CaseStarted,
@@ -22,6 +23,7 @@ from harness.records import (
     read_record,
 )
 from harness.worker import PROCESS_NAME
+from tests.integration.conftest import job
 from tests.integration.running import (
     BRIEF,
     ROOT,
@@ -117,27 +119,31 @@ def _read(path: Path) -> str:
 
 
 def test_every_bad_end_is_a_failure_of_its_case_and_the_next_case_goes_on() -> None:
-    plan = tiny(
-        batch_sizes=(10**9, 1, 2, 3), protocol=BRIEF.model_copy(update={"case_limit_s": 12.0})
-    )
-
     def interfere(record: Record) -> None:
-        if isinstance(record, CaseStarted) and record.stage == "build":
-            if record.case_id.endswith("b1"):
-                os.kill(workers()[0], signal.SIGKILL)
-            elif record.case_id.endswith("b2"):
-                os.kill(workers()[0], signal.SIGSTOP)
+        if isinstance(record, CaseStarted) and record.case_id.endswith("b1"):
+            os.kill(workers()[0], signal.SIGKILL)
 
-    too_large, killed, hanging, healthy = results(measured(plan, interfere)).values()
+    plan = tiny(batch_sizes=(10**9, 1, 2))
+    too_large, killed, healthy = results(measured(plan, interfere)).values()
     assert isinstance(too_large, Failure)
     assert too_large.reason == "oom", too_large
     assert isinstance(killed, Failure)
     assert killed.reason == "crash"
     assert "SIGKILL" in killed.message
-    assert isinstance(hanging, Failure)
-    assert hanging.reason == "timeout"
-    assert "12 s" in hanging.message
     assert isinstance(healthy, Measurement)
+    assert workers() == []
+
+
+def test_a_case_that_hangs_is_killed_at_its_time_limit(nursery: Nursery, tmp_path: Path) -> None:
+    def stop(record: Record) -> None:
+        assert isinstance(record, CaseStarted)
+        os.kill(workers()[0], signal.SIGSTOP)
+
+    plan = tiny(protocol=BRIEF.model_copy(update={"case_limit_s": 2.0}))
+    hanging = nursery.run_case(job(plan, plan.cases()[0], tmp_path), stop)
+    assert isinstance(hanging, Failure)
+    assert (hanging.reason, hanging.stage) == ("timeout", "build")
+    assert "2 s" in hanging.message
     assert workers() == []
 
 
