@@ -37,6 +37,17 @@ def to_text(changes: Changes, page: Path, width: int | None) -> str:
     return "\n".join([*parts, f"Page: {page}", _filled(answer, width)])
 
 
+def broken(found: Sequence[Match], baseline: str) -> str:
+    """One sentence about the cases that were measured before and are not any more."""
+    named = "; ".join(change_words.where(match) for match in found[:_NAMED])
+    more = f"; and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    verb = "was" if len(found) == 1 else "were"
+    return (
+        f"{wording.many(len(found), 'case')} {verb} measured in {wording.one_line(baseline)} and "
+        f"failed or went missing since: {named}{more}"
+    )
+
+
 def regressed(found: Sequence[Match], percent: float, baseline: str) -> str:
     """One sentence about the cases that became slower than a limit allows."""
     named = [

@@ -140,10 +140,13 @@ def _the_rest(changes: Changes) -> str:
         if number and word not in MOVED
     ]
     text = wording.listed(parts)
-    lost = len(changes.outcome_changed)
-    if lost:
-        cases = wording.many(lost, "further case")
-        text = "; ".join(filter(None, (text, f"{cases} failed or went missing in one of the runs")))
+    broken, changed = len(changes.broken), len(changes.outcome_changed)
+    for count, what in (
+        (broken, "failed or went missing since"),
+        (changed - broken, "measured only since"),
+    ):
+        if count:
+            text = "; ".join(filter(None, (text, f"{wording.many(count, 'further case')} {what}")))
     return _sentence(text)
 
 

@@ -81,6 +81,11 @@ class Changes:
         return tuple(m for m in self.matches if (m.before.eager is None) != (m.after.eager is None))
 
     @property
+    def broken(self) -> tuple[Match, ...]:
+        """The matches that had times in the earlier run and have none in the later one."""
+        return tuple(m for m in self.outcome_changed if m.after.eager is None)
+
+    @property
     def without_times(self) -> tuple[Match, ...]:
         """The matches without times in either run."""
         return tuple(m for m in self.matches if m.before.eager is None and m.after.eager is None)

@@ -171,11 +171,16 @@ def _given(context: typer.Context) -> list[str]:
     ]
 
 
+def _option(context: typer.Context, name: str) -> str:
+    """How a user writes the option behind a parameter."""
+    return next(each.opts[0] for each in context.command.params if each.name == name)
+
+
 def _refuse_a_second_plan(context: typer.Context) -> None:
     for name in _given(context):
         if name in PLAN_OPTIONS:
             raise UsageError(
-                f"--{name.replace('_', '-')} does not go with --resume, which keeps the plan of "
+                f"{_option(context, name)} does not go with --resume, which keeps the plan of "
                 "its run",
                 "Leave it out, or start a new run without --resume.",
             )
@@ -184,7 +189,7 @@ def _refuse_a_second_plan(context: typer.Context) -> None:
 def _refuse_options_before_a_command(context: typer.Context) -> None:
     for name in _given(context):
         raise UsageError(
-            f"--{name.replace('_', '-')} stands before the command "
+            f"{_option(context, name)} stands before the command "
             f"{context.invoked_subcommand}, where it has no effect",
             f"Put it behind:  python orchestrate.py {context.invoked_subcommand} …",
         )

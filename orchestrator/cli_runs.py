@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from orchestrator import console, endings, options, options_runs
-from orchestrator.errors import UsageError
+from orchestrator.errors import RunError, UsageError
 from orchestrator.exits import complain
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ def index(output: options.Output = Path("reports"), as_json: options.Json = Fals
     from orchestrator import index_page
     from orchestrator.wording import many, one_line
 
+    if not output.is_dir():
+        raise RunError(f"there is no folder {output}", "Name the folder of runs with --output.")
     found = index_page.rebuild(output)
     for left in found.left_out:
         complain(one_line(f"left out: {left.folder} {left.why}"))
@@ -100,8 +102,8 @@ def export(
     text = writers[wanted](compared)
     if to is None:
         print(text, end="")
-    else:
-        print(write_whole(to, text))
+    elif write_whole(to, text).is_file():  # where it went to /dev/stdout, nothing follows it
+        print(to)
     return 0
 
 

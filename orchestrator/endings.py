@@ -89,7 +89,7 @@ def refuse_baseline_of_published(baseline: str, percent: float | None) -> None:
 
 
 def gate(changes: Changes | None, percent: float | None) -> int:
-    """0, or REGRESSED with a sentence on standard error.
+    """0; or, with a sentence on standard error, REGRESSED, or 1 where cases work no more.
 
     Raises: UsageError: nothing could be judged, and passing would look like success.
     """
@@ -104,8 +104,11 @@ def gate(changes: Changes | None, percent: float | None) -> int:
             f"{changes.before.run.name} and in {changes.after.run.name}",
             "The page lists what each of them has.",
         )
+    baseline = f"run {changes.before.run.name}"
+    if changes.broken:
+        complain(change_summary.broken(changes.broken, baseline))
     found = regressions(changes, percent)
-    if not found:
-        return 0
-    complain(change_summary.regressed(found, percent, f"run {changes.before.run.name}"))
-    return REGRESSED
+    if found:
+        complain(change_summary.regressed(found, percent, baseline))
+        return REGRESSED
+    return 1 if changes.broken else 0

@@ -61,9 +61,17 @@ def fresh_folder(output: Path, stem: str) -> Path:
 
 
 def write_whole(path: Path, content: str | bytes) -> Path:
-    """Write a file, whole or not at all; text as UTF-8. Raises: RunError."""
+    """Write a file, whole or not at all; text as UTF-8. Raises: RunError.
+
+    A link stays a link, and what is no file, such as /dev/stdout, is written to as it is.
+    """
+    encoded = content.encode() if isinstance(content, str) else content
     try:
-        _write_atomically(path, content.encode() if isinstance(content, str) else content)
+        if path.exists() and not path.is_file():
+            with path.open("wb") as device:
+                device.write(encoded)
+        else:
+            _write_atomically(path.resolve(), encoded)
     except OSError as error:
         raise RunError(
             f"cannot write {path}: {error.strerror}",

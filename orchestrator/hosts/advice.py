@@ -102,8 +102,8 @@ _TABLE: Final = (
     (
         r"is already in use by container|Conflict\. The container name",
         "the harness of this run is still there",
-        "Follow it:  python orchestrate.py attach {run}  , or remove it:  "
-        "python orchestrate.py clean {run}",
+        "Follow it:  python orchestrate.py attach {run}  , or remove it with all that was not "
+        "fetched:  python orchestrate.py clean {run} --force",
     ),
     (
         r"manifest unknown|not found: manifest|pull access denied|repository does not exist",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.records import Finished, Measurement
+from harness.records import Failure, Finished, Measurement
 from orchestrator.rundir import RunFolder
 from tests import factories
 from tests.fake_host import lines
@@ -18,7 +18,7 @@ DONE = Finished(plan_id=PLAN.plan_id, measured=2, failed=0)
 HOSTILE = "\x1b[2J</script><script>alert(1)</script>"
 
 
-def a_run(output: Path, name: str, *records: Measurement, host: str = "local") -> Path:
+def a_run(output: Path, name: str, *records: Measurement | Failure, host: str = "local") -> Path:
     """A complete run of two cases on disk, under a name of its own."""
     folder = RunFolder.create(output, PLAN, [host], f"python orchestrate.py  # {name}", NOW)
     (folder.path / "records" / f"{host}.1.jsonl").write_bytes(lines(STARTED, *records, DONE))
@@ -103,6 +103,31 @@ def test_failed_cases_end_with_one_and_a_regression_beside_them_with_four(tmp_pa
     rendered = ("report", str(half), "--baseline", str(before), "--output", str(tmp_path))
     assert say(*rendered).code == 1
     assert say(*rendered, "--fail-on-regression", "10").code == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("compare", "monday", "broken"), 0),
+        (("compare", "monday", "broken", "--fail-on-regression", "50"), 1),
+        (("compare", "broken", "monday", "--fail-on-regression", "50"), 0),
+    ],
+)
+def test_a_case_that_works_no_more_does_not_pass_a_gate(
+    arguments: tuple[str, ...], code: int, tmp_path: Path
+) -> None:
+    runs(tmp_path)
+    a_run(
+        tmp_path,
+        "broken",
+        factories.measurement(RESNET, compiled_s=0.008, noise=0.01),
+        factories.failure(VIT, "compile_error"),
+    )
+    said = say(*arguments, "--output", str(tmp_path))
+    assert said.code == code, said.err
+    assert ("1 case was measured in run monday and failed or went missing since" in said.err) == (
+        code == 1
+    )
 
 
 @pytest.mark.parametrize(
