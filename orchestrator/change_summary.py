@@ -39,28 +39,30 @@ def to_text(changes: Changes, page: Path, width: int | None) -> str:
 
 def broken(found: Sequence[Match], baseline: str) -> str:
     """One sentence about the cases that were measured before and are not any more."""
-    named = "; ".join(change_words.where(match) for match in found[:_NAMED])
-    more = f"; and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
     verb = "was" if len(found) == 1 else "were"
     return (
         f"{wording.many(len(found), 'case')} {verb} measured in {wording.one_line(baseline)} and "
-        f"failed or went missing since: {named}{more}"
+        f"failed or went missing since: {_named([change_words.where(each) for each in found])}"
     )
 
 
 def regressed(found: Sequence[Match], percent: float, baseline: str) -> str:
     """One sentence about the cases that became slower than a limit allows."""
-    named = [
+    cases = [
         f"{change_words.where(match)}, {change_words.with_interval(match.compiled.ratio)}"
-        for match in found[:_NAMED]
+        for match in found
         if match.compiled is not None
     ]
-    more = f"; and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
     verb = "is" if len(found) == 1 else "are"
     return (
         f"{wording.many(len(found), 'case')} {verb} significantly slower than in "
-        f"{wording.one_line(baseline)} by more than {percent:g} %: {'; '.join(named)}{more}"
+        f"{wording.one_line(baseline)} by more than {percent:g} %: {_named(cases)}"
     )
+
+
+def _named(cases: Sequence[str]) -> str:
+    more = f"; and {len(cases) - _NAMED} more" if len(cases) > _NAMED else ""
+    return "; ".join(cases[:_NAMED]) + more
 
 
 def _table(matches: Sequence[Match], shown: int) -> Table:

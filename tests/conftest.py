@@ -8,8 +8,7 @@ import signal
 import pytest
 
 # Before anything imports torch; threads that wait for each other spin, and take the other's core.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+os.environ |= {"OMP_NUM_THREADS": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
 
 # A shell starts its background jobs deaf to Ctrl-C, and so would be all that is started here.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,17 +13,13 @@ from harness.child import Nursery
 from harness.plan import Case, Plan
 from harness.records import Failure, Measurement
 from harness.worker import Job
-from tests.integration.running import ONE_THREAD
 
 RunCase = Callable[[Plan, Case], Measurement | Failure]
 
 
 @pytest.fixture(scope="session")
-def nursery() -> Iterator[Nursery]:
-    with pytest.MonkeyPatch.context() as environment:
-        for name, value in ONE_THREAD.items():
-            environment.setenv(name, value)
-        yield Nursery()
+def nursery() -> Nursery:
+    return Nursery()
 
 
 @pytest.fixture

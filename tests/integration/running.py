@@ -15,8 +15,6 @@ from harness.records import Failure, Measurement, Record, read_record
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BRIEF = Protocol(iterations=6, warmup_min_calls=2, warmup_min_s=0, warmup_max_calls=4)
-# Several cases run at once under pytest: one thread each.
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
 
 Listener = Callable[[Record], None]
 
@@ -39,7 +37,7 @@ def harness(plan: Plan, *arguments: str, **environment: str) -> Iterator[subproc
     process = subprocess.Popen(
         [sys.executable, "-m", "harness", "--plan", "-", *arguments],
         cwd=ROOT,
-        env=os.environ | ONE_THREAD | environment,
+        env=os.environ | environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -63,7 +61,7 @@ def answer(*arguments: str, stdin: bytes, **environment: str) -> tuple[int, list
     done = subprocess.run(
         [sys.executable, "-m", "harness", "--plan", "-", *arguments],
         cwd=ROOT,
-        env=os.environ | ONE_THREAD | environment,
+        env=os.environ | environment,
         input=stdin,
         capture_output=True,
         check=False,

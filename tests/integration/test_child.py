@@ -5,18 +5,13 @@ from __future__ import annotations
 import multiprocessing
 from pathlib import Path
 
-import pytest
-
 from harness.child import Nursery
 from harness.records import Measurement, Record
 from tests.integration.conftest import job
 from tests.integration.running import tiny
 
 
-def test_a_spawned_process_measures_a_case_as_a_forked_one_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+def test_a_spawned_process_measures_a_case_as_a_forked_one_does(tmp_path: Path) -> None:
     plan = tiny()
     heard: list[Record] = []
     nursery = Nursery(multiprocessing.get_context("spawn"))

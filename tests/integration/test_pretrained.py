@@ -39,7 +39,6 @@ def load(hub: LoopbackHub, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         "HF_ENDPOINT": hub.url,
         "HF_HOME": str(tmp_path_factory.mktemp("huggingface")),
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "OMP_NUM_THREADS": "1",
     }
     with subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "tests.integration.load_probe"],

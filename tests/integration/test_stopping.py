@@ -25,7 +25,6 @@ def started(output: Path) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "orchestrate.py", *TINY, "--output", str(output)],
         cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     deadline_s = time.monotonic() + 60
     while time.monotonic() < deadline_s and process.poll() is None:
