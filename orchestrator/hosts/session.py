@@ -23,6 +23,9 @@ from orchestrator.inventory import Machine
 # Six heartbeats of the harness.
 SILENCE_S: Final = 30.0
 STOP_GRACE_S: Final = 15
+# Of what a host prints beside its records so much is kept: it must not fill the disk of the desk.
+MAX_LOG_BYTES: Final = 64 << 20
+_LOG_CUT: Final = b"\n(what this host printed from here on was not kept)\n"
 FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 15.0
 _NOT_FOUND: Final = 404
@@ -96,7 +99,12 @@ class ContainerSession:
 
     def _write_errors(self, text: bytes) -> None:
         """What a library printed must not end a run for which there is no room."""
+        room = MAX_LOG_BYTES - self._errors_written
         self._errors_written += len(text)
+        if room <= 0:
+            return
+        if len(text) > room:
+            text = text[:room] + _LOG_CUT
         with contextlib.suppress(OSError), self.log.open("ab") as file:
             file.write(text.replace(self.secret, b"***") if self.secret else text)
 
