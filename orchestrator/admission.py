@@ -28,6 +28,7 @@ from harness.records import (
 # of the warm-up, telemetry by block and notes. Started and failures are smaller.
 _LINE_BYTES: Final = 1 << 20
 _ITERATION_BYTES: Final = 256
+_OTHERWISE_BYTES: Final = 32 << 10
 # Heartbeats and stages hold a case id and little else.
 _EVENT_BYTES: Final = 1 << 10
 _EVENTS: Final = 1_000
@@ -63,6 +64,11 @@ class Allowance:
         results = (cases + _HOST_FAILURES + 2) * line_bytes
         refused = REFUSALS_KEPT * REFUSED_BYTES
         return cls(line_bytes, events, results + events * _EVENT_BYTES + refused)
+
+
+def likely_bytes(plan: Plan) -> int:
+    """What the records of a plan take on disk, or rather more: twice what a GPU's cases do."""
+    return len(case_ids(plan)) * (_OTHERWISE_BYTES + _ITERATION_BYTES * plan.protocol.iterations)
 
 
 @functools.lru_cache(maxsize=8)

@@ -31,7 +31,13 @@ from harness.vocabulary import NewerSchemaError
 from orchestrator import holding, runmeta
 from orchestrator.admission import TooMuchError
 from orchestrator.errors import RunError, StorageError, UnknownNameError
-from orchestrator.files import ensure_folder, fresh_folder, whole_lines_bytes, write_whole
+from orchestrator.files import (
+    ensure_folder,
+    fresh_folder,
+    remove_leftovers,
+    whole_lines_bytes,
+    write_whole,
+)
 from orchestrator.holding import TakenError
 from orchestrator.intake import Intake
 from orchestrator.outcomes import Attempt, HostOutcome, Trouble, fold
@@ -148,6 +154,7 @@ class RunFolder:
         path = self.path / "records" / ".lock"
         try:
             with holding.held(path):
+                remove_leftovers(self.path)
                 yield
         except TakenError as error:
             raise RunError(

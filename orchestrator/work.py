@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from harness.plan import Plan
-from harness.records import Finished, Record, Started
+from harness.records import Finished, Measurement, Record, Started
 from harness.vocabulary import NewerSchemaError
-from orchestrator.admission import Allowance, TooMuchError
-from orchestrator.errors import DeskError, HostError
+from orchestrator import wording
+from orchestrator.admission import Allowance, TooMuchError, case_ids, likely_bytes
+from orchestrator.errors import DeskError, HostError, StorageError
 from orchestrator.hosts import FromStart, Say, Session
 from orchestrator.intake import Intake
 from orchestrator.rundir import AttemptFile
@@ -83,6 +84,7 @@ class Work:
     next_seq: int = field(init=False)
     kept_bytes: int = field(init=False)
     remarked: int = 0
+    told: set[str] = field(default_factory=set)
     stopping: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread = field(init=False)
 
@@ -166,8 +168,19 @@ class Work:
         self.kept_bytes += len(line)
         if self.kept_bytes > Allowance.of(self.plan).stream_bytes:
             raise TooMuchError("it sends other records each time that it is followed again")
-        self.attempt.append(line)
+        try:
+            self.attempt.append(line)
+        except StorageError as error:
+            raise self._named(error) from error
         self.next_seq = seq + 1
+
+    def _named(self, error: StorageError) -> StorageError:
+        """The same, with how much room the cases of this host that are left need."""
+        left = 1 - min(1.0, len(self.told) / max(1, len(case_ids(self.plan))))
+        room = wording.data_size(max(1 << 20, int(left * likely_bytes(self.plan))))
+        return StorageError(
+            error.sentence, f"Host {self.host} needs about {room} for what is left. {error.advice}"
+        )
 
     def _take(self, item: Read) -> None:
         self.preparing = ""
@@ -175,6 +188,8 @@ class Work:
             self._require_alike(item.record)
         self._keep(item.line, item.record.seq)
         self._say(item.record)
+        if isinstance(item.record, Measurement):
+            self.told.add(item.record.case_id)
         if isinstance(item.record, Finished) and self.session is not None:
             self.session.finish()
 
