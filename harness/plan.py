@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import operator
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Final, Literal, Self
 
@@ -100,6 +101,8 @@ class Plan(Strict):
     `plan_id` is a hash of the content, filled in when absent and verified when given; a plan of an
     older version, whose content was hashed with fewer fields, keeps the one it has. `skip` names
     cases that need no measuring again; it is not part of the hash, so a resumed run keeps its id.
+    `pickled_weights` permits checkpoints that are no safetensors; it is written only where it is
+    set, so that plans from before it keep their ids.
     """
 
     kind: Literal["plan"] = "plan"
@@ -117,6 +120,7 @@ class Plan(Strict):
     size: Size = "full"
     seed: int = 0
     skip: tuple[str, ...] = ()
+    pickled_weights: Annotated[bool, Field(exclude_if=operator.not_)] = False
 
     @model_validator(mode="after")
     def _of_bounded_size(self) -> Self:

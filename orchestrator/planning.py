@@ -50,6 +50,7 @@ class Choices:
     until: str | None = None
     warm_cache: bool = False
     weights: Weights | None = None
+    allow_pickle: bool = False
     image: str | None = None
     backend: Backend = "inductor"
     size: Size = "full"
@@ -86,6 +87,7 @@ def make(choices: Choices) -> Plan:
         picture=_picture(COCO_URL if choices.image is None else choices.image, weights),
         backend=choices.backend,
         size=choices.size,
+        pickled_weights=choices.allow_pickle,
     )
 
 
@@ -220,8 +222,13 @@ def _model(name: str, weights: Weights) -> str:
         )
     if is_folder(name):
         return str(Path(name).resolve())
-    if "/" in name and not name.startswith((".", "/", "~")):
+    if catalogue.is_hub_id(name):
         return name
+    if "/" in name and not name.startswith((".", "/", "~")):
+        raise UsageError(
+            f'"{name}" can be no model on the Hub, and no folder of that name is here',
+            "Write owner/name, each of letters, digits, dashes, underscores and dots.",
+        )
     raise UnknownNameError(
         "model",
         name,

@@ -17,6 +17,7 @@ from typing import Final
 
 from orchestrator.errors import HostError
 from orchestrator.hosts import FromStart, advice
+from orchestrator.hosts.blanking import Blanking
 from orchestrator.hosts.engine import ContainerState, Engine, EngineError, LinkError
 from orchestrator.inventory import Machine
 
@@ -53,9 +54,13 @@ class ContainerSession:
     _done: threading.Event = field(default_factory=threading.Event)
     _stopped: bool = False
     _finished: bool = False
+    _blanking: Blanking = field(init=False)
     _errors_written: int = 0
     _heard_bytes: int = 0
     _heard_s: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self._blanking = Blanking(self.secret)
 
     def chunks(self) -> Iterator[bytes | FromStart]:
         """Raises: HostError."""
@@ -105,8 +110,12 @@ class ContainerSession:
             return
         if len(text) > room:
             text = text[:room] + _LOG_CUT
-        with contextlib.suppress(OSError), self.log.open("ab") as file:
-            file.write(text.replace(self.secret, b"***") if self.secret else text)
+        self._log_text(self._blanking.blanked(text))
+
+    def _log_text(self, text: bytes) -> None:
+        if text:
+            with contextlib.suppress(OSError), self.log.open("ab") as file:
+                file.write(text)
 
     def _connect_again(self, error: EngineError) -> float:
         """Returns: seconds it took. Raises: HostError: the host stayed out of reach."""
@@ -188,4 +197,5 @@ class ContainerSession:
 
     def _close(self) -> None:
         self._done.set()
+        self._log_text(self._blanking.rest())
         self.engine.close()

@@ -63,8 +63,8 @@ def test_what_is_no_record_reaches_the_log_once_however_often_it_is_played(tmp_p
 
 
 def test_a_token_that_a_library_prints_is_blanked_in_the_log(tmp_path: Path) -> None:
-    engine = FakeEngine([[b"!Authorization: hunter2\n"]])
-    heard(session(engine, tmp_path, secret=b"hunter2"))
+    engine = FakeEngine([[b"!Authorization: hunter2hunter2\n"]])
+    heard(session(engine, tmp_path, secret=b"hunter2hunter2"))
     assert (tmp_path / "t4.1.log").read_bytes() == b"!Authorization: ***\n"
 
 
