@@ -106,7 +106,8 @@ def show_plan(plan: Plan, machines: Sequence[Machine], *, as_json: bool) -> int:
     """Print what would be measured."""
     from orchestrator import summary
 
-    print(summary.plan_json(plan) if as_json else summary.plan_text(plan, machines))
+    said = summary.plan_json if as_json else summary.plan_text
+    print(said(plan, machines))
     return 0
 
 

@@ -10,11 +10,14 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
-from typing import Final, NoReturn, ParamSpec
+from typing import TYPE_CHECKING, Final, NoReturn, ParamSpec
 
 import typer
 
 from orchestrator.errors import DeskError, HangUp
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 P = ParamSpec("P")
 
@@ -89,14 +92,32 @@ def _hang_up(*_: object) -> NoReturn:
     raise HangUp
 
 
+class _Expendable(io.FileIO):
+    """What is said here may go unheard: a reader who left, or a full disk, ends no measurement."""
+
+    def write(self, text: Buffer) -> int:
+        try:
+            return super().write(text)
+        except OSError:
+            return memoryview(text).nbytes
+
+
 def _make_streams_writable() -> None:
-    """A stream that was closed swallows what is written; a character it lacks becomes another."""
+    """A stream that was closed swallows what is written; a character it lacks becomes another.
+
+    Standard error swallows what nobody can read, too; standard output, which carries data, fails.
+    """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        raw = _Expendable(sys.stderr.fileno(), "wb", closefd=False)
+        sys.stderr = io.TextIOWrapper(
+            io.BufferedWriter(raw), sys.stderr.encoding, "replace", line_buffering=True
+        )
 
 
 def _give_up_stdout() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,11 +69,13 @@ def make(choices: Choices) -> Plan:
         catalogue.QUICK_MODELS if quick else tuple(model.name for model in catalogue.CATALOGUE)
     )
     models = _models(_split(choices.models, default_models), weights)
+    modes = _modes(_split(choices.modes))
     precisions = _precisions(_split(choices.precisions))
     batch_sizes = _batch_sizes(_split(choices.batch_sizes, ("1",) if quick else ("1", "4", "16")))
-    plan = Plan(
+    _refuse_too_many(math.prod(map(len, (models, modes, precisions, batch_sizes))))
+    return Plan(
         models=models,
-        modes=_modes(_split(choices.modes)),
+        modes=modes,
         precisions=precisions,
         batch_sizes=batch_sizes,
         noise_floor=noise_floor(models, precisions[0], batch_sizes, one=quick),
@@ -84,10 +87,11 @@ def make(choices: Choices) -> Plan:
         backend=choices.backend,
         size=choices.size,
     )
-    cases = math.prod(map(len, (plan.models, plan.modes, plan.precisions, plan.batch_sizes)))
+
+
+def _refuse_too_many(cases: int) -> None:
     if cases > MAX_CASES:
         raise UsageError(f"this makes {cases:,} cases; at most {MAX_CASES:,} are possible in a run")
-    return plan
 
 
 def noise_floor(
@@ -251,9 +255,10 @@ def _batch_sizes(texts: Sequence[str]) -> tuple[int, ...]:
 def _distinct(kind: str, names: Sequence[str]) -> tuple[str, ...]:
     if not names:
         raise UsageError(f"no {kind} is named", "Leave the option out for its default.")
-    for name in names:
-        if names.count(name) > 1:
-            raise UsageError(f'{kind} "{name}" is given twice', "Name each once.")
+    counted = Counter(names)
+    name, count = counted.most_common(1)[0]
+    if count > 1:
+        raise UsageError(f'{kind} "{name}" is given twice', "Name each once.")
     return tuple(names)
 
 

@@ -84,7 +84,8 @@ def plan_text(plan: Plan, machines: Sequence[Machine]) -> str:
     """What would be measured, and how long it may take."""
     cases = [case for case in plan.cases() if case.mode != "eager"]
     lines = [
-        f"{wording.many(len(cases), 'case')} on each of {wording.many(len(machines), 'host')}, "
+        f"{wording.many(len(cases), 'case')} on {'each of ' * (len(machines) > 1)}"
+        f"{wording.many(len(machines), 'host')}, "
         f"{wording.many(plan.protocol.iterations, 'inference')} per variant, "
         f"{plan.weights} weights",
         f"models       {', '.join(plan.models)}",
@@ -101,20 +102,40 @@ def plan_text(plan: Plan, machines: Sequence[Machine]) -> str:
 
 def _about(plan: Plan, machine: Machine) -> str:
     """How long a machine may take, and on what."""
-    distant = machine.address is not None
-    gpu = bool(machine.gpus) if distant else has_gpu()
-    count = len(machine.gpus) if distant and gpu else 1
-    where = wording.many(count, "GPU") if count > 1 else "a GPU" if gpu else "this CPU"
-    if distant and not gpu:
+    estimated_s = _estimated_s(plan, machine)
+    if estimated_s is None:
         return f"{machine.name:<12} on its CPU, whose speed is not known here"
-    return (
-        f"{machine.name:<12} about {duration(estimate.seconds(plan, gpu=gpu) / count)} on {where}"
-    )
+    count = _gpus(machine)
+    where = wording.many(count, "GPU") if count > 1 else "a GPU" if count else "this CPU"
+    return f"{machine.name:<12} about {duration(estimated_s)} on {where}"
 
 
-def plan_json(plan: Plan) -> str:
-    """The plan as the harness would get it."""
-    return plan.model_dump_json(indent=2)
+def _estimated_s(plan: Plan, machine: Machine) -> float | None:
+    """How long a machine may take, in seconds; None for a distant CPU, which may be any."""
+    count = _gpus(machine)
+    if machine.address is not None and not count:
+        return None
+    return estimate.seconds(plan, gpu=count > 0) / max(count, 1)
+
+
+def _whole(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds)
+
+
+def _gpus(machine: Machine) -> int:
+    """On how many GPUs a machine spreads its cases; here it is the first one, if there is one."""
+    return int(has_gpu()) if machine.address is None else len(machine.gpus)
+
+
+def plan_json(plan: Plan, machines: Sequence[Machine]) -> str:
+    """The same for programs; `plan` is what the harness would get."""
+    hosts = [
+        {"name": each.name, "gpus": _gpus(each), "estimated_s": _whole(_estimated_s(plan, each))}
+        for each in machines
+    ]
+    cases = sum(case.mode != "eager" for case in plan.cases())
+    found = {"cases_per_host": cases, "hosts": hosts, "plan": plan.model_dump(mode="json")}
+    return json.dumps(found, indent=2)
 
 
 def forewarning(plan: Plan, machines: Sequence[Machine]) -> list[str]:
