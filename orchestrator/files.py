@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import itertools
 import os
 import tempfile
@@ -81,15 +83,26 @@ def write_whole(path: Path, content: str | bytes) -> Path:
 
 
 def _write_atomically(path: Path, content: bytes) -> None:
-    """Through a temporary file beside it: a reader sees the old or the new content, never half."""
+    """Through a temporary file beside it: a reader sees the old or the new content, never half.
+
+    The file is locked while it is written, which tells it from what a killed process left."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove temporary files of `write_whole` whose process was killed over them."""
+    for path in folder.glob(".*.*.????????"):
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()

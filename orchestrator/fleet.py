@@ -76,7 +76,7 @@ def run(
         works = _Works(folder, observer, detach=detach, tick_s=tick_s)
         for host, plan in hosts.items():
             attempt = stack.enter_context(folder.attempt(host.name))
-            works.add(host.name, _opening(host, plan, attempt), attempt)
+            works.add(host.name, _opening(host, plan, attempt), attempt, plan)
         works.run()
 
 
@@ -90,8 +90,9 @@ def follow(
 ) -> None:
     """Take up harnesses that are at work already. Raises: as `run`."""
     works = _Works(folder, observer, detach=detach, tick_s=tick_s)
+    plan = folder.plan()
     for host, opening, attempt in sessions:
-        works.add(host, opening, attempt)
+        works.add(host, opening, attempt, plan)
     works.run()
 
 
@@ -117,8 +118,8 @@ class _Works:
         self._troubles: dict[str, str] = {}
         self._lost: StorageError | None = None
 
-    def add(self, host: str, opening: Opening, attempt: AttemptFile) -> None:
-        self._all.append(Work(host, opening, attempt, self._messages, self._twins))
+    def add(self, host: str, opening: Opening, attempt: AttemptFile, plan: Plan) -> None:
+        self._all.append(Work(host, opening, attempt, plan, self._messages, self._twins))
 
     def run(self) -> None:
         for work in self._all:

@@ -154,6 +154,8 @@ def read(file: Path | None = None) -> dict[str, Machine]:
         ) from error
     except RecursionError as error:
         raise UsageError(f"the inventory {path} is nested too deeply") from error
+    except ValueError as error:  # more than 4,300 digits, which Python refuses before TOML does
+        raise UsageError(f"the inventory {path} holds a number that is none of its kind") from error
     return _tables(path, content)
 
 

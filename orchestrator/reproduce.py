@@ -33,6 +33,8 @@ def command(host: str, cases: Sequence[Case], plan: Plan | None) -> str:
         words.append("--quick")
     if plan.protocol.warm_cache:
         words.append("--warm-cache")
+    if plan.pickled_weights:
+        words.append("--allow-pickle")
     for option, values in options.items():
         words += [option, ",".join(dict.fromkeys(values))]
     return " ".join(map(_quoted, words))

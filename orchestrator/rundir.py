@@ -29,12 +29,20 @@ from harness.complaints import complaint
 from harness.plan import Plan, read_plan
 from harness.vocabulary import NewerSchemaError
 from orchestrator import holding, runmeta
+from orchestrator.admission import TooMuchError
 from orchestrator.errors import RunError, StorageError, UnknownNameError
-from orchestrator.files import ensure_folder, fresh_folder, whole_lines_bytes, write_whole
+from orchestrator.files import (
+    ensure_folder,
+    fresh_folder,
+    remove_leftovers,
+    whole_lines_bytes,
+    write_whole,
+)
 from orchestrator.holding import TakenError
+from orchestrator.intake import Intake
 from orchestrator.outcomes import Attempt, HostOutcome, Trouble, fold
 from orchestrator.runmeta import RunMeta
-from orchestrator.stream import Read, Reader, Unreadable
+from orchestrator.stream import Read, Unreadable
 
 _RESTORE: Final = "Restore it from a copy; what was measured is in records/, untouched."
 _RESTORE_ALL: Final = "Restore the folder from a copy."
@@ -47,7 +55,8 @@ _CHANGING: Final = threading.Lock()
 class AttemptFile:
     """An open record file of one host; a record is on disk when `append` returns.
 
-    `next_seq` is the number of the first record that the file lacked when it was opened.
+    `next_seq` is the number of the first record that the file lacked when it was opened, and
+    `bytes_before` what it held then.
     """
 
     name: str
@@ -55,6 +64,7 @@ class AttemptFile:
     file: FileIO
     run_id: str = ""
     next_seq: int = 0
+    bytes_before: int = 0
 
     def append(self, line: bytes) -> None:
         try:
@@ -144,6 +154,7 @@ class RunFolder:
         path = self.path / "records" / ".lock"
         try:
             with holding.held(path):
+                remove_leftovers(self.path)
                 yield
         except TakenError as error:
             raise RunError(
@@ -166,12 +177,13 @@ class RunFolder:
         Yields: the file, and what it holds. Raises: RunError.
         """
         path = self.path / "records" / name
-        known = self._read(path, self.meta())
+        known = self._read(path, self.meta(), self.plan())
         next_seq = 1 + max((record.seq for record in known.records), default=-1)
         with self._opened(name, "r+b") as file:
             file.truncate(whole_lines_bytes(file))
-            file.seek(0, os.SEEK_END)
-            yield AttemptFile(name, self._log(name), file, self.path.name, next_seq), known
+            held_bytes = file.seek(0, os.SEEK_END)
+            log = self._log(name)
+            yield AttemptFile(name, log, file, self.path.name, next_seq, held_bytes), known
 
     def _opened(self, name: str, mode: Literal["xb", "r+b"]) -> FileIO:
         """A record file without a buffer: what failed to be written is not tried once more."""
@@ -185,8 +197,10 @@ class RunFolder:
 
     def attempts(self, host: str) -> dict[str, Attempt]:
         """The record files of a host by name, oldest first. Raises: RunError."""
-        meta = self.meta()
-        return {path.name: self._read(path, meta) for _, path in self._record_files(host)}
+        return self._attempts(host, self.meta(), self.plan())
+
+    def _attempts(self, host: str, meta: RunMeta, plan: Plan) -> dict[str, Attempt]:
+        return {path.name: self._read(path, meta, plan) for _, path in self._record_files(host)}
 
     def mark_interrupted(self, names: Sequence[str]) -> None:
         """Remember that the user stopped these attempts."""
@@ -216,8 +230,11 @@ class RunFolder:
 
     def each_outcome(self) -> Iterator[HostOutcome]:
         """Read the records of one host after the other: of many, only one is held in memory."""
-        hosts, plan_id = self.meta().hosts, self.plan().plan_id
-        return (fold(host, self.attempts(host).values(), plan_id) for host in hosts)
+        meta, plan = self.meta(), self.plan()
+        return (
+            fold(host, self._attempts(host, meta, plan).values(), plan.plan_id)
+            for host in meta.hosts
+        )
 
     def write(self, name: str, text: str) -> Path:
         """Write a file of the run, whole or not at all. Raises: StorageError."""
@@ -240,17 +257,21 @@ class RunFolder:
     def _log(self, name: str) -> Path:
         return self.path / "logs" / f"{name.removesuffix('.jsonl')}.log"
 
-    def _read(self, path: Path, meta: RunMeta) -> Attempt:
-        reader, records, remarks = Reader(), [], []
+    def _read(self, path: Path, meta: RunMeta, plan: Plan) -> Attempt:
+        intake, records, remarks = Intake(plan), [], []
         refused: dict[str, str] = {}
         try:
-            for item in _items(path, reader):
+            for item in _items(path, intake):
                 if isinstance(item, Read):
                     records.append(item.record)
-                else:
-                    remarks.append(f"{path.name}, line {item.number} skipped: {item.why}")
-                    if item.case_id:
-                        refused[item.case_id] = f"{item.why} ({path.name}, line {item.number})"
+                    if strange := intake.oddity(item):
+                        remarks.append(f"{path.name}, line {item.number}: {strange}")
+                    continue
+                remarks.append(f"{path.name}, line {item.number} skipped: {item.why}")
+                if item.case_id:
+                    refused[item.case_id] = f"{item.why} ({path.name}, line {item.number})"
+        except TooMuchError as error:
+            remarks.append(f"{path.name} is not read to its end: {error}")
         except NewerSchemaError as error:
             raise RunError(f"{path} was {error}") from error
         except OSError as error:
@@ -260,11 +281,11 @@ class RunFolder:
         return Attempt(tuple(records), interrupted, tuple(remarks), trouble, refused)
 
 
-def _items(path: Path, reader: Reader) -> Iterator[Read | Unreadable]:
+def _items(path: Path, intake: Intake) -> Iterator[Read | Unreadable]:
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
-            yield from reader.feed(chunk)
-    yield from reader.end()
+            yield from intake.feed(chunk)
+    yield from intake.end()
 
 
 def _why(error: Exception) -> str:

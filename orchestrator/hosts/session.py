@@ -17,12 +17,16 @@ from typing import Final
 
 from orchestrator.errors import HostError
 from orchestrator.hosts import FromStart, advice
+from orchestrator.hosts.blanking import Blanking
 from orchestrator.hosts.engine import ContainerState, Engine, EngineError, LinkError
 from orchestrator.inventory import Machine
 
 # Six heartbeats of the harness.
 SILENCE_S: Final = 30.0
 STOP_GRACE_S: Final = 15
+# Of what a host prints beside its records so much is kept: it must not fill the disk of the desk.
+MAX_LOG_BYTES: Final = 64 << 20
+_LOG_CUT: Final = b"\n(what this host printed from here on was not kept)\n"
 FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 15.0
 _NOT_FOUND: Final = 404
@@ -50,9 +54,13 @@ class ContainerSession:
     _done: threading.Event = field(default_factory=threading.Event)
     _stopped: bool = False
     _finished: bool = False
+    _blanking: Blanking = field(init=False)
     _errors_written: int = 0
     _heard_bytes: int = 0
     _heard_s: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self._blanking = Blanking(self.secret)
 
     def chunks(self) -> Iterator[bytes | FromStart]:
         """Raises: HostError."""
@@ -96,9 +104,18 @@ class ContainerSession:
 
     def _write_errors(self, text: bytes) -> None:
         """What a library printed must not end a run for which there is no room."""
+        room = MAX_LOG_BYTES - self._errors_written
         self._errors_written += len(text)
-        with contextlib.suppress(OSError), self.log.open("ab") as file:
-            file.write(text.replace(self.secret, b"***") if self.secret else text)
+        if room <= 0:
+            return
+        if len(text) > room:
+            text = text[:room] + _LOG_CUT
+        self._log_text(self._blanking.blanked(text))
+
+    def _log_text(self, text: bytes) -> None:
+        if text:
+            with contextlib.suppress(OSError), self.log.open("ab") as file:
+                file.write(text)
 
     def _connect_again(self, error: EngineError) -> float:
         """Returns: seconds it took. Raises: HostError: the host stayed out of reach."""
@@ -180,4 +197,5 @@ class ContainerSession:
 
     def _close(self) -> None:
         self._done.set()
+        self._log_text(self._blanking.rest())
         self.engine.close()

@@ -151,8 +151,8 @@ def test_gpus_of_one_host_share_its_cases_and_are_reported_as_one(tmp_path: Path
 
 
 def test_gpus_that_differ_do_not_share_the_cases_of_a_host(tmp_path: Path) -> None:
-    other = on(factories.environment("Tesla T4"), VIT)
-    lanes = [FakeHost("box", WHOLE), FakeHost("box", lines(other, SLOWER))]
+    one, other = on(factories.environment(), VIT), on(factories.environment("Tesla T4"), RESNET)
+    lanes = [FakeHost("box", lines(one, SLOWER)), FakeHost("box", lines(other, FASTER))]
     folder, told = new_folder(tmp_path, "box"), Told()
     pipeline.measure(folder, lanes, told)
     assert "its GPUs differ" in told.troubles["box"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
@@ -8,6 +9,7 @@ from orchestrator import choices, sections, tables
 from orchestrator.comparison import Comparison
 from orchestrator.exports import to_csv, to_json, to_markdown
 from orchestrator.page_data import block, unpacked
+from orchestrator.redaction import keep_places, redact
 from orchestrator.report import render
 from orchestrator.wording import redacted
 from tests.browser.runs import hostile, mixed
@@ -106,3 +108,18 @@ def test_packed_data_is_not_mistaken_for_a_token() -> None:
 @pytest.mark.parametrize(("text", "secret"), PLANTED)
 def test_a_secret_in_every_field_is_in_nothing_that_is_written(text: str, secret: str) -> None:
     assert secret not in everything(hostile(text))
+
+
+@pytest.fixture
+def _places_kept() -> Iterator[None]:
+    keep_places(True)
+    yield
+    keep_places(False)
+
+
+@pytest.mark.usefixtures("_places_kept")
+def test_who_knows_the_places_may_keep_them_but_no_secret() -> None:
+    places = "on 10.0.0.7 in /home/ada/models"
+    assert redact(places) == places
+    secret = f"{places} with hf_{'a' * 20} from https://ada:pass@example.org"
+    assert redact(secret) == f"{places} with hf_… from https://…@example.org"
