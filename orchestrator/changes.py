@@ -15,7 +15,8 @@ from typing import Final, Literal, TypeAlias
 from orchestrator import multiplicity, significance, statistics
 from orchestrator.comparison import Comparison, Row
 from orchestrator.significance import Change
-from orchestrator.statistics import PRACTICAL_THRESHOLD, Blocks, Estimate
+from orchestrator.statistics import PRACTICAL_THRESHOLD, Estimate
+from orchestrator.times import Times
 
 Direction: TypeAlias = Literal["higher", "lower", "same", "unclear"]
 Key: TypeAlias = tuple[str, ...]
@@ -182,11 +183,11 @@ def _changes_of(match: Match) -> tuple[Change, ...]:
     )
 
 
-def _blocks(row: Row) -> tuple[Blocks, Blocks] | None:
+def _blocks(row: Row) -> tuple[Times, Times] | None:
     if row.measurement is None:
         return None
     timings = row.measurement.timings
-    return timings.of("eager"), timings.of("compiled")
+    return Times.of(timings.of("eager")), Times.of(timings.of("compiled"))
 
 
 def _judged(change: Change, adjusted_p: float | None, threshold: float) -> Judged:

@@ -7,7 +7,6 @@ errs on the side of taking too much: "10.3.9.90" may have been the version of a 
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 import re
 from collections.abc import Callable
@@ -75,18 +74,26 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], _Replacement], ...]] = tuple(
         (r"(?i)\b[a-z]:\\+users\\+[^\\\s\"']+", "~"),
     )
 )
-# One look tells that a text has nothing to take out, as nearly all have.
+# One look tells that a text has nothing to take out, as nearly all have. In small letters: a
+# pattern that ignores case takes three times as long.
 _SUSPECT: Final = re.compile(
-    r"(?i)(?:hf|gh[oprsu]|pat|npm|pypi|xox[abprs]|sk)[_-]|eyJ|AKIA|ASIA|AIza|bearer|basic|token"
+    r"(?:hf|gh[oprsu]|pat|npm|pypi|xox[abprs]|sk)[_-]|eyj|akia|asia|aiza|bearer|basic|token"
     r"|passw|secret|key|signature|host |ssh |://|@|/(?:home|users|root)/|users\\|:[0-9a-f:]|(?:\.\d+){3}"
 )
 
 
-@functools.lru_cache(maxsize=8192)
 def redact(text: str) -> str:
     """The text without what its owner would not publish; nearly always the text itself."""
-    if len(text) < _SHORTEST or not _SUSPECT.search(text):
+    if len(text) < _SHORTEST or not _SUSPECT.search(_small(text)):
         return text
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text
+
+
+def _small(text: str) -> str:
+    """All letters small that a pattern ignoring case takes for one of these."""
+    if not text.isascii():
+        text = text.replace("\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}", "i")
+        text = text.replace("\N{LATIN SMALL LETTER DOTLESS I}", "i")
+    return text.casefold()

@@ -6,6 +6,7 @@ terminal, and bidirectional overrides could show a text other than the one that 
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections import Counter
@@ -69,6 +70,7 @@ def plain(text: str) -> str:
     return "".join(kept)
 
 
+@functools.lru_cache(maxsize=8192)  # most texts of a page recur in many rows
 def redacted(text: str) -> str:
     """Plain text without access tokens, addresses and home directories: reports get published."""
     return redaction.redact(plain(text))
@@ -105,6 +107,9 @@ def significant(value: float, digits: int = 3) -> str:
     """Three significant digits at most, never in powers of ten: 0.123, 4.56, 123, 1,234."""
     if value == 0:
         return "0"
+    text = f"{value:#.{digits}g}"
+    if "e" not in text:  # nearly all, in half the time
+        return text.rstrip(".").replace("-", MINUS)
     rounded = f"{value:.{digits - 1}e}"
     decimals = max(0, digits - 1 - int(rounded.partition("e")[2]))
     number = float(rounded) if decimals else value  # 1,234 keeps all of its digits
@@ -212,6 +217,7 @@ def break_even_interval(value: BreakEven | None) -> str:
     return f"{count(low)} or more" if high is None else f"{count(low)} to {count(high)}"
 
 
+@functools.lru_cache(maxsize=1024)
 def device(name: str) -> str:
     """A processor's name as people say it: "A100-SXM4-40GB", "Xeon Platinum 8488C"."""
     short = re.sub(r"\((?:R|TM)\)|\bCPU\b.*|^(?:NVIDIA|Intel|Tesla)\b", "", one_line(name))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.records import Measurement
 from orchestrator import wording
@@ -128,6 +130,15 @@ def test_a_failed_case_is_described_by_its_reason() -> None:
 )
 def test_milliseconds_have_three_significant_digits(value_s: float, words: str) -> None:
     assert wording.milliseconds(value_s).replace("\N{NO-BREAK SPACE}", " ") == words
+
+
+@given(st.floats(1e-7, 1e7) | st.integers(1, 10**6).map(lambda number: number / 1000))
+def test_numbers_are_rounded_once_and_never_in_powers_of_ten(value: float) -> None:
+    rounded = f"{value:.2e}"
+    decimals = max(0, 2 - int(rounded.partition("e")[2]))
+    plain = f"{float(rounded) if decimals else value:,.{decimals}f}"
+    assert wording.significant(value) == plain
+    assert wording.significant(-value) == f"{wording.MINUS}{plain}"
 
 
 @pytest.mark.parametrize(
