@@ -97,6 +97,15 @@ def cut(text: str, characters: int) -> str:
     return text if len(text) <= characters else f"{text[: characters - 1].rstrip()}…"
 
 
+def brief(name: str, characters: int = 40) -> str:
+    """A name that a headline can hold: the middle of a longer one is left out, because hosts
+    often differ at the end."""
+    if len(name) <= characters:
+        return name
+    end = characters // 3
+    return f"{name[: characters - end - 1].rstrip()}…{name[-end:].lstrip()}"
+
+
 def first(items: Sequence[str], number: int) -> str:
     """An enumeration that ends: "a, b and 7 more"."""
     left = len(items) - number
