@@ -29,7 +29,7 @@ from playwright.sync_api import Browser, sync_playwright
 from benchmarks import page_cases
 from harness import catalogue
 from harness.records import Finished, Record, write_line
-from orchestrator import baseline, collecting, report, runs
+from orchestrator import baseline, changes, collecting, report, runs
 from orchestrator.comparison import Comparison
 from orchestrator.rundir import RunFolder
 from tests import factories
@@ -72,6 +72,9 @@ def main() -> None:
         print("   cases        size  statistics     build      load    filter")
         for hosts, modes, models in ((1, 1, catalogued), (3, 4, catalogued), (3, 4, many)):
             print(_line(_measure(hosts, modes, models, browser)))
+    print(
+        f"     432{_beside_a_run(catalogued) / 1e3:9,.0f} KB beside a run in which all times differ"
+    )
 
 
 def _browser(stack: ExitStack) -> Browser | None:
@@ -95,6 +98,13 @@ def _measure(hosts: int, modes: int, models: tuple[str, ...], browser: Browser |
 def _compared(hosts: int, modes: int, models: tuple[str, ...]) -> tuple[Comparison, float]:
     delivered = page_cases.outcomes(hosts, modes, models)
     return _timed(lambda: page_cases.compared(delivered))
+
+
+def _beside_a_run(models: tuple[str, ...]) -> int:
+    """The size in bytes of a page that another run is the baseline of."""
+    before, after = (page_cases.compared(page_cases.outcomes(3, 4, models, day)) for day in (1, 2))
+    held = baseline.against_run(changes.between(before, after))
+    return len(report.render(after, held).encode())
 
 
 def _used(browser: Browser, html: str) -> tuple[float, float]:

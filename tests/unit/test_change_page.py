@@ -299,6 +299,34 @@ def test_a_run_shows_what_changed_against_its_baseline_run() -> None:
     assert "Compiled code is slower in 1 of 4 cases" in text(found)
 
 
+def many(scale: float, models: range) -> Comparison:
+    """A case per model; all compiled times are multiplied."""
+    records = (measurement(case(f"org/m{n}"), compiled_s=0.008 * scale, noise=0.01) for n in models)
+    return comparison(outcome("a100", *records))
+
+
+def test_the_page_of_a_run_has_what_changed_most_and_says_where_the_rest_is() -> None:
+    limit = baseline.MAX_LINES
+    changed = between(many(1.0, range(limit + 5)), many(1.2, range(1, limit + 45)))
+    held = baseline.against_run(changed)
+    assert held.view is not None
+    assert len(held.view.moved) == limit
+    assert held.view.only_before == (view(changed).only_before[0],)
+    assert held.left_out == ("4 cases that changed less", "40 cases only in this run")
+    found = Page(report.render(changed.after, held))
+    assert len(found.find("td", **{"class": "drawn"})) == limit
+    assert "python orchestrate.py compare 2026-11-23-a 2026-11-23-a" in text(found)
+    whole = Page(change_page.render(changed))
+    assert len(whole.find("td", **{"class": "drawn"})) == limit + 4
+
+
+def test_the_page_of_a_run_with_few_cases_lacks_nothing_that_changed() -> None:
+    held = baseline.against_run(between(several(1.0), several(1.2)))
+    assert held.view == view(between(several(1.0), several(1.2)))
+    assert held.left_out == ()
+    assert "Not on this page" not in report.render(several(1.2), held)
+
+
 def test_against_published_means_there_are_ratios_and_no_verdict() -> None:
     run = comparison(outcome("a100", measurement(eager_s=0.01865, compiled_s=0.015168)))
     held = baseline.against_published(run)
