@@ -93,9 +93,9 @@ def conclude(rendered: Rendered, ending: Ending, *, interrupted: bool = False) -
 
     endings.refresh_index(ending.output, rendered.page)
     if ending.as_json:
-        print(summary.to_json(rendered.comparison, rendered.page))
+        print(summary.to_json(rendered.comparison, rendered.page, rendered.changes))
     else:
-        print(summary.to_text(rendered.comparison, rendered.page, width()))
+        print(summary.to_text(rendered.comparison, rendered.page, width(), rendered.changes))
     if interrupted:
         return 0
     code = pipeline.exit_code(rendered.comparison)
