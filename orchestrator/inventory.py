@@ -27,6 +27,7 @@ FIRST_GPU: Final = ("0",)
 KEYS: Final = ("docker", "context", "gpu", "price_per_hour")
 # Host names are part of file names, of container names and of labels.
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
+_LOGIN: Final = re.compile(r"[\w.-]+@[\w.:\[\]-]+")
 _MAX_CHARACTERS: Final = 1_000_000
 _SHOWN: Final = 60
 _MOST_GPUS: Final = 64
@@ -120,6 +121,12 @@ def _find(name: str, tables: Mapping[str, Machine]) -> Machine:
         return Machine(name, _of_context(known[name]))
     if _NAME.fullmatch(name) and ssh_config.knows(name):
         return Machine(name, Address("ssh", name))
+    if _LOGIN.fullmatch(name):
+        raise UsageError(
+            f'host "{name}" is a login, and an address begins with how to get there',
+            f"Write it as  ssh://{name}  , or give it a name in hosts.toml (hosts.example.toml "
+            "shows how).",
+        )
     everything = dict.fromkeys((LOCAL, *tables, *known, *ssh_config.aliases()))
     advice = (
         "Others by address (ssh://user@machine), or by a table in hosts.toml "

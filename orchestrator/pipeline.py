@@ -84,16 +84,20 @@ def measure(
 ) -> None:
     """Measure on every host what the run still lacks there.
 
-    Raises: InterruptedRunError; StorageError; RunError: another process is at it.
+    Nobody else may be at it: the caller holds the folder.
+
+    Raises: InterruptedRunError; StorageError; RunError.
     """
-    with folder.held():
-        plan = folder.plan()
-        outcomes = {outcome.host: outcome for outcome in folder.outcomes()}
-        plans: dict[Host, Plan] = {}
-        for name in dict.fromkeys(host.name for host in hosts):
-            lanes = [host for host in hosts if host.name == name]
-            plans |= _shared(planning.for_resume(plan, outcomes[name]), lanes)
-        fleet.run(plans, folder, observer, detach=detach)
+    plan = folder.plan()
+    outcomes = {outcome.host: outcome for outcome in folder.outcomes()}
+    plans: dict[Host, Plan] = {}
+    for name in dict.fromkeys(host.name for host in hosts):
+        lanes = [host for host in hosts if host.name == name]
+        shared = _shared(planning.for_resume(plan, outcomes[name]), lanes)
+        if not shared:
+            observer.skipped(name, "everything is measured already")
+        plans |= shared
+    fleet.run(plans, folder, observer, detach=detach)
 
 
 def _shared(rest: Plan, lanes: Sequence[Host]) -> dict[Host, Plan]:
@@ -146,7 +150,8 @@ def require_usable(hosts: Sequence[Host], plan: Plan) -> None:
 
 
 def exit_code(compared: Comparison) -> int:
-    """0: everything was measured, running out of memory being a result; 1: something was not.
+    """0: everything was measured, running out of memory being a result; 1: something was not, if
+    only eager against eager.
 
     Raises: NoHostError: no host even started.
     """
@@ -156,8 +161,9 @@ def exit_code(compared: Comparison) -> int:
         causes = (row.problem.message for row in compared.rows if row.problem)
         why = "\n".join(dict.fromkeys(causes)) or "the run names none"
         raise NoHostError(f"no host could measure: {why}", "The folder logs/ of the run says more.")
-    unmeasured = [row for row in compared.rows if row.problem is not None]
-    return int(any(row.problem and row.problem.reason not in FINDINGS for row in unmeasured))
+    problems = [row.problem for row in compared.rows if row.problem is not None]
+    problems += [problem for host in compared.hosts for problem in host.noise_problems]
+    return int(any(problem.reason not in FINDINGS for problem in problems))
 
 
 def _write(compared: Comparison, folder: RunFolder, held: Baseline | None = None) -> Rendered:

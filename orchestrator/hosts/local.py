@@ -10,6 +10,7 @@ import importlib.util
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -22,6 +23,7 @@ from typing import Final
 from harness.plan import Plan
 from orchestrator.errors import HostError, NoHostError
 from orchestrator.hosts import Say
+from orchestrator.hosts.engine import EngineFacts
 from orchestrator.rundir import AttemptFile
 
 NAME: Final = "local"
@@ -142,6 +144,12 @@ def _require_compiler() -> None:
             f"this machine has no Python headers in {folder}, and torch.compile needs them",
             "Install them (Debian, Ubuntu: sudo apt install python3-dev).",
         )
+
+
+def is_here(facts: EngineFacts) -> bool:
+    """Whether an engine is one of this machine, as far as its name and memory tell."""
+    memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return (facts.name, facts.memory_bytes) == (socket.gethostname(), memory_bytes)
 
 
 def has_gpu() -> bool:
