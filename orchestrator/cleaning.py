@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,8 +98,11 @@ def _reading(output: Path) -> WhyKeep:
             folder = RunFolder.find(output, run_id)
             attempts = folder.attempts(one.labels[container.HOST])
         except UsageError as error:  # gone from here, or damaged
-            reason = f"belongs to a run that cannot be read here ({error.sentence})"
-            return f"{reason}; to remove it all the same: clean --force"
+            names = f"{shlex.quote(run_id)} --hosts {shlex.quote(one.labels[container.HOST])}"
+            return (
+                f"belongs to a run that cannot be read here ({error.sentence}). Remove it all the "
+                f"same:  python orchestrate.py clean {names} --force"
+            )
         attempt = attempts.get(one.labels[container.ATTEMPT])
         if attempt is not None and is_over(attempt):
             return ""

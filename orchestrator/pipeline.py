@@ -157,7 +157,7 @@ def exit_code(compared: Comparison) -> int:
     """
     if compared.is_published:
         return 0
-    if not any(host.environment or host.compared for host in compared.hosts):
+    if all(host.never_started and host.ending != "interrupted" for host in compared.hosts):
         causes = (row.problem.message for row in compared.rows if row.problem)
         why = "\n".join(dict.fromkeys(causes)) or "the run names none"
         raise NoHostError(f"no host could measure: {why}", "The folder logs/ of the run says more.")

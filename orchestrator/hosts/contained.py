@@ -18,7 +18,7 @@ from orchestrator.errors import HostError, NoHostError
 from orchestrator.hosts import STARTING, Say, advice, container
 from orchestrator.hosts.bounded import BoundedEngine
 from orchestrator.hosts.container import Lane
-from orchestrator.hosts.engine import Container, Engine, EngineError
+from orchestrator.hosts.engine import Container, Engine, EngineError, LinkError
 from orchestrator.hosts.image import ImageSource
 from orchestrator.hosts.preparation import Preparation, Ready, Shipyard
 from orchestrator.hosts.session import SILENCE_S, ContainerSession
@@ -113,8 +113,10 @@ class ContainedHost:
         secret = token() if plan.weights == "pretrained" else ""
         try:
             self.engine.start(made, f"{secret}\n{plan.model_dump_json()}\n".encode())
-        except EngineError:
+        except EngineError as error:
             with contextlib.suppress(EngineError):
+                if isinstance(error, LinkError):
+                    self.engine.connect()
                 self.engine.remove(made)
             raise
 

@@ -303,6 +303,15 @@ def test_resuming_what_still_measures_starts_nothing_and_loses_nothing(
     assert pipeline.exit_code(pipeline.render(folder).comparison) == 1
 
 
+def test_a_run_whose_harnesses_have_not_said_anything_yet_is_no_run_without_a_host(
+    tmp_path: Path,
+) -> None:
+    folder = measured(tmp_path, FakeHost("t4", b""))
+    still = StillThereError("t4 still measures", "Follow it", "t4.1.jsonl")
+    pipeline.measure(folder, [FakeHost("t4", b"", refusal=still)], NoProgress())
+    assert pipeline.exit_code(pipeline.render(folder).comparison) == 1
+
+
 def test_a_host_that_answers_for_another_plan_is_ended_and_nothing_of_it_kept(
     tmp_path: Path,
 ) -> None:

@@ -15,7 +15,7 @@ from orchestrator.errors import HostError, NoHostError, StillThereError
 from orchestrator.hosts import container, image
 from orchestrator.hosts.contained import Berths, ContainedHost, Terms
 from orchestrator.hosts.container import Lane
-from orchestrator.hosts.engine import Container, EngineError, EngineFacts
+from orchestrator.hosts.engine import Container, EngineError, EngineFacts, LinkError
 from orchestrator.hosts.image import ImageSource
 from orchestrator.hosts.preparation import Preparation, Shipyard
 from orchestrator.inventory import Machine
@@ -83,6 +83,15 @@ def test_a_container_that_cannot_start_does_not_stay(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="cannot give GPUs"):
         start(engine, tmp_path)
     assert engine.calls[-2:] == ["remove", "close"]
+
+
+def test_a_link_that_breaks_at_the_start_leaves_no_container_either(tmp_path: Path) -> None:
+    engine = FakeEngine(
+        refuses={"start": LinkError("starting the container took longer than 900 s")}
+    )
+    with pytest.raises(HostError, match="comes to no end"):
+        start(engine, tmp_path)
+    assert engine.calls[-3:] == ["connect", "remove", "close"]
 
 
 def test_two_runs_do_not_measure_on_one_gpu(tmp_path: Path) -> None:
