@@ -386,6 +386,10 @@ def test_clean_keeps_what_measures_or_was_not_fetched_unless_forced(
 
     leave_running(run)
     assert "is still measuring" in cleaned()
+    by_path = say("clean", str(run.folder.path))  # which lies in no folder called reports
+    assert f"is still measuring. Follow it:  python orchestrate.py attach {run.folder.pasted}" in (
+        by_path.out
+    )
     kill_container(fleet["t4"])
     assert "has records to fetch" in cleaned()
     assert len(containers(fleet["t4"])) == 1
