@@ -100,8 +100,9 @@ def _reading(output: Path) -> WhyKeep:
         except UsageError as error:  # gone from here, or damaged
             names = f"{shlex.quote(run_id)} --hosts {shlex.quote(one.labels[container.HOST])}"
             return (
-                f"belongs to a run that cannot be read here ({error.sentence}). Remove it all the "
-                f"same:  python orchestrate.py clean {names} --force"
+                f"belongs to a run that cannot be read here ({error.sentence.rstrip('.')}). Say "
+                "where it lies with --output, or remove what nobody may have fetched:  "
+                f"python orchestrate.py clean {names} --force"
             )
         attempt = attempts.get(one.labels[container.ATTEMPT])
         if attempt is not None and is_over(attempt):

@@ -114,7 +114,7 @@ def conclude_complete(folder: RunFolder, ending: Ending) -> int:
     """A run that lacks nothing, or nothing that measuring it again would bring: its page anew."""
     from orchestrator import pipeline
 
-    complain(f"everything of run {folder.path.name} is measured already; nothing was started")
+    complain(f"run {folder.path.name} is complete: nothing is left to measure")
     with folder.held():
         return conclude(pipeline.render(folder, ending.against), ending)
 

@@ -95,7 +95,7 @@ def measure(
         lanes = [host for host in hosts if host.name == name]
         shared = _shared(planning.for_resume(plan, outcomes[name]), lanes)
         if not shared:
-            observer.skipped(name, "everything is measured already")
+            observer.skipped(name, "complete: nothing is left to measure")
         plans |= shared
     fleet.run(plans, folder, observer, detach=detach)
 

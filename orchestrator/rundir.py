@@ -17,7 +17,6 @@ import contextlib
 import datetime
 import os
 import re
-import shlex
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,7 +28,7 @@ from typing import Final, Literal, Self
 from harness.complaints import complaint
 from harness.plan import Plan, read_plan
 from harness.vocabulary import NewerSchemaError
-from orchestrator import holding, runmeta
+from orchestrator import files, holding, runmeta
 from orchestrator.errors import RunError, StorageError, UnknownNameError
 from orchestrator.files import ensure_folder, fresh_folder, whole_lines_bytes, write_whole
 from orchestrator.holding import TakenError
@@ -83,8 +82,7 @@ class RunFolder:
     @property
     def pasted(self) -> str:
         """The run as a user can paste it into a command, in the folder where this one was given."""
-        path, here = self.path.resolve(), Path.cwd()
-        return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
+        return files.as_pasted(self.path)
 
     @classmethod
     def create(

@@ -29,6 +29,8 @@ from orchestrator.rundir import AttemptFile
 NAME: Final = "local"
 _ROOT: Final = Path(__file__).resolve().parent.parent.parent
 MEASURES_WITH: Final = ("torch", "transformers", "PIL")
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+TELL_BOOT: Final = f"cat {_BOOT}\n"
 _READ_BYTES: Final = 1 << 16
 _STOP_GRACE_S: Final = 15.0
 # Everything measured; some cases failed.
@@ -150,6 +152,14 @@ def is_here(facts: EngineFacts) -> bool:
     """Whether an engine is one of this machine, as far as its name and memory tell."""
     memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return (facts.name, facts.memory_bytes) == (socket.gethostname(), memory_bytes)
+
+
+def boot_id() -> str:
+    """A number that this machine has until it is started again; empty where it has none."""
+    try:
+        return _BOOT.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def has_gpu() -> bool:

@@ -66,7 +66,7 @@ def test_resuming_a_complete_run_says_so_and_where_its_page_is(tmp_path: Path) -
     run = a_run(tmp_path)
     said = say("--resume", str(run), "--progress", "plain")
     assert said.code == 0
-    assert said.err == f"everything of run {run.name} is measured already; nothing was started\n"
+    assert said.err == f"run {run.name} is complete: nothing is left to measure\n"
     assert str(run / "report.html") in said.out
 
 

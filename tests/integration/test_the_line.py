@@ -277,7 +277,7 @@ def test_resuming_a_complete_run_starts_nothing(tmp_path: Path) -> None:
     idle, told = FakeHost("local", WHOLE), Told()
     pipeline.measure(folder, [idle], told)
     assert idle.plans == []
-    assert told.skips == {"local": "everything is measured already"}
+    assert told.skips == {"local": "complete: nothing is left to measure"}
 
 
 @pytest.mark.parametrize("ending", ["killed", "interrupted", "lost"])

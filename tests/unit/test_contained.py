@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pytest
 from harness.plan import Plan
 from orchestrator.addresses import Address, Scheme
 from orchestrator.errors import HostError, NoHostError, StillThereError
-from orchestrator.hosts import container, image
+from orchestrator.hosts import container, image, local
 from orchestrator.hosts.contained import Berths, ContainedHost, Terms
 from orchestrator.hosts.container import Lane
 from orchestrator.hosts.engine import Container, EngineError, EngineFacts, LinkError
@@ -150,6 +151,18 @@ def test_an_engine_elsewhere_is_measured_beside_this_machine(tmp_path: Path) -> 
         beside_local=True,
     )  # fmt: skip
     assert preparation.ready(lambda _: None, tmp_path / "box.log").facts == told
+
+
+@pytest.mark.parametrize(("boot", "same"), [(local.boot_id(), True), ("0-0-0", False)])
+def test_a_copy_of_this_machine_is_another_machine(
+    tmp_path: Path, boot: str, *, same: bool
+) -> None:
+    preparation = Preparation(
+        Machine("box", Address("ssh", "box")), FakeEngine(told=here()), ImageSource(), Shipyard([]),
+        lambda _address, _script: f"Welcome!\n{boot}\n", beside_local=True,
+    )  # fmt: skip
+    with pytest.raises(HostError, match="is this machine") if same else contextlib.nullcontext():
+        preparation.ready(lambda _: None, tmp_path / "box.log")
 
 
 def here() -> EngineFacts:
