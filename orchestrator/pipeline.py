@@ -71,7 +71,8 @@ def new_run(
 
 def machines_of(folder: RunFolder, inventory_file: Path | None) -> tuple[Machine, ...]:
     """The machines of a run: as the inventory has them now, else as the run remembers them."""
-    meta, tables = folder.meta(), inventory.read(inventory_file)
+    meta = folder.meta()
+    tables = inventory.read(inventory_file, meta.hosts)
     remembered = {
         name: Machine.from_settings(name, settings) for name, settings in meta.machines.items()
     }
