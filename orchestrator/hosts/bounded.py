@@ -138,6 +138,9 @@ class BoundedEngine:
         except queue.Empty:
             self.engine.close()
             raise LinkError(f"{doing} took longer than {limit_s:.0f} s") from None
-        if error is not None:
-            raise error
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # its traceback holds this frame: sockets would wait for the collector
         return answer  # type: ignore[return-value]

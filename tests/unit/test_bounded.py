@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -58,6 +61,26 @@ def test_what_is_answered_and_what_is_refused_come_through() -> None:
     with pytest.raises(EngineError) as caught:
         engine.create({})
     assert caught.value is refused
+
+
+def test_what_was_refused_holds_nothing_that_was_in_use() -> None:
+    class Response:
+        pass
+
+    class RefusingEngine(FakeEngine):
+        def build(self, *_: object) -> str:
+            response = Response()
+            seen.append(weakref.ref(response))
+            raise EngineError("no network")
+
+    seen: list[weakref.ref[Response]] = []
+    gc.disable()
+    try:
+        with contextlib.suppress(EngineError):
+            BoundedEngine(RefusingEngine(), Limits(30.0, 30.0, 30.0)).build(b"", "tag", {}, print)
+        assert seen[0]() is None
+    finally:
+        gc.enable()
 
 
 def test_a_run_that_is_stopped_ends_a_build_from_what_it_prints() -> None:
