@@ -142,12 +142,20 @@ def _host(outcome: HostOutcome, plan: Plan, price_per_hour: float | None) -> Hos
         environments=len(outcome.environments),
         price_per_hour=price_per_hour,
         noise=noise.of_host(outcome.measurements.values()),
+        noise_problems=tuple(problem for _, problem in _noise_problems(outcome, plan)),
         trouble=outcome.host_failures[-1].message if outcome.host_failures else "",
     )
 
 
-def _noise_remarks(outcome: HostOutcome, plan: Plan) -> Iterator[str]:
+def _noise_problems(outcome: HostOutcome, plan: Plan) -> Iterator[tuple[Case, Problem]]:
     for case in plan.noise_floor:
-        failure = outcome.failures.get(case.case_id)
-        if failure is not None:
-            yield f"The A/A case {case.case_id} failed ({failure.reason}): {failure.message}"
+        if case.case_id not in outcome.measurements:
+            yield case, _problem(outcome, case)
+
+
+def _noise_remarks(outcome: HostOutcome, plan: Plan) -> Iterator[str]:
+    for case, problem in _noise_problems(outcome, plan):
+        if case.case_id in outcome.failures:
+            yield f"The A/A case {case.case_id} failed ({problem.reason}): {problem.message}"
+        elif outcome.environment is not None:
+            yield f"The A/A case {case.case_id} has no times: {problem.message}"

@@ -99,11 +99,16 @@ def keep_places(keep: bool) -> None:
     _KEEPING_PLACES.set(keep)
 
 
-def redact(text: str) -> str:
+def keeps_places() -> bool:
+    """Whether addresses and home directories stay where they are."""
+    return _KEEPING_PLACES.get()
+
+
+def redact(text: str, keeps_places: bool) -> str:
     """The text without what its owner would not publish; nearly always the text itself."""
     if len(text) < _SHORTEST or not _SUSPECT.search(_small(text)):
         return text
-    for pattern, replacement in _SECRETS if _KEEPING_PLACES.get() else (*_SECRETS, *_PLACES):
+    for pattern, replacement in _SECRETS if keeps_places else (*_SECRETS, *_PLACES):
         text = pattern.sub(replacement, text)
     return text
 

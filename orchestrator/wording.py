@@ -70,10 +70,14 @@ def plain(text: str) -> str:
     return "".join(kept)
 
 
-@functools.lru_cache(maxsize=8192)  # most texts of a page recur in many rows
 def redacted(text: str) -> str:
     """Plain text without access tokens, addresses and home directories: reports get published."""
-    return redaction.redact(plain(text))
+    return _redacted(text, redaction.keeps_places())
+
+
+@functools.lru_cache(maxsize=8192)  # most texts of a page recur in many rows
+def _redacted(text: str, keeps_places: bool) -> str:
+    return redaction.redact(plain(text), keeps_places)
 
 
 def told_apart(names: Sequence[str]) -> list[str]:
@@ -99,7 +103,9 @@ def cut(text: str, characters: int) -> str:
 
 def brief(name: str, characters: int = 40) -> str:
     """A name that a headline can hold: the middle of a longer one is left out, because hosts
-    often differ at the end."""
+    often differ at the end. What must not be published is taken out before: half of a token is
+    no longer known as one."""
+    name = redacted(name)
     if len(name) <= characters:
         return name
     end = characters // 3
