@@ -41,15 +41,19 @@ from harness.worker import Job
 PICTURE: Final = "picture.png"
 
 
-def run(plan: Plan, channel: Channel, limits: Limits | None = None) -> int:
+def run(
+    plan: Plan, channel: Channel, limits: Limits | None = None, nursery: Nursery | None = None
+) -> int:
     """Measure every case of a plan.
 
+    Args:
+        nursery: starts the processes; by default a new one, which loads the libraries first.
     Returns: 0 when every case was measured, 1 when some were not.
     Raises: BrokenPipeError when nobody reads the records any more.
     """
     limits = limits or Limits()
     with Pulse(channel, plan.protocol.heartbeat_s) as pulse, _work_folder() as folder:
-        nursery = Nursery()
+        nursery = nursery or Nursery()
         try:
             environment = nursery.probe()
         except ProbeError as error:

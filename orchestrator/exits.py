@@ -10,17 +10,19 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
-from typing import Final, NoReturn, ParamSpec
+from typing import TYPE_CHECKING, Final, NoReturn, ParamSpec
 
 import typer
 
 from orchestrator.errors import DeskError, HangUp
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
+
 P = ParamSpec("P")
 
 INTERRUPTED: Final = 130
 CRASHED: Final = 1
-_KEPT: Final = "Records measured so far are kept."
 
 
 def speaking(command: Callable[P, int | None]) -> Callable[P, None]:
@@ -64,7 +66,7 @@ def guard(app: Callable[[], object]) -> None:
     except OSError as error:
         _give_up_stdout()
         where = f" {error.filename}" if error.filename else ""
-        complain(f"the system refused{where}: {error.strerror or error}", _KEPT)
+        complain(f"the system refused{where}: {error.strerror or error}", _notes(error))
         sys.exit(CRASHED)
     except Exception as error:  # noqa: BLE001  no traceback reaches a user; the file has it
         with tempfile.NamedTemporaryFile(
@@ -73,9 +75,14 @@ def guard(app: Callable[[], object]) -> None:
             traceback.print_exc(file=file)
         complain(
             f"an unexpected error, a defect of this program: {type(error).__name__}: {error}",
-            f"Its details are in {file.name}. {_KEPT}",
+            f"Its details are in {file.name}. {_notes(error)}".rstrip(),
         )
         sys.exit(CRASHED)
+
+
+def _notes(error: Exception) -> str:
+    """What those know who passed it on: a run says what of it is kept."""
+    return " ".join(getattr(error, "__notes__", ()))
 
 
 def _interrupt(*_: object) -> NoReturn:
@@ -89,14 +96,32 @@ def _hang_up(*_: object) -> NoReturn:
     raise HangUp
 
 
+class _Expendable(io.FileIO):
+    """What is said here may go unheard: a reader who left, or a full disk, ends no measurement."""
+
+    def write(self, text: Buffer) -> int:
+        try:
+            return super().write(text)
+        except OSError:
+            return memoryview(text).nbytes
+
+
 def _make_streams_writable() -> None:
-    """A stream that was closed swallows what is written; a character it lacks becomes another."""
+    """A stream that was closed swallows what is written; a character it lacks becomes another.
+
+    Standard error swallows what nobody can read, too; standard output, which carries data, fails.
+    """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        raw = _Expendable(sys.stderr.fileno(), "wb", closefd=False)
+        sys.stderr = io.TextIOWrapper(
+            io.BufferedWriter(raw), sys.stderr.encoding, "replace", line_buffering=True
+        )
 
 
 def _give_up_stdout() -> None:

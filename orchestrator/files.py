@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import itertools
 import os
+import shlex
 import tempfile
 from io import FileIO
 from pathlib import Path
@@ -27,6 +28,15 @@ def whole_lines_bytes(file: FileIO) -> int:
             return start + found + 1
         end = start
     return 0
+
+
+def as_pasted(path: Path) -> str:
+    """A path as a shell takes it: from the folder that commands are given in, where it is below."""
+    try:
+        here, whole = Path.cwd(), path.resolve()
+    except OSError:  # that folder was removed meanwhile
+        return shlex.quote(str(path))
+    return shlex.quote(str(whole.relative_to(here) if whole.is_relative_to(here) else whole))
 
 
 def ensure_folder(path: Path, option: str = "--output") -> Path:

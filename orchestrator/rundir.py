@@ -28,7 +28,7 @@ from typing import Final, Literal, Self
 from harness.complaints import complaint
 from harness.plan import Plan, read_plan
 from harness.vocabulary import NewerSchemaError
-from orchestrator import holding, runmeta
+from orchestrator import files, holding, runmeta
 from orchestrator.admission import TooMuchError
 from orchestrator.errors import RunError, StorageError, UnknownNameError
 from orchestrator.files import (
@@ -56,7 +56,7 @@ class AttemptFile:
     """An open record file of one host; a record is on disk when `append` returns.
 
     `next_seq` is the number of the first record that the file lacked when it was opened, and
-    `bytes_before` what it held then.
+    `bytes_before` what it held then; `run` is how a command names its run.
     """
 
     name: str
@@ -65,6 +65,8 @@ class AttemptFile:
     run_id: str = ""
     next_seq: int = 0
     bytes_before: int = 0
+    plan_id: str = ""
+    run: str = "RUN"
 
     def append(self, line: bytes) -> None:
         try:
@@ -76,7 +78,7 @@ class AttemptFile:
             raise StorageError(
                 f"cannot write {self.file.name}: {error.strerror}",
                 "What was written before is kept. Make room, then go on:  "
-                f"python orchestrate.py --resume {Path(self.file.name).parent.parent}",
+                f"python orchestrate.py --resume {self.run}",
             ) from error
 
 
@@ -85,6 +87,11 @@ class RunFolder:
     """One run on disk."""
 
     path: Path
+
+    @property
+    def pasted(self) -> str:
+        """The run as a user can paste it into a command, in the folder where this one was given."""
+        return files.as_pasted(self.path)
 
     @classmethod
     def create(
@@ -151,16 +158,22 @@ class RunFolder:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Be the only process that writes records here. Raises: RunError: another one does."""
-        path = self.path / "records" / ".lock"
-        try:
-            with holding.held(path):
-                remove_leftovers(self.path)
-                yield
-        except TakenError as error:
-            raise RunError(
-                f"run {self.path.name} is being followed by another process",
-                "Let that one finish, or end it first.",
-            ) from error
+        path = self._path(".lock")
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(holding.held(path))
+            except TakenError as error:
+                raise RunError(
+                    f"run {self.path.name} is being followed by another process",
+                    "Let that one finish, or end it first.",
+                ) from error
+            except OSError as error:
+                raise RunError(
+                    f"cannot write {path}: {error.strerror}",
+                    f"{_RESTORE_ALL[:-1]}, or make it writable.",
+                ) from error
+            remove_leftovers(self.path)
+            yield
 
     @contextmanager
     def attempt(self, host: str) -> Iterator[AttemptFile]:
@@ -168,7 +181,7 @@ class RunFolder:
         number = 1 + max((number for number, _ in self._record_files(host)), default=0)
         name = f"{host}.{number}.jsonl"
         with self._opened(name, "xb") as file:
-            yield AttemptFile(name, self._log(name), file, self.path.name)
+            yield self._attempt_file(name, file)
 
     @contextmanager
     def reopened(self, name: str) -> Iterator[tuple[AttemptFile, Attempt]]:
@@ -176,18 +189,23 @@ class RunFolder:
 
         Yields: the file, and what it holds. Raises: RunError.
         """
-        path = self.path / "records" / name
+        path = self._path(name)
         known = self._read(path, self.meta(), self.plan())
         next_seq = 1 + max((record.seq for record in known.records), default=-1)
         with self._opened(name, "r+b") as file:
             file.truncate(whole_lines_bytes(file))
             held_bytes = file.seek(0, os.SEEK_END)
-            log = self._log(name)
-            yield AttemptFile(name, log, file, self.path.name, next_seq, held_bytes), known
+            yield self._attempt_file(name, file, next_seq, held_bytes), known
+
+    def _attempt_file(
+        self, name: str, file: FileIO, next_seq: int = 0, held_bytes: int = 0
+    ) -> AttemptFile:
+        run_id, plan_id, log = self.path.name, self.plan().plan_id, self._log(name)
+        return AttemptFile(name, log, file, run_id, next_seq, held_bytes, plan_id, self.pasted)
 
     def _opened(self, name: str, mode: Literal["xb", "r+b"]) -> FileIO:
         """A record file without a buffer: what failed to be written is not tried once more."""
-        path = self.path / "records" / name
+        path = self._path(name)
         try:
             return path.open(mode, buffering=0)
         except OSError as error:
@@ -212,13 +230,14 @@ class RunFolder:
 
     def mark_followed(self, name: str) -> None:
         """Forget how an attempt ended: it is being followed again."""
-        self._change(
-            lambda meta: replace(
-                meta,
-                interrupted=tuple(one for one in meta.interrupted if one != name),
-                troubles={one: of for one, of in meta.troubles.items() if one != name},
-            )
-        )
+        self._change(lambda meta: meta.without_ending(name))
+
+    def withdraw(self, name: str, earlier: str) -> None:
+        """Forget an attempt that never began, because the harness of an earlier one is still there;
+        what that one lacks is to come, and not lost."""
+        self._path(name).unlink(missing_ok=True)
+        self._change(lambda meta: meta.without_ending(name).without_ending(earlier))
+        self.mark_interrupted([earlier])
 
     def _change(self, change: Callable[[RunMeta], RunMeta]) -> None:
         with _CHANGING:
@@ -253,6 +272,9 @@ class RunFolder:
             raise RunError(f"cannot read {where}: {error.strerror}", _RESTORE_ALL) from error
         matches = ((pattern.fullmatch(path.name), path) for path in paths)
         return sorted((int(match[1]), path) for match, path in matches if match)
+
+    def _path(self, name: str) -> Path:
+        return self.path / "records" / name
 
     def _log(self, name: str) -> Path:
         return self.path / "logs" / f"{name.removesuffix('.jsonl')}.log"

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from harness import catalogue
 from harness.plan import Plan
-from orchestrator import answer, estimate, fields, wording
+from orchestrator import answer, change_words, estimate, fields, wording
+from orchestrator.changes import Changes
 from orchestrator.comparison import Comparison, Row
 from orchestrator.host_state import duration
 from orchestrator.hosts.local import has_gpu
@@ -41,22 +42,32 @@ _CATALOGUE_VALUES: Final[tuple[tuple[str, Literal["left", "right"]], ...]] = (
 )
 
 
-def to_text(comparison: Comparison, page: Path, width: int | None) -> str:
+def to_text(
+    comparison: Comparison, page: Path, width: int | None, changes: Changes | None = None
+) -> str:
     """The summary table, then the page's path, then the answer: the last line is what counts.
 
     Args:
         width: columns of the terminal; None where there is none, and lines need no breaking.
+        changes: since the run that is the baseline, if a run is.
     """
     said = answer.answer(comparison)
     verdict = f"{said.headline}. {said.sentence}"
     parts = [_results(comparison.rows, width)] if comparison.rows else []
     if len(comparison.rows) > MAX_ROWS:
         parts.append(f"… and {len(comparison.rows) - MAX_ROWS} more on the page")
-    parts += [f"Page: {page}", textwrap.fill(verdict, width) if width else verdict]
+    if changes is not None:
+        against = f"Against run {changes.before.run.name}: {change_words.said(changes).headline}."
+        parts.append(_filled(wording.one_line(against), width))
+    parts += [f"Page: {page}", _filled(verdict, width)]
     return "\n".join(parts)
 
 
-def to_json(comparison: Comparison, page: Path) -> str:
+def _filled(text: str, width: int | None) -> str:
+    return textwrap.fill(text, width) if width else text
+
+
+def to_json(comparison: Comparison, page: Path, changes: Changes | None = None) -> str:
     """The same for programs; results.json beside the page has every row."""
     said = answer.answer(comparison)
     content = {
@@ -76,15 +87,23 @@ def to_json(comparison: Comparison, page: Path) -> str:
             }
             for host in comparison.hosts
         ],
+        "baseline": None if changes is None else _baseline(changes),
     }
     return json.dumps(content, indent=2, allow_nan=False)
+
+
+def _baseline(changes: Changes) -> dict[str, str]:
+    found = change_words.said(changes)
+    name = wording.plain(changes.before.run.name)
+    return {"run": name, "headline": found.headline, "sentence": found.sentence}
 
 
 def plan_text(plan: Plan, machines: Sequence[Machine]) -> str:
     """What would be measured, and how long it may take."""
     cases = [case for case in plan.cases() if case.mode != "eager"]
     lines = [
-        f"{wording.many(len(cases), 'case')} on each of {wording.many(len(machines), 'host')}, "
+        f"{wording.many(len(cases), 'case')} on {'each of ' * (len(machines) > 1)}"
+        f"{wording.many(len(machines), 'host')}, "
         f"{wording.many(plan.protocol.iterations, 'inference')} per variant, "
         f"{plan.weights} weights",
         f"models       {', '.join(plan.models)}",
@@ -101,20 +120,40 @@ def plan_text(plan: Plan, machines: Sequence[Machine]) -> str:
 
 def _about(plan: Plan, machine: Machine) -> str:
     """How long a machine may take, and on what."""
-    distant = machine.address is not None
-    gpu = bool(machine.gpus) if distant else has_gpu()
-    count = len(machine.gpus) if distant and gpu else 1
-    where = wording.many(count, "GPU") if count > 1 else "a GPU" if gpu else "this CPU"
-    if distant and not gpu:
+    estimated_s = _estimated_s(plan, machine)
+    if estimated_s is None:
         return f"{machine.name:<12} on its CPU, whose speed is not known here"
-    return (
-        f"{machine.name:<12} about {duration(estimate.seconds(plan, gpu=gpu) / count)} on {where}"
-    )
+    count = _gpus(machine)
+    where = wording.many(count, "GPU") if count > 1 else "a GPU" if count else "this CPU"
+    return f"{machine.name:<12} about {duration(estimated_s)} on {where}"
 
 
-def plan_json(plan: Plan) -> str:
-    """The plan as the harness would get it."""
-    return plan.model_dump_json(indent=2)
+def _estimated_s(plan: Plan, machine: Machine) -> float | None:
+    """How long a machine may take, in seconds; None for a distant CPU, which may be any."""
+    count = _gpus(machine)
+    if machine.address is not None and not count:
+        return None
+    return estimate.seconds(plan, gpu=count > 0) / max(count, 1)
+
+
+def _whole(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds)
+
+
+def _gpus(machine: Machine) -> int:
+    """On how many GPUs a machine spreads its cases; here it is the first one, if there is one."""
+    return int(has_gpu()) if machine.address is None else len(machine.gpus)
+
+
+def plan_json(plan: Plan, machines: Sequence[Machine]) -> str:
+    """The same for programs; `plan` is what the harness would get."""
+    hosts = [
+        {"name": each.name, "gpus": _gpus(each), "estimated_s": _whole(_estimated_s(plan, each))}
+        for each in machines
+    ]
+    cases = sum(case.mode != "eager" for case in plan.cases())
+    found = {"cases_per_host": cases, "hosts": hosts, "plan": plan.model_dump(mode="json")}
+    return json.dumps(found, indent=2)
 
 
 def forewarning(plan: Plan, machines: Sequence[Machine]) -> list[str]:

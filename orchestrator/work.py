@@ -99,7 +99,8 @@ class Inbox:
 @dataclass(slots=True)
 class Work:
     """One host, or one GPU of it, at work on its plan. `preparing`: what it does before its first
-    record. `next_seq` is the number of the record that the file lacks next."""
+    record. `next_seq` is the number of the record that the file lacks next; one that was `taken_up`
+    began before this desk."""
 
     host: str
     open: Opening
@@ -107,6 +108,7 @@ class Work:
     plan: Plan
     messages: Inbox
     twins: Twins
+    taken_up: bool = False
     session: Session | None = None
     preparing: str = "starting"
     goes_on: bool = False
@@ -155,7 +157,7 @@ class Work:
         except NewerSchemaError as error:
             raise HostError(
                 f'host "{self.host}" sends records {error}',
-                f"Then:  python orchestrate.py attach {self.attempt.run_id}",
+                f"Then:  python orchestrate.py attach {self.attempt.run}",
             ) from error
         except TooMuchError as error:
             self.kill()
@@ -215,7 +217,7 @@ class Work:
     def _take(self, item: Read) -> None:
         self.preparing = ""
         if isinstance(item.record, Started):
-            self._require_alike(item.record)
+            self._require_usable(item.record)
         self._keep(item.line, item.record.seq)
         self._say(item.record)
         if isinstance(item.record, Measurement):
@@ -223,12 +225,28 @@ class Work:
         if isinstance(item.record, Finished) and self.session is not None:
             self.session.finish()
 
-    def _require_alike(self, started: Started) -> None:
+    def _require_usable(self, started: Started) -> None:
         try:
+            self._require_asked(started)
             self.twins.require_alike(self.host, started)
         except HostError:
             self.kill()  # nothing that it measures can be used
             raise
+
+    def _require_asked(self, started: Started) -> None:
+        """Raises: HostError: it measures something else than it was asked for."""
+        if started.plan_id != self.attempt.plan_id:
+            raise HostError(
+                f'host "{self.host}" answers for another plan ({started.plan_id[:40]}) than that '
+                f"of this run ({self.attempt.plan_id}), so nothing of it was kept",
+                "Let it have the image of this checkout, then measure the rest:  "
+                f"python orchestrate.py --resume {self.attempt.run}",
+            )
+
+    @property
+    def began(self) -> bool:
+        """Whether its harness has been at work, as far as was known when it was taken up."""
+        return self.taken_up or bool(self.attempt.next_seq) or not self.preparing
 
     def _prepare(self, what: str) -> None:
         if self.stopping.is_set():

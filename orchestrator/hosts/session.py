@@ -36,14 +36,14 @@ _NOT_FOUND: Final = 404
 class ContainerSession:
     """A harness at work in a container of one host.
 
-    `patience_s` is how long a host may stay out of reach before it counts as lost; `secret` is
-    blanked in the log.
+    `run` is how a command names its run; `patience_s` is how long a host may stay out of reach
+    before it counts as lost; `secret` is blanked in the log.
     """
 
     machine: Machine
     engine: Engine
     container: str
-    run_id: str
+    run: str
     log: Path
     patience_s: float
     memory_bytes: int = 0
@@ -72,7 +72,7 @@ class ContainerSession:
                 if self._closing.is_set():
                     return
                 if error.status == _NOT_FOUND:
-                    raise self._lost(advice.gone(self.machine.name, self.run_id)) from error
+                    raise self._lost(advice.gone(self.machine.name, self.run)) from error
                 yield FromStart(f"the connection broke ({error.text}); connecting again")
                 yield FromStart(f"following again after {self._connect_again(error):.0f} s")
                 if self._finished:
@@ -132,7 +132,7 @@ class ContainerSession:
             except EngineError as trouble:
                 error = trouble
                 if error.status == _NOT_FOUND:
-                    raise self._lost(advice.gone(self.machine.name, self.run_id)) from error
+                    raise self._lost(advice.gone(self.machine.name, self.run)) from error
                 if isinstance(error, LinkError) and error.lasting:
                     raise self._lost(self._out_of_reach(error)) from error
                 continue
@@ -143,7 +143,7 @@ class ContainerSession:
         return HostError(
             f'host "{self.machine.name}" was lost: nothing heard for {away_s:.0f} s ({error.text})',
             "Its harness goes on by itself if the machine lives; when it can be reached again:  "
-            f"python orchestrate.py attach {self.run_id}",
+            f"python orchestrate.py attach {self.run}",
         )
 
     def _lost(self, error: HostError) -> HostError:
@@ -155,9 +155,7 @@ class ContainerSession:
         with contextlib.suppress(EngineError):
             self.engine.remove(self.container)
         self._close()
-        error = advice.ended(
-            self.machine.name, state, run=self.run_id, memory_bytes=self.memory_bytes
-        )
+        error = advice.ended(self.machine.name, state, run=self.run, memory_bytes=self.memory_bytes)
         if error is not None and not self._stopped:
             raise error
 

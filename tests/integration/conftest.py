@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,12 +11,16 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from harness import supervisor
+from harness.channel import Channel
 from harness.child import Nursery
 from harness.plan import Case, Plan
-from harness.records import Failure, Measurement
+from harness.records import Failure, Measurement, Record, read_record
 from harness.worker import Job
+from tests.integration.running import Listener
 
 RunCase = Callable[[Plan, Case], Measurement | Failure]
+Supervise = Callable[..., list[Record]]
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +36,32 @@ def run_case(nursery: Nursery, tmp_path: Path) -> RunCase:
         return nursery.run_case(job(plan, case, tmp_path), lambda _: None)
 
     return run
+
+
+@pytest.fixture
+def supervise(nursery: Nursery) -> Supervise:
+    """All records of a plan, by a supervisor in this process; `listen` sees each as it comes."""
+
+    def supervise(plan: Plan, listen: Listener = lambda _: None) -> list[Record]:
+        reader, writer = os.pipe()
+        found: list[Record] = []
+
+        def read() -> None:
+            with os.fdopen(reader, "rb") as lines:
+                for line in lines:
+                    found.append(read_record(line))
+                    listen(found[-1])
+
+        reading = threading.Thread(target=read)
+        reading.start()
+        try:
+            supervisor.run(plan, Channel(writer), nursery=nursery)
+        finally:
+            os.close(writer)
+            reading.join()
+        return found
+
+    return supervise
 
 
 def job(plan: Plan, case: Case, folder: Path) -> Job:

@@ -70,16 +70,11 @@ def answer(*arguments: str, stdin: bytes, **environment: str) -> tuple[int, list
     return done.returncode, [read_record(line) for line in done.stdout.splitlines()], done.stderr
 
 
-def measured(plan: Plan, listen: Listener | None = None, **environment: str) -> list[Record]:
-    """All records of a plan; `listen` sees each as it comes and may interfere."""
-    records: list[Record] = []
+def measured(plan: Plan, **environment: str) -> list[Record]:
+    """All records of a plan, by a harness of its own."""
     with harness(plan, **environment) as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            records.append(read_record(line))
-            if listen is not None:
-                listen(records[-1])
-    return records
+        return [read_record(line) for line in process.stdout]
 
 
 def results(records: list[Record]) -> dict[str, Measurement | Failure]:

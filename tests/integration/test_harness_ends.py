@@ -23,7 +23,7 @@ from harness.records import (
     read_record,
 )
 from harness.worker import PROCESS_NAME
-from tests.integration.conftest import job
+from tests.integration.conftest import Supervise, job
 from tests.integration.running import (
     BRIEF,
     ROOT,
@@ -118,13 +118,15 @@ def _read(path: Path) -> str:
         return ") ? 0"
 
 
-def test_every_bad_end_is_a_failure_of_its_case_and_the_next_case_goes_on() -> None:
+def test_every_bad_end_is_a_failure_of_its_case_and_the_next_case_goes_on(
+    supervise: Supervise,
+) -> None:
     def interfere(record: Record) -> None:
         if isinstance(record, CaseStarted) and record.case_id.endswith("b1"):
             os.kill(workers()[0], signal.SIGKILL)
 
     plan = tiny(batch_sizes=(10**9, 1, 2))
-    too_large, killed, healthy = results(measured(plan, interfere)).values()
+    too_large, killed, healthy = results(supervise(plan, interfere)).values()
     assert isinstance(too_large, Failure)
     assert too_large.reason == "oom", too_large
     assert isinstance(killed, Failure)
@@ -159,9 +161,11 @@ def test_a_silent_fall_back_to_eager_is_no_speed_up_of_one() -> None:
     assert (failure.reason, failure.stage) == ("fell_back_to_eager", "compile")
 
 
-def test_pretrained_weights_without_a_network_say_which_option_needs_none() -> None:
+def test_pretrained_weights_without_a_network_say_which_option_needs_none(
+    supervise: Supervise,
+) -> None:
     picture = Picture(url="http://127.0.0.1:9/cat.jpg")
-    failure = only_failure(measured(tiny(size="full", weights="pretrained", picture=picture)))
+    failure = only_failure(supervise(tiny(size="full", weights="pretrained", picture=picture)))
     assert failure.reason == "load_error"
     assert "--weights random" in failure.message
 

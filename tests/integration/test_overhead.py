@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import gpu_table, overhead
-from benchmarks.overhead import InstrumentError, Ratio
+from benchmarks import gpu_table, other_instruments
+from benchmarks.other_instruments import InstrumentError, Ratio
 
 
 def test_an_instrument_that_fails_is_written_down_and_the_next_one_is_asked(
@@ -18,7 +18,7 @@ def test_an_instrument_that_fails_is_written_down_and_the_next_one_is_asked(
         raise InstrumentError("the profiler saw no kernel")
 
     target = tmp_path / "instruments.json"
-    overhead.keep(target, {"first": broken, "second": lambda: Ratio(1.0, 0.1, 30)})
+    other_instruments.keep(target, {"first": broken, "second": lambda: Ratio(1.0, 0.1, 30)})
     assert json.loads(target.read_text()) == {
         "first": {"error": "InstrumentError: the profiler saw no kernel"},
         "second": {"value": 1.0, "spread": 0.1, "rounds": 30},
@@ -30,22 +30,22 @@ def test_what_the_file_holds_is_not_measured_again(tmp_path: Path) -> None:
         raise AssertionError("this was measured before")
 
     target = tmp_path / "instruments.json"
-    overhead.keep(target, {"first": lambda: Ratio(1.0, 0.1, 30)})
+    other_instruments.keep(target, {"first": lambda: Ratio(1.0, 0.1, 30)})
     before = target.read_text()
-    overhead.keep(target, {"first": again})
+    other_instruments.keep(target, {"first": again})
     assert target.read_text() == before
 
 
 def test_more_rounds_narrow_what_a_ratio_leaves_open() -> None:
-    few = overhead.summary([0.9, 1.0, 1.1, 1.0, 0.95])
-    many = overhead.summary([0.9, 1.0, 1.1, 1.0, 0.95] * 4)
+    few = other_instruments.summary([0.9, 1.0, 1.1, 1.0, 0.95])
+    many = other_instruments.summary([0.9, 1.0, 1.1, 1.0, 0.95] * 4)
     assert few.value == many.value == 1
     assert many.spread == pytest.approx(few.spread / 2)
     assert (few.rounds, many.rounds) == (5, 20)
 
 
 def test_the_real_instruments_have_the_names_that_the_check_of_a_gpu_knows() -> None:
-    compared = overhead.comparisons("tiny", rounds=9)
+    compared = other_instruments.comparisons("tiny", rounds=9)
     assert compared.keys() <= gpu_table.INSTRUMENT_TOLERANCE.keys()
     assert {"wall / bare loop", "wall / torch.utils.benchmark"} <= compared.keys()
     ratio = compared["wall / bare loop"]()

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,26 +21,42 @@ TINY = (
 )  # fmt: skip
 
 
-def started(output: Path) -> subprocess.Popen[str]:
-    """A desk whose first case has begun."""
-    process = subprocess.Popen(
+def desk(output: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [sys.executable, "orchestrate.py", *TINY, "--output", str(output)],
         cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
+
+
+def wait_for(process: subprocess.Popen[str], happened: Callable[[], bool]) -> None:
     deadline_s = time.monotonic() + 60
-    while time.monotonic() < deadline_s and process.poll() is None:
-        if any(b"case_started" in path.read_bytes() for path in output.glob("*/records/*.jsonl")):
-            return process
+    while not happened():
+        if time.monotonic() > deadline_s or process.poll() is not None:
+            process.kill()
+            raise AssertionError(process.communicate())
         time.sleep(0.1)
-    process.kill()
-    raise AssertionError(process.communicate())
 
 
-@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def measures(output: Path) -> bool:
+    """Whether the first case has begun."""
+    return any(b"case_started" in path.read_bytes() for path in output.glob("*/records/*.jsonl"))
+
+
+def harnesses(desk: int) -> list[int]:
+    """Process ids of the harness that a desk has started."""
+    threads = Path(f"/proc/{desk}/task").glob("*/children")
+    children = {int(child) for path in threads for child in path.read_text().split()}
+    return [pid for pid in children if b"harness" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("asked", "early"), [(signal.SIGINT, False), (signal.SIGTERM, True)], ids=["Ctrl-C", "SIGTERM"]
+)
 def test_a_desk_that_is_asked_to_end_writes_its_page_and_says_how_to_go_on(
-    tmp_path: Path, asked: signal.Signals
+    tmp_path: Path, asked: signal.Signals, early: bool
 ) -> None:
-    process = started(tmp_path)
+    process = desk(tmp_path)
+    wait_for(process, lambda: bool(harnesses(process.pid)) if early else measures(tmp_path))
     process.send_signal(asked)
     out, err = process.communicate(timeout=60)
     (folder,) = (path.parent for path in tmp_path.glob("*/run.json"))
@@ -52,7 +69,8 @@ def test_a_desk_that_is_asked_to_end_writes_its_page_and_says_how_to_go_on(
 
 
 def test_a_second_request_ends_it_at_once_and_still_says_how_to_go_on(tmp_path: Path) -> None:
-    process = started(tmp_path)
+    process = desk(tmp_path)
+    wait_for(process, lambda: bool(harnesses(process.pid)))
     for _ in range(2):
         process.send_signal(signal.SIGINT)
         time.sleep(0.05)
@@ -63,13 +81,10 @@ def test_a_second_request_ends_it_at_once_and_still_says_how_to_go_on(tmp_path: 
 
 
 def test_a_harness_that_is_killed_is_named_with_its_log(tmp_path: Path) -> None:
-    process = started(tmp_path)
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    threads = Path(f"/proc/{process.pid}/task").glob("*/children")
-    children += [child for path in threads for child in path.read_text().split()]
-    for child in set(children):
-        if b"harness" in Path(f"/proc/{child}/cmdline").read_bytes():
-            os.kill(int(child), signal.SIGKILL)
+    process = desk(tmp_path)
+    wait_for(process, lambda: measures(tmp_path))
+    for pid in harnesses(process.pid):
+        os.kill(pid, signal.SIGKILL)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "was killed by SIGKILL before its end" in err

@@ -68,6 +68,20 @@ def test_what_must_not_be_published_is_taken_out(text: str, secret: str) -> None
     assert redacted(redacted(text)) == redacted(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "PASSWORD=correct-horse",
+        "pa\N{LATIN SMALL LETTER LONG S}sword=correct-horse",
+        "my_to\N{KELVIN SIGN}en=correct-horse",
+        "S\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}GNATURE=correct-horse",
+        "s\N{LATIN SMALL LETTER DOTLESS I}gnature=correct-horse",
+    ],
+)
+def test_no_way_to_write_a_letter_hides_a_secret(text: str) -> None:
+    assert "correct-horse" not in redacted(text)
+
+
 @pytest.mark.parametrize("text", HARMLESS)
 def test_what_is_harmless_stays(text: str) -> None:
     assert redacted(text) == text

@@ -21,7 +21,7 @@ BROKEN = LinkError("Connection reset by peer")
 def session(engine: FakeEngine, folder: Path, **settings: object) -> ContainerSession:
     values = {"patience_s": 30.0, "pause_s": 0.0}
     return ContainerSession(
-        machine=T4, engine=engine, container="container", run_id="run-1",
+        machine=T4, engine=engine, container="container", run="run-1",
         log=folder / "t4.1.log", **(values | settings),  # type: ignore[arg-type]
     )  # fmt: skip
 
