@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from orchestrator.progress import NoProgress
 from orchestrator.rundir import RunFolder
 from tests import factories
 from tests.fake_host import FakeHost, lines
+from tests.integration.test_command_line import say
 from tests.integration.test_the_line import (
     DONE,
     FASTER,
@@ -183,3 +185,21 @@ def test_a_clock_that_goes_backwards_is_on_the_page(tmp_path: Path) -> None:
         "record line 3: its clock went back by 40 s: do not trust what it timed"
     ]
     assert "its clock went back" in (folder.path / "report.html").read_text()
+
+
+def test_places_are_on_a_page_only_for_who_asks_and_secrets_for_nobody(tmp_path: Path) -> None:
+    told = f"no route to 10.0.0.7 from /home/ada/models, token hf_{'a' * 20}"
+    failed = factories.failure(VIT, "crash", told)
+    folder = new_folder(tmp_path)
+    pipeline.measure(folder, [FakeHost("local", lines(STARTED, FASTER, failed))], NoProgress())
+
+    def written(*options: str) -> str:
+        # In a context of its own: what one command is asked for is not for the next.
+        copy_context().run(say, "report", str(folder.path), *options)
+        return (folder.path / "report.html").read_text() + (folder.path / "results.md").read_text()
+
+    assert "10.0.0.7" not in written()
+    assert "/home/ada" not in written()
+    kept = written("--no-redact")
+    assert "10.0.0.7 from /home/ada/models" in kept
+    assert "hf_aaaa" not in kept
