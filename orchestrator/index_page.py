@@ -120,7 +120,7 @@ def _entry(run: RunOnDisk) -> Entry:
         details=_details(run, wording.brief),
         in_full=_details(run, str),
         # An earlier version wrote long names out.
-        headline=wording.cut(wording.one_line(found.run.answer), _LONGEST),
+        headline=wording.cut(wording.redacted(wording.one_line(found.run.answer)), _LONGEST),
         counts=tuple((segment.verdict, segment.count) for segment in segments),
         segments=segments,
         caveat=_caveat(run),

@@ -99,7 +99,8 @@ def cut(text: str, characters: int) -> str:
 
 def brief(name: str, characters: int = 40) -> str:
     """A name that a headline can hold: the middle of a longer one is left out, because hosts
-    often differ at the end."""
+    often differ at the end. Redacted before: a part of a secret is not known as one any more."""
+    name = redacted(name)
     if len(name) <= characters:
         return name
     end = characters // 3
