@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from harness.plan import Plan
 from harness.records import Finished, Measurement, Record, Started
@@ -18,6 +19,11 @@ from orchestrator.hosts import FromStart, Say, Session
 from orchestrator.intake import Intake
 from orchestrator.rundir import AttemptFile
 from orchestrator.stream import Read, Unreadable
+
+# So many messages may wait to be shown. A measurement is one, and takes up to a megabyte.
+_WAITING: Final = 64
+# How long a full inbox is waited for before it is asked whether anybody still watches.
+_ROOM_S: Final = 0.2
 
 
 class StoppingError(Exception):
@@ -66,6 +72,30 @@ class Twins:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """What the threads say to whoever watches them; they wait for one who is behind."""
+
+    _messages: queue.Queue[tuple[Work, Message]] = field(
+        default_factory=lambda: queue.Queue(_WAITING)
+    )
+    _unwatched: threading.Event = field(default_factory=threading.Event)
+
+    def put(self, work: Work, message: Message) -> None:
+        while not self._unwatched.is_set():
+            with contextlib.suppress(queue.Full):
+                self._messages.put((work, message), timeout=_ROOM_S)
+                break
+
+    def get(self, timeout_s: float) -> tuple[Work, Message]:
+        """Raises: queue.Empty."""
+        return self._messages.get(timeout=timeout_s)
+
+    def close(self) -> None:
+        """Nobody watches any more, so nothing need be said."""
+        self._unwatched.set()
+
+
 @dataclass(slots=True)
 class Work:
     """One host, or one GPU of it, at work on its plan. `preparing`: what it does before its first
@@ -76,7 +106,7 @@ class Work:
     open: Opening
     attempt: AttemptFile
     plan: Plan
-    messages: queue.Queue[tuple[Work, Message]]
+    messages: Inbox
     twins: Twins
     taken_up: bool = False
     session: Session | None = None
@@ -225,7 +255,7 @@ class Work:
         self._say(Doing(what))
 
     def _say(self, message: Message) -> None:
-        self.messages.put((self, message))
+        self.messages.put(self, message)
 
     def stop(self) -> None:
         self.stopping.set()

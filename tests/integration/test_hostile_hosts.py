@@ -68,6 +68,21 @@ def test_a_record_of_a_case_that_was_not_asked_for_is_refused_and_costs_no_other
     assert "is no case of its plan" in (folder.path / "report.html").read_text()
 
 
+def test_a_result_that_was_refused_is_not_admitted_when_it_is_read_again(tmp_path: Path) -> None:
+    """The second attempt has only one case left to measure, and sends both."""
+    folder = new_folder(tmp_path)
+    pipeline.measure(folder, [FakeHost("local", lines(STARTED, FASTER))], NoProgress())
+    slow = factories.measurement(RESNET, eager_s=0.010, compiled_s=0.090)
+    part = STARTED.model_copy(update={"case_ids": (VIT.case_id,)})
+    pipeline.measure(folder, [FakeHost("local", lines(part, slow, SLOWER))], NoProgress())
+    second = folder.attempts("local")["local.2.jsonl"]
+    assert [each.kind for each in second.records] == ["started", "measurement"]
+    assert second.remarks == (
+        "local.2.jsonl, line 2 skipped: 'resnet-50/default/float32/b1' is no case of its plan",
+    )
+    assert rows_of(folder, "local") == ["faster", "slower"]
+
+
 def test_the_first_result_of_a_case_stands(tmp_path: Path) -> None:
     better = factories.measurement(VIT, eager_s=0.010, compiled_s=0.001)
     stream = lines(STARTED, FASTER, SLOWER, better, factories.failure(RESNET), DONE)
