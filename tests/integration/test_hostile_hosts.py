@@ -14,7 +14,7 @@ from orchestrator.progress import NoProgress
 from orchestrator.rundir import RunFolder
 from tests import factories
 from tests.fake_host import FakeHost, lines
-from tests.integration.test_the_line import (
+from tests.integration.replays import (
     DONE,
     FASTER,
     RESNET,
