@@ -154,7 +154,8 @@ def _desk(folder: RunFolder, output: Path, crash: Crash) -> int:
             PlayedHost(name, output, crash.at_byte if name == HOSTS[0] else None, crash.pause_s)
             for name in HOSTS
         ]
-        pipeline.measure(folder, hosts, NoProgress())
+        with folder.held():
+            pipeline.measure(folder, hosts, NoProgress())
         pipeline.render(folder)
 
     return forked(measure)
