@@ -15,8 +15,7 @@ from orchestrator.progress import NoProgress
 from orchestrator.rundir import RunFolder
 from tests import factories
 from tests.fake_host import FakeHost, lines
-from tests.integration.test_command_line import say
-from tests.integration.test_the_line import (
+from tests.integration.replays import (
     DONE,
     FASTER,
     RESNET,
@@ -26,6 +25,7 @@ from tests.integration.test_the_line import (
     WHOLE,
     new_folder,
 )
+from tests.integration.test_command_line import say
 
 BEAT = Heartbeat(case_id=None, stage=None)
 ALIEN = factories.measurement(factories.case("detr"))
