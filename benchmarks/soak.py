@@ -28,6 +28,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final, cast
 
+from benchmarks.stations import Station, descendants, station
 from harness import catalogue
 from harness.plan import Case, Picture, Plan
 from harness.records import CaseStarted, Failure, Finished, Record, read_record, write_line
@@ -49,61 +50,9 @@ MARKS: Final = (0.1, 0.5, 1.0)
 # Growth from one tenth of a run to all of it that would tell of a leak.
 MAX_GROWTH_MB: Final = 40.0
 _ROOT: Final = Path(__file__).resolve().parent.parent
-_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _EXITED, _KILLED = ContainerState("exited", 0, False), ContainerState("exited", 137, False)
 _RUNNING: Final = ContainerState("running", 0, False)
 _CHUNK: Final = 16 << 10
-
-
-@dataclass(frozen=True, slots=True)
-class Station:
-    """What a process holds at one moment."""
-
-    share: float
-    resident_mb: float
-    threads: int
-    descendants: int
-    open_files: int
-    sockets: int
-    temporary: int
-
-    def __str__(self) -> str:
-        return (
-            f"{self.share:5.0%} {self.resident_mb:6.0f} MB, {self.threads} threads, "
-            f"{self.descendants} processes below, {self.open_files} open files, "
-            f"{self.sockets} sockets, {self.temporary} temporary files"
-        )
-
-
-def station(share: float, process: int, temporary: Path) -> Station:
-    proc = Path("/proc") / str(process)
-    links = []
-    for link in (proc / "fd").iterdir():
-        with contextlib.suppress(OSError):
-            links.append(str(link.readlink()))
-    return Station(
-        share,
-        int((proc / "statm").read_text().split()[1]) * _PAGE / 1e6,
-        len(list((proc / "task").iterdir())),
-        len(_descendants(process)),
-        len(links),
-        sum(link.startswith("socket:") for link in links),
-        sum(1 for _ in temporary.rglob("*")),
-    )
-
-
-def _descendants(root: int) -> list[int]:
-    parents: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError, ValueError):
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            parents.setdefault(int(fields[1]), []).append(int(entry.name))
-    found, waiting = [], [root]
-    while waiting:
-        children = parents.get(waiting.pop(), [])
-        found += children
-        waiting += children
-    return found
 
 
 @dataclass
@@ -325,7 +274,7 @@ def _kill_a_case(supervisor: int, record: Record, chance: random.Random) -> int:
     """One time in fifty, the process of the case that has just begun."""
     if not isinstance(record, CaseStarted) or chance.random() > 0.02:
         return 0
-    for process in reversed(_descendants(supervisor)):
+    for process in reversed(descendants(supervisor)):
         with contextlib.suppress(OSError):
             if b"forkserver" in Path(f"/proc/{process}/cmdline").read_bytes():
                 continue

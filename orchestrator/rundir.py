@@ -27,9 +27,7 @@ from typing import Final, Literal, Self
 
 from harness.complaints import complaint
 from harness.plan import Plan, read_plan
-from harness.vocabulary import NewerSchemaError
-from orchestrator import files, holding, runmeta
-from orchestrator.admission import TooMuchError
+from orchestrator import files, holding, reading, runmeta
 from orchestrator.errors import RunError, StorageError, UnknownNameError
 from orchestrator.files import (
     ensure_folder,
@@ -39,14 +37,11 @@ from orchestrator.files import (
     write_whole,
 )
 from orchestrator.holding import TakenError
-from orchestrator.intake import Intake
 from orchestrator.outcomes import Attempt, HostOutcome, Trouble, fold
 from orchestrator.runmeta import RunMeta
-from orchestrator.stream import Read, Unreadable
 
 _RESTORE: Final = "Restore it from a copy; what was measured is in records/, untouched."
 _RESTORE_ALL: Final = "Restore the folder from a copy."
-_CHUNK_BYTES: Final = 1 << 20
 # run.json is read, changed and written by the threads of several hosts.
 _CHANGING: Final = threading.Lock()
 
@@ -190,7 +185,7 @@ class RunFolder:
         Yields: the file, and what it holds. Raises: RunError.
         """
         path = self._path(name)
-        known = self._read(path, self.meta(), self.plan())
+        known = reading.read(path, self.meta(), self.plan())
         next_seq = 1 + max((record.seq for record in known.records), default=-1)
         with self._opened(name, "r+b") as file:
             file.truncate(whole_lines_bytes(file))
@@ -218,7 +213,7 @@ class RunFolder:
         return self._attempts(host, self.meta(), self.plan())
 
     def _attempts(self, host: str, meta: RunMeta, plan: Plan) -> dict[str, Attempt]:
-        return {path.name: self._read(path, meta, plan) for _, path in self._record_files(host)}
+        return {path.name: reading.read(path, meta, plan) for _, path in self._record_files(host)}
 
     def mark_interrupted(self, names: Sequence[str]) -> None:
         """Remember that the user stopped these attempts."""
@@ -278,36 +273,6 @@ class RunFolder:
 
     def _log(self, name: str) -> Path:
         return self.path / "logs" / f"{name.removesuffix('.jsonl')}.log"
-
-    def _read(self, path: Path, meta: RunMeta, plan: Plan) -> Attempt:
-        intake, records, remarks = Intake(plan), [], []
-        refused: dict[str, str] = {}
-        try:
-            for item in _items(path, intake):
-                if isinstance(item, Read):
-                    records.append(item.record)
-                    if strange := intake.oddity(item):
-                        remarks.append(f"{path.name}, line {item.number}: {strange}")
-                    continue
-                remarks.append(f"{path.name}, line {item.number} skipped: {item.why}")
-                if item.case_id:
-                    refused[item.case_id] = f"{item.why} ({path.name}, line {item.number})"
-        except TooMuchError as error:
-            remarks.append(f"{path.name} is not read to its end: {error}")
-        except NewerSchemaError as error:
-            raise RunError(f"{path} was {error}") from error
-        except OSError as error:
-            raise RunError(f"cannot read {path}: {error.strerror}") from error
-        interrupted = path.name in meta.interrupted
-        trouble = meta.troubles.get(path.name)
-        return Attempt(tuple(records), interrupted, tuple(remarks), trouble, refused)
-
-
-def _items(path: Path, intake: Intake) -> Iterator[Read | Unreadable]:
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            yield from intake.feed(chunk)
-    yield from intake.end()
 
 
 def _why(error: Exception) -> str:
