@@ -63,7 +63,7 @@ VIT_TINY: Final = _recipe(
         "patch_size": 8,
         "hidden_size": 32,
         "intermediate_size": 64,
-        "num_hidden_layers": 2,
+        "num_hidden_layers": 1,
         "num_attention_heads": 2,
     },
     "ViTImageProcessorPil",

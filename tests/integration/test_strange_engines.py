@@ -50,7 +50,7 @@ class Trickle(socketserver.StreamRequestHandler):
 @contextlib.contextmanager
 def served(path: Path, handler: type[socketserver.BaseRequestHandler]) -> Iterator[None]:
     with socketserver.ThreadingUnixStreamServer(str(path), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield
         server.shutdown()
