@@ -5,6 +5,7 @@
         plan.json              what was to be measured; written once
         records/local.1.jsonl  the records of the first attempt, appended and synced one by one
         logs/local.1.log       what the harness printed besides
+        jobs/a100.jsonl        of a pool: which job measured which case into which file
         report.html, results.csv, results.json, results.md
 
 A resumed run adds an attempt, and so does each further GPU of a host; no file of an earlier attempt
@@ -28,10 +29,11 @@ from typing import Final, Literal, Self
 from harness.complaints import complaint
 from harness.plan import Plan, read_plan
 from harness.vocabulary import NewerSchemaError
-from orchestrator import holding, runmeta
+from orchestrator import holding, journal, runmeta
 from orchestrator.errors import RunError, StorageError, UnknownNameError
 from orchestrator.files import ensure_folder, fresh_folder, whole_lines_bytes, write_whole
 from orchestrator.holding import TakenError
+from orchestrator.journal import JobNote
 from orchestrator.outcomes import Attempt, HostOutcome, Trouble, fold
 from orchestrator.runmeta import RunMeta
 from orchestrator.stream import Read, Reader, Unreadable
@@ -47,7 +49,8 @@ _CHANGING: Final = threading.Lock()
 class AttemptFile:
     """An open record file of one host; a record is on disk when `append` returns.
 
-    `next_seq` is the number of the first record that the file lacked when it was opened.
+    `next_seq` is the number of the first record that the file lacked when it was opened; `job` is
+    the one of a cluster that it belongs to, if there is one.
     """
 
     name: str
@@ -55,6 +58,7 @@ class AttemptFile:
     file: FileIO
     run_id: str = ""
     next_seq: int = 0
+    job: str = ""
 
     def append(self, line: bytes) -> None:
         try:
@@ -185,8 +189,34 @@ class RunFolder:
 
     def attempts(self, host: str) -> dict[str, Attempt]:
         """The record files of a host by name, oldest first. Raises: RunError."""
-        meta = self.meta()
-        return {path.name: self._read(path, meta) for _, path in self._record_files(host)}
+        meta, jobs = self.meta(), self.jobs(host)
+        return {
+            path.name: replace(self._read(path, meta), job=jobs.get(path.name))
+            for _, path in self._record_files(host)
+        }
+
+    def jobs(self, host: str) -> dict[str, JobNote]:
+        """The jobs of a pool by record file, oldest first. Raises: RunError."""
+        path = self._journal(host)
+        try:
+            return journal.read(path.read_bytes().splitlines()) if path.exists() else {}
+        except OSError as error:
+            raise RunError(f"cannot read {path}: {error.strerror}", _RESTORE_ALL) from error
+
+    def note_job(self, host: str, note: JobNote) -> None:
+        """Keep what is known of a job. Raises: StorageError."""
+        path = self._journal(host)
+        try:
+            ensure_folder(path.parent)
+            with path.open("ab", buffering=0) as file:
+                # A line that a dead desk left unfinished must not spoil the next.
+                file.write(b"\n" + journal.line(note))
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise StorageError(f"cannot write {path}: {error.strerror}", "Make room.") from error
+
+    def _journal(self, host: str) -> Path:
+        return self.path / "jobs" / f"{host}.jsonl"
 
     def mark_interrupted(self, names: Sequence[str]) -> None:
         """Remember that the user stopped these attempts."""
