@@ -4,9 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 SETTINGS ?=
+SEED ?= 1
+REAL ?= 3
+FUZZ ?= records:80000 page:20000 plan:60000 hosts:60000 run_json:40000 results:30000 command_line:10000
 LOCK := --quiet --universal --upgrade --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 
-.PHONY: help demo test check bench gpu-check screenshot schema lock clean
+.PHONY: help demo test check bench fuzz crash soak audit sbom gpu-check screenshot schema lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -27,6 +30,29 @@ check: $(VENV)/.develops  ## lint, types, import rules, schema drift
 bench: $(VENV)/.develops  ## what is fast and what is not, as ratios
 	$(BIN)/python -m benchmarks
 
+fuzz: $(VENV)/.fuzzes  ## 300,000 inputs of every kind, guided by coverage: minutes (Linux)
+	@for each in $(FUZZ); do \
+	  $(BIN)/python -m tests.fuzz $${each%:*} --runs $${each#*:} --seed $(SEED) || exit 1; \
+	done
+
+crash: $(VENV)/.develops  ## kill a desk with -9 at 60 seeded points, the real harness at 3
+	$(BIN)/python -m tests.crash --points 60 --seed $(SEED) --real $(REAL)
+
+soak: $(VENV)/.develops  ## 2,000 cases over hosts that fail at random: memory, processes, files
+	$(BIN)/python -m benchmarks.soak --seed $(SEED)
+
+audit: .venv-audit/.ready  ## ask PyPI for known vulnerabilities of what is locked (needs network)
+	@for each in desk harness dev; do \
+	  .venv-audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements/$$each.txt || exit 1; \
+	done
+
+sbom: .venv-audit/.ready  ## bills of materials from the locks, as CycloneDX JSON in build/
+	@mkdir -p build
+	@for each in desk harness torch dev; do \
+	  .venv-audit/bin/python -W ignore -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible \
+	    --of JSON -o build/sbom-$$each.json requirements/$$each.txt && echo build/sbom-$$each.json || exit 1; \
+	done
+
 gpu-check:  ## what only a GPU can show, with the torch of PYTHON; run it until it prints a table
 	$(PYTHON) -m benchmarks.gpu_check $(SETTINGS)
 
@@ -40,9 +66,11 @@ lock: $(VENV)/.develops  ## renew the locked versions
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml -o requirements/desk.txt
 	$(BIN)/uv pip compile $(LOCK) -c requirements/desk.txt requirements/harness.in -o requirements/harness.txt
 	$(BIN)/uv pip compile $(LOCK) -c requirements/harness.txt pyproject.toml --extra dev --extra png -o requirements/dev.txt
+	$(BIN)/uv pip compile $(LOCK) requirements/fuzz.in -o requirements/fuzz.txt
+	$(BIN)/uv pip compile $(LOCK) requirements/audit.in -o requirements/audit.txt
 
 clean:  ## remove what this Makefile made; reports stay
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .venv-audit build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -60,4 +88,14 @@ $(VENV)/.measures: $(VENV)/.python requirements/desk.txt requirements/harness.tx
 
 $(VENV)/.develops: $(VENV)/.measures requirements/dev.txt
 	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/.fuzzes: $(VENV)/.develops requirements/fuzz.txt
+	@$(PIP) --require-hashes -r requirements/fuzz.txt
+	@touch $@
+
+# What looks at the locks must not share their environment.
+.venv-audit/.ready: requirements/audit.txt
+	@$(PYTHON) -m venv .venv-audit
+	@.venv-audit/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements/audit.txt
 	@touch $@

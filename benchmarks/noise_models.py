@@ -20,7 +20,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from harness.records import Measurement, read_record
 from harness.vocabulary import Variant
 from orchestrator.facts import samples
-from orchestrator.statistics import Floats
+from orchestrator.times import Floats
 
 Shape: TypeAlias = tuple[int, int]
 Deviations: TypeAlias = Callable[["Fit", np.random.Generator, Shape, int], Floats]

@@ -4,9 +4,9 @@ For 36, 432 and 10,008 cases of 300 samples per variant, as noisy as GPUs get an
 that a page can show (page_cases), beside the published table. Building is what turns a comparison
 into HTML; the statistics before it are told apart. Both are seconds of one processor, which a busy
 machine does not lengthen much. Loading lasts until the script is ready, filtering until the page
-is laid out again, both by the clock on the wall; without Chromium they stay empty. First, what
-`report` takes from records to page for 64 hosts of 144 cases: seconds of one processor, and memory
-at its height.
+is laid out again, both by the clock on the wall; without Chromium they stay empty. First, 64 hosts
+of 144 cases from records on: reading, statistics and building by themselves, and what
+`report` takes for all of it and for the exports, with its memory at its height.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from playwright.sync_api import Browser, sync_playwright
 from benchmarks import page_cases
 from harness import catalogue
 from harness.records import Finished, Record, write_line
-from orchestrator import baseline, report
+from orchestrator import baseline, changes, collecting, report, runs
 from orchestrator.comparison import Comparison
 from orchestrator.rundir import RunFolder
 from tests import factories
@@ -72,6 +72,9 @@ def main() -> None:
         print("   cases        size  statistics     build      load    filter")
         for hosts, modes, models in ((1, 1, catalogued), (3, 4, catalogued), (3, 4, many)):
             print(_line(_measure(hosts, modes, models, browser)))
+    print(
+        f"     432{_beside_a_run(catalogued) / 1e3:9,.0f} KB beside a run in which all times differ"
+    )
 
 
 def _browser(stack: ExitStack) -> Browser | None:
@@ -95,6 +98,13 @@ def _measure(hosts: int, modes: int, models: tuple[str, ...], browser: Browser |
 def _compared(hosts: int, modes: int, models: tuple[str, ...]) -> tuple[Comparison, float]:
     delivered = page_cases.outcomes(hosts, modes, models)
     return _timed(lambda: page_cases.compared(delivered))
+
+
+def _beside_a_run(models: tuple[str, ...]) -> int:
+    """The size in bytes of a page that another run is the baseline of."""
+    before, after = (page_cases.compared(page_cases.outcomes(3, 4, models, day)) for day in (1, 2))
+    held = baseline.against_run(changes.between(before, after))
+    return len(report.render(after, held).encode())
 
 
 def _used(browser: Browser, html: str) -> tuple[float, float]:
@@ -127,18 +137,29 @@ def _from_records(models: tuple[str, ...]) -> None:
     """Render a run of many hosts as a user does; all of them sent the same records."""
     with tempfile.TemporaryDirectory() as folder:
         run = _many_hosts(Path(folder), models)
-        command = [sys.executable, "orchestrate.py", "report", str(run), "--baseline", "none"]
+        command = [sys.executable, "orchestrate.py", "report", str(run.path), "--baseline", "none"]
         before_s = _children_s()
         subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+        all_s = _children_s() - before_s
         height = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    cases = MANY_HOSTS * len(page_cases.cases(4, models))
+        _, reading_s = _timed(lambda: _read(run))
+        compared, judged_s = _timed(lambda: runs.read(run))
+        _, build_s = _timed(lambda: report.render(compared))
     print(
-        f"{cases:8,} cases from records to page: {_children_s() - before_s:.1f} s, "
-        f"{height * 1024 / 1e6:.0f} MB at its height"
+        f"{len(compared.rows):8,} cases from records on: reading {reading_s:.1f} s, statistics "
+        f"{judged_s - reading_s:.1f} s, build {build_s:.1f} s; with start and exports "
+        f"{all_s:.1f} s, {height * 1024 / 1e6:.0f} MB at its height"
     )
 
 
-def _many_hosts(output: Path, models: tuple[str, ...]) -> Path:
+@collecting.paused()
+def _read(run: RunFolder) -> None:
+    """Read all records, and keep none."""
+    for _ in run.each_outcome():
+        pass
+
+
+def _many_hosts(output: Path, models: tuple[str, ...]) -> RunFolder:
     cases, generator = page_cases.cases(4, models), random.Random(1)
     plan = factories.plan(cases)
     hosts = [f"gpu-{number:02}" for number in range(MANY_HOSTS)]
@@ -153,7 +174,7 @@ def _many_hosts(output: Path, models: tuple[str, ...]) -> Path:
     text = "".join(map(write_line, numbered))
     for host in hosts:
         (folder.path / "records" / f"{host}.1.jsonl").write_text(text)
-    return folder.path
+    return folder
 
 
 def _children_s() -> float:

@@ -24,9 +24,9 @@ _SCATTER: Final = 0.08
 _BLOCKS_SCATTER: Final = 0.03
 
 
-def outcomes(hosts: int, modes: int, models: tuple[str, ...]) -> list[HostOutcome]:
-    """Every case of these measured on every host."""
-    return [_outcome(gpu, modes, models) for gpu in GPUS[:hosts]]
+def outcomes(hosts: int, modes: int, models: tuple[str, ...], day: int = 0) -> list[HostOutcome]:
+    """Every case of these measured on every host; on another day all times are others."""
+    return [_outcome(gpu, modes, models, day) for gpu in GPUS[:hosts]]
 
 
 def compared(delivered: list[HostOutcome]) -> Comparison:
@@ -38,8 +38,8 @@ def compared(delivered: list[HostOutcome]) -> Comparison:
     return build(run, plan, delivered)
 
 
-def _outcome(gpu: str, modes: int, models: tuple[str, ...]) -> HostOutcome:
-    generator = random.Random(gpu)
+def _outcome(gpu: str, modes: int, models: tuple[str, ...], day: int) -> HostOutcome:
+    generator = random.Random(f"{gpu}{day or ''}")
     records = [measurement(case, generator) for case in cases(modes, models)]
     return factories.outcome(gpu, *records, of=factories.environment(gpu))
 

@@ -12,7 +12,8 @@ from benchmarks.noise_models import Fit, Noise
 from harness import sampling
 from harness.plan import Case
 from orchestrator import noise, statistics, verdicts
-from orchestrator.statistics import Blocks, Decision, Estimate, Floats
+from orchestrator.statistics import Decision, Estimate
+from orchestrator.times import Blocks, Floats
 
 PAGES: Final = 1000
 CASES: Final = 36

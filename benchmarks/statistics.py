@@ -11,7 +11,7 @@ import numpy as np
 import scipy.stats
 
 from orchestrator import statistics
-from orchestrator.statistics import Floats
+from orchestrator.times import Floats
 
 REPEATS: Final = 50
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from harness.plan import Case
 from orchestrator import change_page, changes, comparison, exports, index_page, significance
-from orchestrator.statistics import Blocks, Floats
+from orchestrator.times import Blocks, Floats
 from tests import factories
 
 PAIRS_OF_RUNS: Final = 2_000

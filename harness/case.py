@@ -111,6 +111,7 @@ def build(plan: Plan, case: Case, picture_path: str) -> Prepared:
             seed=plan.seed,
             picture=picture,
             device=device,
+            pickled_weights=plan.pickled_weights,
         )
     on_gpu = device.type == "cuda"
     return Prepared(

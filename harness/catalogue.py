@@ -5,6 +5,7 @@ Plain data that either half can load: this module imports neither torch nor tran
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +14,12 @@ from harness.configurations import Recipe
 from harness.vocabulary import Task
 
 TokenIds = tuple[int, ...]
+
+
+# As the Hub itself has it: owner and name, of letters, digits, dashes, underscores and single dots.
+_ID_PART: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_]|[-.](?![-.]|$|/))*"
+_HUB_ID: Final = re.compile(rf"{_ID_PART}/{_ID_PART}")
+_MAX_ID_CHARACTERS: Final = 96
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,3 +192,8 @@ _BY_NAME: Final = {key: model for model in CATALOGUE for key in (model.name, mod
 def find(name: str) -> Model | None:
     """The model with this short name or Hub id; None for a model outside the catalogue."""
     return _BY_NAME.get(name)
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name can be that of a model on the Hub: nothing in it reads as a path elsewhere."""
+    return len(name) <= _MAX_ID_CHARACTERS and _HUB_ID.fullmatch(name) is not None

@@ -59,7 +59,7 @@ _OF_THE_MACHINE: Final = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM)
 _MAX_REASON_CHARACTERS: Final = 300
 _FILES: Final = {
     "configuration": "config.json",
-    "weights": "model.safetensors or pytorch_model.bin",
+    "weights": "model.safetensors",
     "processor": "preprocessor_config.json or processor_config.json",
 }
 # transformers raises a plain OSError for what is absent.
@@ -69,6 +69,9 @@ _ABSENT: Final = (
     "Can't load image processor",
     "Can't load feature extractor",
     "Unrecognized processing class",
+)
+_PICKLES: Final = (
+    ", or load pytorch_model.bin, which can be made to run its author's code, by --allow-pickle"
 )
 _LOG_IN: Final = "log in on the measuring machine (hf auth login, or set HF_TOKEN)"
 
@@ -128,7 +131,8 @@ class Source:
         if _any(links, ImportError):
             return f"{name} needs a package that the harness lacks: {_reason(links[0])}"
         if _any(links, EntryNotFoundError) or any(text in said for text in _ABSENT):
-            return f"{name} has no {_FILES[part]}: choose a model that is complete"
+            pickles = _PICKLES if part == "weights" else ""
+            return f"{name} has no {_FILES[part]}: choose a model that is complete{pickles}"
         if "custom code" in said:
             return (
                 f"{name} comes with code of its own, which the harness never runs: choose another"

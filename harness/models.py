@@ -43,18 +43,20 @@ def build(
     seed: int,
     picture: Image.Image,
     device: torch.device,
+    pickled_weights: bool = False,
 ) -> Built:
     """Build the model of a case on `device`, and its inputs from a picture.
 
     Args:
         size: of random weights; pretrained ones are as they are.
+        pickled_weights: whether a checkpoint may be a pickle.
         seed: of random weights.
         picture: any mode and size; every image of the batch is this one.
     Raises: LoadError; UnsupportedModelError; torch's out-of-memory error.
     """
     dtype = _DTYPES.get(case.precision, torch.float32)
     loaded = (
-        pretrained.load(case.model)
+        pretrained.load(case.model, pickled_weights=pickled_weights)
         if weights == "pretrained"
         else _random(case.model, size=size, seed=seed)
     )

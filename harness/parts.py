@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from harness.vocabulary import (
+    MAX_COUNT,
     Amount,
     Backend,
     Count,
@@ -29,7 +30,7 @@ class BlockTelemetry(Strict):
 
     sm_clock_mhz: Amount | None
     memory_clock_mhz: Amount | None
-    temperature_c: float | None
+    temperature_c: Annotated[float, Field(ge=-1e6, le=1e6)] | None
     power_w: Amount | None
     throttle: tuple[ShortText, ...] = ()
 
@@ -103,7 +104,7 @@ class Agreement(Strict):
     are masks, the intersection over union of all thresholded masks of an image, of the worst image.
     """
 
-    tensors: Annotated[int, Field(ge=1)]
+    tensors: Annotated[int, Field(ge=1, le=MAX_COUNT)]
     worst_tensor: ShortText
     relative_error: Annotated[float, Field(ge=0)]
     eager_repeat_error: Annotated[float, Field(ge=0)]
@@ -125,7 +126,7 @@ class ModelFacts(Strict):
     dtype: str
     attention: str | None
     revision: str | None
-    inputs: dict[str, tuple[int, ...]]
+    inputs: dict[str, tuple[Count, ...]]
     flops_per_image: Count | None = None
 
 
@@ -133,7 +134,7 @@ class EnergyUse(Strict):
     """What the GPU's energy counter added up to while one variant ran alone."""
 
     joules: Amount
-    images: Annotated[int, Field(ge=1)]
+    images: Annotated[int, Field(ge=1, le=MAX_COUNT)]
     seconds: PositiveSeconds
 
 

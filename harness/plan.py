@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+import math
+import operator
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from harness.vocabulary import (
     SCHEMA_VERSION,
     Backend,
+    BatchSize,
     CompileMode,
     Count,
     Mode,
+    ModelName,
     PositiveSeconds,
     Precision,
     Seconds,
@@ -26,6 +30,14 @@ from harness.vocabulary import (
     require_known,
 )
 
+# Every case takes half a minute at least: a plan of more is a mistake, or an attack.
+MAX_CASES: Final = 100_000
+
+
+def number_of_cases(*axes: Sequence[object]) -> int:
+    """How many cases a plan has, A/A cases aside: every choice of one axis with every other."""
+    return math.prod(map(len, axes))
+
 
 class Case(Strict):
     """One measurement to take: eager against one compiled variant of one model.
@@ -34,10 +46,10 @@ class Case(Strict):
     second variant is the eager model itself: an A/A case, which nothing compiles.
     """
 
-    model: Annotated[str, Field(min_length=1, max_length=512)]
+    model: ModelName
     mode: Mode
     precision: Precision
-    batch_size: Annotated[int, Field(ge=1)]
+    batch_size: BatchSize
 
     @property
     def case_id(self) -> str:
@@ -55,10 +67,10 @@ class Protocol(Strict):
     """
 
     iterations: Annotated[int, Field(ge=1, le=1_000_000)] = 300
-    max_blocks: Annotated[int, Field(ge=1)] = 30
-    warmup_min_calls: Annotated[int, Field(ge=1)] = 20
+    max_blocks: Annotated[int, Field(ge=1, le=1_000_000)] = 30
+    warmup_min_calls: Annotated[int, Field(ge=1, le=1_000_000)] = 20
     warmup_min_s: Seconds = 2.0
-    warmup_max_calls: Annotated[int, Field(ge=1)] = 300
+    warmup_max_calls: Annotated[int, Field(ge=1, le=1_000_000)] = 300
     warmup_max_s: Seconds = 60.0
     until: Annotated[float, Field(gt=0, lt=1)] | None = None
     retakes: Count = 3
@@ -89,19 +101,17 @@ class Plan(Strict):
     `plan_id` is a hash of the content, filled in when absent and verified when given; a plan of an
     older version, whose content was hashed with fewer fields, keeps the one it has. `skip` names
     cases that need no measuring again; it is not part of the hash, so a resumed run keeps its id.
+    `pickled_weights` permits checkpoints that are no safetensors; it is written only where it is
+    set, so that plans from before it keep their ids.
     """
 
     kind: Literal["plan"] = "plan"
     schema_version: int = SCHEMA_VERSION
     plan_id: str = ""
-    models: Annotated[tuple[str, ...], Field(min_length=1)]
+    models: Annotated[tuple[ModelName, ...], Field(min_length=1)]
     modes: Annotated[tuple[CompileMode, ...], Field(min_length=1)] = ("default",)
     precisions: Annotated[tuple[Precision, ...], Field(min_length=1)] = ("float32",)
-    batch_sizes: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (
-        1,
-        4,
-        16,
-    )
+    batch_sizes: Annotated[tuple[BatchSize, ...], Field(min_length=1)] = (1, 4, 16)
     noise_floor: tuple[Case, ...] = ()
     protocol: Protocol = Protocol()
     weights: Weights = "pretrained"
@@ -110,6 +120,14 @@ class Plan(Strict):
     size: Size = "full"
     seed: int = 0
     skip: tuple[str, ...] = ()
+    pickled_weights: Annotated[bool, Field(exclude_if=operator.not_)] = False
+
+    @model_validator(mode="after")
+    def _of_bounded_size(self) -> Self:
+        cases = number_of_cases(self.models, self.modes, self.precisions, self.batch_sizes)
+        if cases > MAX_CASES or len(self.noise_floor) > MAX_CASES:
+            raise ValueError(f"{cases:,} cases; at most {MAX_CASES:,} are possible")
+        return self
 
     @model_validator(mode="after")
     def _identify(self) -> Self:

@@ -1,6 +1,8 @@
 """A model with its published weights: from the Hub, or from a folder of save_pretrained.
 
-Never runs code that comes with a checkpoint. All files of one model come from one commit.
+Never runs code that comes with a checkpoint, and reads pickles only where that was asked for: even
+torch's weights-only unpickler has had holes (CVE-2025-32434). The twelve models of the catalogue,
+whose publishers are known, may be pickles. All files of one model come from one commit.
 """
 
 from __future__ import annotations
@@ -44,9 +46,11 @@ class Loaded:
     revision: str | None
 
 
-def load(name: str) -> Loaded:
+def load(name: str, *, pickled_weights: bool = False) -> Loaded:
     """Load a model by short name, Hub id or folder.
 
+    Args:
+        pickled_weights: whether a checkpoint without safetensors may be read.
     Raises: LoadError, UnsupportedModelError; lack of memory or disk space as it comes.
     """
     # Else a checkpoint without safetensors starts a thread that asks the Hub to convert it, and
@@ -54,13 +58,14 @@ def load(name: str) -> Loaded:
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "true")
     known = catalogue.find(name)
     source = Source(known.hub_id if known else name, Path(name).is_dir(), known is not None)
-    _refuse_missing_folder(source)
+    _refuse_strange_name(source)
     with source.explaining("configuration"):
         commit = _commit(source)
         config, key_mapping = _configuration(source, commit)
     auto_class = known.auto_class if known else auto_class_for(config, source.name)
     with source.explaining("weights"):
-        module = _module(source, auto_class, config, commit, key_mapping)
+        safe_alone = known is None and not pickled_weights
+        module = _module(source, auto_class, config, commit, key_mapping, safe_alone=safe_alone)
     with source.explaining("processor"):
         preprocess = _preprocess(source, auto_class, commit)
     return Loaded(module, preprocess, commit)
@@ -88,10 +93,14 @@ def _names(architectures: type | tuple[type, ...]) -> set[str]:
     return {architecture.__name__ for architecture in several}
 
 
-def _refuse_missing_folder(source: Source) -> None:
+def _refuse_strange_name(source: Source) -> None:
+    if source.is_folder:
+        return
     looks_like_path = source.name.startswith(("/", ".", "~")) or source.name.count("/") > 1
-    if looks_like_path and not source.is_folder:
+    if looks_like_path:
         raise LoadError(f"there is no folder {source.name} on the measuring machine")
+    if not catalogue.is_hub_id(source.name):
+        raise LoadError(f"{source.name!r} can be no model on the Hub: write owner/name")
 
 
 def _commit(source: Source) -> str | None:
@@ -127,14 +136,17 @@ def _module(
     config: transformers.PreTrainedConfig,
     commit: str | None,
     key_mapping: dict[str, str] | None,
+    *,
+    safe_alone: bool,
 ) -> nn.Module:
-    # safetensors where there are, else .bin through torch's weights-only unpickler.
+    # safetensors where there are, else, if permitted, .bin through torch's weights-only unpickler.
     module, info = getattr(transformers, auto_class).from_pretrained(
         source.name,
         config=config,
         revision=commit,
         dtype=torch.float32,
         weights_only=True,
+        use_safetensors=True if safe_alone else None,
         trust_remote_code=False,
         output_loading_info=True,
         key_mapping=key_mapping,

@@ -53,11 +53,16 @@ PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 # Reasons that a second attempt on the same machine would only repeat.
 LASTING_REASONS: Final[frozenset[Reason]] = frozenset({"oom", "unsupported", "timeout"})
 
-Amount: TypeAlias = Annotated[float, Field(ge=0)]
+# Nothing that is measured here is larger, and sums and products of what is not stay finite.
+Amount: TypeAlias = Annotated[float, Field(ge=0, le=1e18)]
 Seconds: TypeAlias = Amount
 # No clock resolves less than the one end, and no run lasts longer than the other.
 PositiveSeconds: TypeAlias = Annotated[float, Field(ge=1e-9, le=1e9)]
-Count: TypeAlias = Annotated[int, Field(ge=0)]
+MAX_COUNT: Final = 2**63 - 1
+Count: TypeAlias = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+MAX_MODEL_CHARACTERS: Final = 512
+ModelName: TypeAlias = Annotated[str, Field(min_length=1, max_length=MAX_MODEL_CHARACTERS)]
+BatchSize: TypeAlias = Annotated[int, Field(ge=1, le=10**12)]
 ShortText: TypeAlias = Annotated[str, Field(max_length=4096)]
 
 MAX_TRACEBACK_CHARACTERS: Final = 4096

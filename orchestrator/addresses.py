@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from orchestrator.errors import UsageError
 
@@ -14,6 +14,7 @@ Scheme: TypeAlias = Literal["ssh", "unix", "tcp"]
 SOCKET: Final = "/var/run/docker.sock"
 EXAMPLES: Final = "ssh://user@host, unix:///var/run/docker.sock or tcp://host:2376"
 _TLS_PORT: Final = 2376
+_SHOWN: Final = 200
 # What may stand in an argument of ssh: above all, nothing that reads as one of its options.
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:%-]*")
 
@@ -57,30 +58,40 @@ def is_url(text: str) -> bool:
 
 def parse(url: str, certificates: str = "") -> Address:
     """Read an address. Raises: UsageError: it is none, or one that would be unsafe."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise UsageError(f'"{url}" is no address: {error}', f"Write {EXAMPLES}.") from error
+    shown = url if len(url) <= _SHOWN else url[:_SHOWN] + "…"
+    parts, port = _split(url, shown)
     if parts.password is not None:
         raise UsageError(
             f"the address of {parts.hostname} holds a password, which others would get to see",
             "Use a key: ssh-copy-id puts yours on the machine.",
         )
     if parts.query or parts.fragment:
-        raise UsageError(f'"{url}" has a part that means nothing here', f"Write {EXAMPLES}.")
+        raise UsageError(f'"{shown}" has a part that means nothing here', f"Write {EXAMPLES}.")
     if parts.scheme == "unix" and parts.path and not parts.netloc:
         return Address("unix", path=parts.path)
     host, user = parts.hostname or "", parts.username or ""
     if not _NAME.fullmatch(host) or (user and not _NAME.fullmatch(user)):
-        raise UsageError(f'"{url}" is no address of a Docker engine', f"Write {EXAMPLES}.")
+        raise UsageError(f'"{shown}" is no address of a Docker engine', f"Write {EXAMPLES}.")
     # An SSH alias keeps its case, which `hostname` does not.
     host = _as_written(parts.netloc, host)
     if parts.scheme == "ssh":
         return Address("ssh", host, user, port, parts.path.rstrip("/") or SOCKET)
     if parts.scheme == "tcp" and not user and parts.path in ("", "/"):
         return Address("tcp", host, port=port or _TLS_PORT, path="", certificates=certificates)
-    raise UsageError(f'"{url}" is no address of a Docker engine', f"Write {EXAMPLES}.")
+    raise UsageError(f'"{shown}" is no address of a Docker engine', f"Write {EXAMPLES}.")
+
+
+def _split(url: str, shown: str) -> tuple[SplitResult, int | None]:
+    """Raises: UsageError."""
+    if not url.isprintable():
+        raise UsageError(f'"{shown}" has characters that no address has', f"Write {EXAMPLES}.")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        why = str(error)[:_SHOWN]
+        raise UsageError(f'"{shown}" is no address: {why}', f"Write {EXAMPLES}.") from error
+    return parts, port
 
 
 def _as_written(netloc: str, lowered: str) -> str:

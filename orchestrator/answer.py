@@ -1,7 +1,6 @@
 """Puts a comparison into words, exactly as careful as its data (pure).
 
-The unit is the case: one model in one mode, precision and batch size on one host. A host is judged
-over the cases that could be compared; published means carry no spread and are never judged.
+The unit is the case: one model in one mode, precision and batch size on one host.
 """
 
 from __future__ import annotations
@@ -9,42 +8,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from harness.plan import Plan
 from orchestrator import conditions, wording
 from orchestrator.comparison import Comparison, HostSummary, Row, Verdict
+from orchestrator.judgement import PHRASES, Kind, compared, judge
 from orchestrator.naming import host_name, processor, title
 from orchestrator.statistics import geometric_mean
 
-Kind: TypeAlias = Literal[
-    "yes", "mixed", "no", "same", "unclear", "thin", "nothing", "missing", "published"
-]
-
-COMPARED: Final[tuple[Verdict, ...]] = ("faster", "slower", "same", "unclear")
-# "Mixed" begins where more than one case in ten contradicts what most of them say.
-_EXCEPTIONS: Final = 0.1
 _MANY_HOSTS: Final = 4
 _NAMED_NOISY: Final = 3
 
-_ONE: Final = " in the one case compared"
-# A kind holds its weakest claim; a phrase of its own is used where all its hosts share it.
-_PHRASES: Final[dict[Kind, str]] = {
-    "yes": "yes, in most cases",
-    "mixed": "check your model",
-    "no": "not",
-    "same": "no difference",
-    "unclear": "unclear",
-    "thin": "too little was compared",
-    "nothing": "nothing could be compared",
-    "missing": "nothing was measured",
-}
-_SINGLE: Final[dict[Verdict, tuple[Kind, str, str]]] = {
-    "faster": ("yes", "Worth it", "yes,"),
-    "slower": ("no", "Not worth it", "not"),
-    "same": ("same", "No difference", "no difference"),
-    "unclear": ("unclear", "Unclear", "unclear"),
-}
 _OUTCOMES: Final[dict[Verdict, str]] = {
     "faster": "faster in {}",
     "slower": "slower in {}",
@@ -57,19 +32,14 @@ _ALONE: Final = {"check your model": "it depends: check your model", "not": "no,
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer of a whole run: a headline without a full stop, and one to three sentences."""
+    """The answer of a whole run: a headline without a full stop, and one to three sentences.
+
+    `in_full` is the headline with long names as they are, where it had to shorten some.
+    """
 
     headline: str
     sentence: str
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What the data of one host support: its kind, words for its card and for the headline."""
-
-    kind: Kind
-    words: str
-    phrase: str
+    in_full: str = ""
 
 
 def answer(comparison: Comparison) -> Answer:
@@ -78,20 +48,31 @@ def answer(comparison: Comparison) -> Answer:
         return _published_answer(comparison.rows)
     if not comparison.rows:
         return Answer("No answer: this run has no cases", "No host delivered a case to compare.")
-    if len(comparison.rows) == 1 and _compared(comparison.counts):
+    if len(comparison.rows) == 1 and compared(comparison.counts):
         warnings = (_noise(comparison.hosts), _rehearsal(comparison.run.plan))
         return _answer_of_one(comparison.rows[0], " ".join(filter(None, warnings)))
-    headline = _headline(comparison.hosts)
-    if comparison.counts.get("missing") and _compared(comparison.counts):
-        headline = f"so far, {headline}"
-    headline = headline[0].upper() + headline[1:]
+    headline, in_full = (
+        _opened(_headline(comparison.hosts, shortened=shortened), comparison.counts)
+        for shortened in (True, False)
+    )
     sentences = (
         _counts_sentence(comparison),
         _size_sentence(comparison),
         _noise(comparison.hosts),
         _rehearsal(comparison.run.plan),
     )
-    return Answer(headline, " ".join(filter(None, sentences)))
+    return _answer(headline, " ".join(filter(None, sentences)), in_full)
+
+
+def _answer(headline: str, sentence: str, in_full: str) -> Answer:
+    return Answer(headline, sentence, "" if headline == in_full else in_full)
+
+
+def _opened(headline: str, counts: Mapping[Verdict, int]) -> str:
+    """A headline as a sentence begins, and whether there is more to come."""
+    if counts.get("missing") and compared(counts):
+        headline = f"so far, {headline}"
+    return headline[0].upper() + headline[1:]
 
 
 def _rehearsal(plan: Plan | None) -> str:
@@ -99,21 +80,6 @@ def _rehearsal(plan: Plan | None) -> str:
     if plan is None or (plan.size == "full" and plan.backend == "inductor"):
         return ""
     return "It was a rehearsal and is no result: see the caveats."
-
-
-def judge(host: HostSummary) -> Judgement:
-    """Judge one host by its share of faster, slower, unchanged and unclear cases."""
-    counts = host.counts
-    compared = _compared(counts)
-    if counts.get("published"):
-        return Judgement("published", "Published means, no verdict", "")
-    if compared == 0:
-        return _judge_nothing(Counter() if host.never_started else counts)
-    if counts.get("failed", 0) > compared:
-        return _judgement("thin", "Too little was compared to say")
-    if compared == 1:
-        return _judge_one(next(verdict for verdict in COMPARED if counts.get(verdict)))
-    return _judge_shares({verdict: counts.get(verdict, 0) / compared for verdict in COMPARED})
 
 
 def describe(row: Row) -> str:
@@ -151,44 +117,17 @@ def with_interval(row: Row) -> str:
     return f"{text} ({interval})" if interval else text
 
 
-def _judgement(kind: Kind, words: str, phrase: str = "") -> Judgement:
-    return Judgement(kind, words, phrase or _PHRASES[kind])
-
-
-def _judge_one(verdict: Verdict) -> Judgement:
-    kind, words, phrase = _SINGLE.get(verdict, _SINGLE["unclear"])
-    return _judgement(kind, f"{words}{_ONE}", f"{phrase}{_ONE}")
-
-
-def _judge_nothing(counts: Mapping[Verdict, int]) -> Judgement:
-    if counts.get("failed"):
-        return _judgement("nothing", "Nothing could be compared")
-    return _judgement("missing", "Nothing was measured")
-
-
-def _judge_shares(share: Mapping[Verdict, float]) -> Judgement:
-    if share["faster"] == 1:
-        return _judgement("yes", "Worth it in every case", "yes, in every case")
-    if share["same"] == 1:
-        return _judgement("same", "No difference in any case", "no difference in any case")
-    if share["unclear"] > 0.5:
-        return _judgement("unclear", "Unclear: the times scatter too much")
-    if share["faster"] > 0.5 and share["slower"] <= _EXCEPTIONS:
-        return _judgement("yes", "Worth it in most cases")
-    if share["faster"] <= _EXCEPTIONS:
-        return _judgement("no", "Not worth it")
-    return _judgement("mixed", "Mixed: check your model")
-
-
-def _headline(hosts: Sequence[HostSummary]) -> str:
+def _headline(hosts: Sequence[HostSummary], *, shortened: bool) -> str:
     found: dict[Kind, list[tuple[str, str]]] = {}
     for host in hosts:
         judgement = judge(host)
-        found.setdefault(judgement.kind, []).append((judgement.phrase, host_name(host, hosts)))
-    phrases = {kind: {phrase for phrase, _ in found[kind]} for kind in _PHRASES if kind in found}
+        found.setdefault(judgement.kind, []).append(
+            (judgement.phrase, host_name(host, hosts, in_headline=shortened))
+        )
+    phrases = {kind: {phrase for phrase, _ in found[kind]} for kind in PHRASES if kind in found}
     parts = []
     for kind, said in phrases.items():
-        phrase = said.pop() if len(said) == 1 else _PHRASES[kind]
+        phrase = said.pop() if len(said) == 1 else PHRASES[kind]
         phrase = _ALONE.get(phrase, phrase) if len(found) == 1 else phrase
         parts.append(f"{phrase}{_where([name for _, name in found[kind]], len(hosts))}")
     return "; ".join(parts)
@@ -202,15 +141,15 @@ def _where(names: Sequence[str], all_hosts: int) -> str:
 
 def _counts_sentence(comparison: Comparison) -> str:
     counts = comparison.counts
-    compared = _compared(counts)
-    if compared == 0:
+    number = compared(counts)
+    if number == 0:
         return _failure_sentence(comparison.rows)
     apart = wording.listed(_found(counts, _APART))
     found = _found(counts, _OUTCOMES)
-    cases = wording.many(compared, "compared case")
+    cases = wording.many(number, "compared case")
     if len(found) == 1:
         words = next(words for verdict, words in _OUTCOMES.items() if counts.get(verdict))
-        text = f"{words.format('')}{f'all {cases}' if compared > 1 else 'the one compared case'}"
+        text = f"{words.format('')}{f'all {cases}' if number > 1 else 'the one compared case'}"
     else:
         text = f"{found[0]} of {cases}, {wording.listed(found[1:])}"
     text = f"{_setting(comparison.rows)}compiling is {text}"
@@ -270,9 +209,13 @@ def _pays_back(inferences: int, which: str = "") -> str:
 
 def _answer_of_one(row: Row, noise: str) -> Answer:
     start = {"faster": "Yes, for", "slower": "No, not for", "same": "No difference for"}
-    name = f"{wording.one_line(row.label)} at batch {row.case.batch_size}"
     opening = start.get(row.verdict, "Unclear for")
-    return Answer(f"{opening} {name} on {processor(row)}", f"{describe(row)}. {noise}".strip())
+    headline, in_full = (
+        f"{opening} {shorten(wording.one_line(row.label))} at batch {row.case.batch_size} on "
+        f"{shorten(processor(row))}"
+        for shorten in (wording.brief, str)
+    )
+    return _answer(headline, f"{describe(row)}. {noise}".strip(), in_full)
 
 
 def _published_answer(rows: Sequence[Row]) -> Answer:
@@ -290,10 +233,6 @@ def _published_answer(rows: Sequence[Row]) -> Answer:
         "These are published means without spread: nobody can tell how sure they are, so this page "
         f"gives no verdict on them.{average}{failed}",
     )
-
-
-def _compared(counts: Mapping[Verdict, int]) -> int:
-    return sum(Counter(counts)[verdict] for verdict in COMPARED)
 
 
 def _why(row: Row) -> str:

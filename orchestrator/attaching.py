@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from orchestrator import fleet, planning
 from orchestrator.errors import HostError
 from orchestrator.fleet import Observer
-from orchestrator.hosts import Say, Session, contained
+from orchestrator.hosts import STARTING, Say, Session, contained
 from orchestrator.hosts.contained import Terms
 from orchestrator.inventory import Machine
 from orchestrator.outcomes import Attempt
@@ -27,13 +27,15 @@ def attach(
 ) -> None:
     """Follow what is left of a run on its hosts, to its end.
 
-    Raises: InterruptedRunError; StorageError; RunError: another process is at it, or it is damaged.
+    Nobody else may be at it: the caller holds the folder.
+
+    Raises: InterruptedRunError; StorageError; RunError: it is damaged.
     """
     left = {machine: _unfinished(folder, machine) for machine in machines}
     if not any(left.values()):
         _tell_of_the_end(folder, machines, observer)
         return
-    with folder.held(), ExitStack() as stack:
+    with ExitStack() as stack:
         openings = []
         for machine, names in left.items():
             if not names:
@@ -65,7 +67,7 @@ def _why_incomplete(folder: RunFolder, machine: Machine, attempts: Iterable[Atte
         return troubles[-1]
     alone = "what measures without Docker ends with its terminal"
     why = alone if machine.address is None else "its harness has ended"
-    return f"{why}. Measure the rest:  python orchestrate.py --resume {folder.path.name}"
+    return f"{why}. Measure the rest:  python orchestrate.py --resume {folder.pasted}"
 
 
 def _unfinished(folder: RunFolder, machine: Machine) -> list[str]:
@@ -80,8 +82,11 @@ def _unfinished(folder: RunFolder, machine: Machine) -> list[str]:
 
 
 def is_over(attempt: Attempt) -> bool:
-    """Whether everything that this harness will ever say is on disk."""
+    """Whether everything that this harness will ever say is on disk; one that broke off before
+    there was a container says nothing."""
     trouble = attempt.trouble
+    if trouble is not None and trouble.preparing not in ("", STARTING):
+        return True
     ended = trouble is not None and trouble.reason != "host_unavailable"
     return ended or any(record.kind == "finished" for record in attempt.records)
 
@@ -97,8 +102,8 @@ def _opening(folder: RunFolder, machine: Machine, attempt: AttemptFile, terms: T
         session = contained.find(machine, attempt, terms)
         if session is None:
             raise HostError(
-                f'host "{machine.name}": nothing of {attempt.name} is left there',
-                f"Measure the rest:  python orchestrate.py --resume {folder.path.name}",
+                f'host "{machine.name}": its harness is no longer there',
+                f"Measure the rest:  python orchestrate.py --resume {folder.pasted}",
             )
         folder.mark_followed(attempt.name)
         return session

@@ -6,14 +6,20 @@ set beside them as plain ratios, and nothing is judged.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
 
 from orchestrator import change_tables, wording
 from orchestrator.change_tables import ChangeView
 from orchestrator.changes import Changes
 from orchestrator.comparison import Comparison, Row
 from orchestrator.naming import case_name
+
+T = TypeVar("T")
+# Lines of each table: 432 cases of which most changed would be a third of the page of a run.
+MAX_LINES: Final = 36
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +35,52 @@ class BesideLine:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """Either the view of two measured runs, or lines beside published means and what they are."""
+    """Either the view of two measured runs, or lines beside published means and what they are.
+
+    A view may be too long for the page of a run: `left_out` says what it lacks, `command` what
+    writes a page with all of it.
+    """
 
     view: ChangeView | None
     beside: tuple[BesideLine, ...] = ()
     sentence: str = ""
+    left_out: tuple[str, ...] = ()
+    command: str = ""
 
 
 def against_run(changes: Changes) -> Baseline:
-    """The section about a measured baseline."""
-    return Baseline(change_tables.view(changes))
+    """The section about a measured baseline: what changed most, and all of it if that is short."""
+    whole = change_tables.view(changes)
+    view = replace(
+        whole,
+        moved=whole.moved[:MAX_LINES],
+        unmoved=_whole_or_none(whole.unmoved, MAX_LINES - len(whole.moved)),
+        outcomes=whole.outcomes[:MAX_LINES],
+        only_before=_whole_or_none(whole.only_before),
+        only_after=_whole_or_none(whole.only_after),
+    )
+    names = (wording.redacted(run.run.name) for run in (changes.before, changes.after))
+    return Baseline(
+        view,
+        left_out=tuple(_left_out(whole, view)),
+        command=shlex.join(["python", "orchestrate.py", "compare", *names]),
+    )
+
+
+def _whole_or_none(lines: tuple[T, ...], room: int = MAX_LINES) -> tuple[T, ...]:
+    return lines if len(lines) <= room else ()
+
+
+def _left_out(whole: ChangeView, shown: ChangeView) -> Iterable[str]:
+    for words, all_of_them, some in (
+        ("that changed less", whole.moved, shown.moved),
+        ("without a significant change", whole.unmoved, shown.unmoved),
+        ("without times in at least one run", whole.outcomes, shown.outcomes),
+        ("only in the baseline", whole.only_before, shown.only_before),
+        ("only in this run", whole.only_after, shown.only_after),
+    ):
+        if number := len(all_of_them) - len(some):
+            yield f"{wording.many(number, 'case')} {words}"
 
 
 def against_published(comparison: Comparison) -> Baseline:

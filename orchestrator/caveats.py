@@ -74,7 +74,7 @@ def _never_started(host: HostSummary) -> str:
     if not host.trouble:
         return "This host never started: the run ended before it did."
     why = wording.one_line(host.trouble)
-    return f"This host never started: {wording.cut(why, _WHY)}"
+    return f"This host never started: {wording.cut(wording.redacted(why), _WHY)}"
 
 
 def _lost(row: Row) -> bool:

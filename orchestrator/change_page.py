@@ -9,10 +9,12 @@ import json
 from typing import Final
 
 from orchestrator import change_tables, change_words, wording
+from orchestrator.change_tables import Surroundings
 from orchestrator.changes import Changes, Judged, Match
 from orchestrator.comparison import Row
 from orchestrator.pages import STYLES, content_security_policy, environment, source
 from orchestrator.statistics import PRACTICAL_THRESHOLD
+from orchestrator.tables import EnvironmentLine
 
 # History of the JSON of a comparison.
 #   1  first version
@@ -38,9 +40,10 @@ def render(changes: Changes) -> str:
 def to_json(changes: Changes) -> dict[str, object]:
     """For programs: every matched case, what has no counterpart, what differs around them.
 
-    A ratio is later ÷ earlier; `adjusted_p` is null where a run has too few blocks.
+    A ratio is later ÷ earlier; `adjusted_p` is null where a run has too few blocks, a value of a
+    fact where a run did not record it.
     """
-    found = change_words.said(changes)
+    found, around = change_words.said(changes), change_tables.surroundings(changes)
     return {
         "format": "torch-compile-vision-benchmark comparison",
         "version": VERSION,
@@ -53,18 +56,21 @@ def to_json(changes: Changes) -> dict[str, object]:
             for direction, word in change_words.TIME.items()
         },
         "environment_differences": [
-            {
-                "hosts": pair.name,
-                "fact": line.name,
-                "values": list(map(wording.redacted, line.values)),
-            }
-            for pair in change_tables.surroundings(changes)
-            for line in pair.differing
+            _fact(pair, line) for pair in around for line in pair.differing
+        ],
+        "environment_not_recorded": [
+            _fact(pair, line) for pair in around for line in pair.apart if not all(line.recorded)
         ],
         "cases": [_case(match) for match in changes.matches],
         "only_before": [_names(row) for row in changes.only_before],
         "only_after": [_names(row) for row in changes.only_after],
     }
+
+
+def _fact(pair: Surroundings, line: EnvironmentLine) -> dict[str, object]:
+    values = zip(line.values, line.recorded, strict=True)
+    told = [wording.redacted(value) if recorded else None for value, recorded in values]
+    return {"hosts": pair.name, "fact": line.name, "values": told}
 
 
 def dumps(content: dict[str, object]) -> str:

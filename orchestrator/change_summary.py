@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _VALUES: Final = ("95 % interval", "Eager", "Speed-up")
 _FEWER: Final = (3, 2, 1, 0)
-_NAMED: Final = 3
 
 
 def to_text(changes: Changes, page: Path, width: int | None) -> str:
@@ -27,7 +26,7 @@ def to_text(changes: Changes, page: Path, width: int | None) -> str:
         width: columns of the terminal; None where there is none, and lines need no breaking.
     """
     said = change_words.said(changes)
-    answer = f"{said.headline}. {said.sentence} {change_words.CAUTION}"
+    answer = " ".join((f"{said.headline}.", said.sentence, change_words.caution(changes))).rstrip()
     parts = [_filled(line, width) for line in _differences(changes)]
     if changes.compared:
         parts.append(fitting(lambda shown: _table(changes.compared, shown), _FEWER, width))
@@ -40,9 +39,10 @@ def to_text(changes: Changes, page: Path, width: int | None) -> str:
 def broken(found: Sequence[Match], baseline: str) -> str:
     """One sentence about the cases that were measured before and are not any more."""
     verb = "was" if len(found) == 1 else "were"
+    cases = change_words.first(list(map(change_words.where, found)))
     return (
         f"{wording.many(len(found), 'case')} {verb} measured in {wording.one_line(baseline)} and "
-        f"failed or went missing since: {_named([change_words.where(each) for each in found])}"
+        f"failed or went missing since: {cases}"
     )
 
 
@@ -56,13 +56,8 @@ def regressed(found: Sequence[Match], percent: float, baseline: str) -> str:
     verb = "is" if len(found) == 1 else "are"
     return (
         f"{wording.many(len(found), 'case')} {verb} significantly slower than in "
-        f"{wording.one_line(baseline)} by more than {percent:g} %: {_named(cases)}"
+        f"{wording.one_line(baseline)} by more than {percent:g} %: {change_words.first(cases)}"
     )
-
-
-def _named(cases: Sequence[str]) -> str:
-    more = f"; and {len(cases) - _NAMED} more" if len(cases) > _NAMED else ""
-    return "; ".join(cases[:_NAMED]) + more
 
 
 def _table(matches: Sequence[Match], shown: int) -> Table:

@@ -18,6 +18,7 @@ from orchestrator.wording import NOTHING
 
 # A change beyond this would press all others to the middle: its dot stands at the end of the line.
 _FARTHEST: Final = 1.0
+NOT_RECORDED: Final = "not recorded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,13 @@ class ChangeLine:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The facts about one pair of hosts, and what their plans asked for: what differs, what not."""
+    """The facts about one pair of hosts, and what their plans asked for: what differs, what not,
+    and what says nothing: recorded in one run only, or noise."""
 
     name: str
     differing: tuple[EnvironmentLine, ...]
     equal: tuple[EnvironmentLine, ...]
+    apart: tuple[EnvironmentLine, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ class ChangeView:
     outcomes: tuple[tuple[str, str, str], ...]
     only_before: tuple[str, ...]
     only_after: tuple[str, ...]
-    caution: str = change_words.CAUTION
+    caution: str
 
 
 def view(changes: Changes) -> ChangeView:
@@ -104,6 +107,7 @@ def view(changes: Changes) -> ChangeView:
         ),
         only_before=_names(changes.only_before),
         only_after=_names(changes.only_after),
+        caution=change_words.caution(changes),
     )
 
 
@@ -121,22 +125,31 @@ def surroundings(changes: Changes) -> tuple[Surroundings, ...]:
 def _surroundings(
     hosts: tuple[HostSummary, HostSummary], plans: tuple[Plan | None, Plan | None]
 ) -> Surroundings:
-    # Between two runs a fact that only one of them recorded differs as well.
-    lines = [
-        replace(line, differs=len(set(line.values)) > 1)
-        for line in (*environment_lines(hosts), *_plan_lines(plans))
-    ]
+    lines = [_between(line) for line in (*environment_lines(hosts), *_plan_lines(plans))]
+    told = [line for line in lines if all(line.recorded) and not line.is_noise]
     return Surroundings(
         change_words.pair_name(*hosts),
-        tuple(line for line in lines if line.differs),
-        tuple(line for line in lines if not line.differs),
+        tuple(line for line in told if line.differs),
+        tuple(line for line in told if not line.differs),
+        tuple(line for line in lines if line not in told),
     )
+
+
+def _between(line: EnvironmentLine) -> EnvironmentLine:
+    """A fact about two runs. It differs where both told it, "there is none" included."""
+    values = tuple(
+        value if recorded else NOT_RECORDED
+        for value, recorded in zip(line.values, line.recorded, strict=True)
+    )
+    differs = all(line.recorded) and not line.is_noise and len(set(values)) > 1
+    return replace(line, values=values, differs=differs)
 
 
 def _plan_lines(plans: tuple[Plan | None, Plan | None]) -> Iterable[EnvironmentLine]:
     for name, read in _ASKED_FOR.items():
         values = tuple(NOTHING if plan is None else str(read(plan)) for plan in plans)
-        yield EnvironmentLine(name, values, differs=False)
+        known = tuple(plan is not None for plan in plans)
+        yield EnvironmentLine(name, values, differs=False, recorded=known)
 
 
 _ASKED_FOR: Final[dict[str, Callable[[Plan], object]]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,13 +18,15 @@ TIME: Final[dict[Direction, str]] = {
     "higher": "slower", "lower": "faster", "same": "same", "unclear": "unclear",
 }  # fmt: skip
 MOVED: Final = ("slower", "faster")
+# Of many cases as many are named in a sentence; the page has them all.
+_NAMED: Final = 3
 _IN: Final = {
     "slower": "slower in {}",
     "faster": "faster in {}",
     "same": "the same in {}",
     "unclear": "unclear in {}",
 }
-CAUTION: Final = (
+_CAUTION: Final = (
     "Intervals cover the noise within each run. What another day, temperature or reboot adds is in "
     "neither of them: before acting on a change, measure both again."
 )
@@ -38,17 +41,28 @@ class Said:
 
 
 def said(changes: Changes) -> Said:
-    """The answer of a comparison: how many compiled times changed, and which way."""
+    """The answer of a comparison: what works no more, how many compiled times changed, and which
+    way."""
     if not changes.matches:
         return Said("Nothing to compare: the two runs have no case in common", _nothing(changes))
+    broken, named = _broken(changes.broken), _named(changes.broken)
     if not changes.compared:
-        return Said(
-            "Nothing to compare: no case has times in both runs",
-            f"{wording.many(len(changes.matches), 'case')} in common, none measured twice.",
-        )
+        nothing = "no case has times in both runs"
+        common = f"{wording.many(len(changes.matches), 'case')} in common, none measured twice."
+        headline = f"{broken}; {nothing}" if broken else f"Nothing to compare: {nothing}"
+        return Said(headline, f"{named} {common}".strip())
     speed_ups = "" if _nothing_moved(changes) else _sentence(_speed_ups(changes))
-    parts = (_the_rest(changes), speed_ups, _largest(changes), _with_eager(changes))
-    return Said(_headline(changes), " ".join(part for part in parts if part))
+    headline = _headline(changes)
+    parts = (named, _the_rest(changes), speed_ups, _largest(changes), _with_eager(changes))
+    return Said(
+        f"{broken}; {headline[0].lower()}{headline[1:]}" if broken else headline,
+        " ".join(part for part in parts if part),
+    )
+
+
+def caution(changes: Changes) -> str:
+    """What the intervals of a comparison do not cover; empty where nothing was compared."""
+    return _CAUTION if changes.compared else ""
 
 
 def percent_change(ratio: float) -> str:
@@ -83,23 +97,56 @@ def outcome(row: Row) -> str:
 
 def where(match: Match) -> str:
     """A matched case in words, with its processor."""
-    return title(match.after)
+    return title(match.after if match.after.gpu else match.before)
+
+
+def first(cases: Sequence[str]) -> str:
+    """The first cases of many by name, and how many more there are."""
+    more = f"; and {len(cases) - _NAMED} more" if len(cases) > _NAMED else ""
+    return "; ".join(cases[:_NAMED]) + more
 
 
 def pair_name(before: HostSummary, after: HostSummary) -> str:
     """Two matched hosts: their processor, and their names where those differ."""
     names = dict.fromkeys(wording.one_line(host.host) for host in (before, after))
     hosts = " → ".join(names)
-    return f"{wording.device(after.gpu)} ({hosts})" if after.gpu else hosts
+    gpu = after.gpu or before.gpu
+    return f"{wording.device(gpu)} ({hosts})" if gpu else hosts
 
 
 def processors(changes: Changes) -> tuple[str, str]:
-    """What each run measured on."""
+    """What each run measured on; of hosts that never started, that they did not."""
     before, after = (
-        wording.listed([host_name(host, run.hosts) for host in run.hosts]) or "nothing"
+        wording.listed([_processor(host, run.hosts) for host in run.hosts]) or "nothing"
         for run in (changes.before, changes.after)
     )
     return before, after
+
+
+def _processor(host: HostSummary, among: Sequence[HostSummary]) -> str:
+    name = host_name(host, among)
+    return f"nothing ({name} never started)" if host.never_started else name
+
+
+def _broken(found: Sequence[Match]) -> str:
+    """How many cases had times in the earlier run and have none now, failures first."""
+    failed = sum(match.after.verdict == "failed" for match in found)
+    lost = len(found) - failed
+    parts = []
+    if failed:
+        verb = "fails" if failed == 1 else "fail"
+        parts.append(f"{wording.many(failed, 'case')} that worked before {verb}")
+    if lost:
+        verb = "was" if lost == 1 else "were"
+        cases = f"{lost} more" if failed else f"{wording.many(lost, 'case')} measured before"
+        parts.append(f"{cases} {verb} not measured again")
+    return " and ".join(parts)
+
+
+def _named(found: Sequence[Match]) -> str:
+    """Those cases by name, with what became of each."""
+    names = [f"{where(match)} ({outcome(match.after)})" for match in found]
+    return f"Since then without times: {first(names)}." if names else ""
 
 
 def _headline(changes: Changes) -> str:
@@ -140,13 +187,10 @@ def _the_rest(changes: Changes) -> str:
         if number and word not in MOVED
     ]
     text = wording.listed(parts)
-    broken, changed = len(changes.broken), len(changes.outcome_changed)
-    for count, what in (
-        (broken, "failed or went missing since"),
-        (changed - broken, "measured only since"),
-    ):
-        if count:
-            text = "; ".join(filter(None, (text, f"{wording.many(count, 'further case')} {what}")))
+    mended = len(changes.outcome_changed) - len(changes.broken)
+    if mended:
+        more = f"{wording.many(mended, 'further case')} measured only since"
+        text = "; ".join(filter(None, (text, more)))
     return _sentence(text)
 
 

@@ -1,8 +1,9 @@
 """What changed from one run to another (pure).
 
 Cases are matched on processor, model, mode, precision and batch size; a host's name says nothing,
-because machines are rented under new ones every day. What has no counterpart is listed. A rehearsal
-with shrunken models or another backend never matches a full run.
+because machines are rented under new ones every day. Only of a host that never started is the name
+all that is known, and there it is what a host is known by. What has no counterpart is listed. A
+rehearsal with shrunken models or another backend never matches a full run.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Final, Literal, TypeAlias
 from orchestrator import multiplicity, significance, statistics
 from orchestrator.comparison import Comparison, Row
 from orchestrator.significance import Change
-from orchestrator.statistics import PRACTICAL_THRESHOLD, Blocks, Estimate
+from orchestrator.statistics import PRACTICAL_THRESHOLD, Estimate
+from orchestrator.times import Times
 
 Direction: TypeAlias = Literal["higher", "lower", "same", "unclear"]
 Key: TypeAlias = tuple[str, ...]
@@ -135,10 +137,10 @@ def _matched(
     before: Comparison, after: Comparison
 ) -> tuple[list[tuple[Row, Row]], tuple[Row, ...], tuple[Row, ...]]:
     """Pairs of rows in the order of the later run, and what is left of either."""
-    waiting = _by_key(before)
+    waiting = _by_key(before, after)
     pairs: dict[int, tuple[Row, Row]] = {}
     used: set[int] = set()
-    for key, later in _by_key(after).items():
+    for key, later in _by_key(after, before).items():
         for one, other in _paired(waiting.get(key, []), later):
             pairs[id(other)] = (one, other)
             used.add(id(one))
@@ -161,12 +163,15 @@ def _paired(earlier: Sequence[Row], later: Sequence[Row]) -> Iterable[tuple[Row,
         yield rest[0][0], rest[1][0]
 
 
-def _by_key(comparison: Comparison) -> dict[Key, list[Row]]:
+def _by_key(comparison: Comparison, other: Comparison) -> dict[Key, list[Row]]:
     plan = comparison.run.plan
     kind = ("", "") if plan is None else (plan.size, plan.backend)
+    processors = {host.host: host.gpu for host in other.hosts}
     found: dict[Key, list[Row]] = {}
     for row in comparison.rows:
-        found.setdefault((row.gpu, row.case.case_id, *kind), []).append(row)
+        gpu = row.gpu or processors.get(row.host, "")
+        name = "" if gpu else row.host
+        found.setdefault((gpu, name, row.case.case_id, *kind), []).append(row)
     return found
 
 
@@ -182,11 +187,11 @@ def _changes_of(match: Match) -> tuple[Change, ...]:
     )
 
 
-def _blocks(row: Row) -> tuple[Blocks, Blocks] | None:
+def _blocks(row: Row) -> tuple[Times, Times] | None:
     if row.measurement is None:
         return None
     timings = row.measurement.timings
-    return timings.of("eager"), timings.of("compiled")
+    return Times.of(timings.of("eager")), Times.of(timings.of("compiled"))
 
 
 def _judged(change: Change, adjusted_p: float | None, threshold: float) -> Judged:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,14 +95,22 @@ def _reading(output: Path) -> WhyKeep:
         if one.status == "created":
             return ""
         try:
-            attempts = RunFolder.find(output, run_id).attempts(one.labels[container.HOST])
+            folder = RunFolder.find(output, run_id)
+            attempts = folder.attempts(one.labels[container.HOST])
         except UsageError as error:  # gone from here, or damaged
-            reason = f"belongs to a run that cannot be read here ({error.sentence})"
-            return f"{reason}; to remove it all the same: clean --force"
+            names = f"{shlex.quote(run_id)} --hosts {shlex.quote(one.labels[container.HOST])}"
+            return (
+                f"belongs to a run that cannot be read here ({error.sentence.rstrip('.')}). Say "
+                "where it lies with --output, or remove what nobody may have fetched:  "
+                f"python orchestrate.py clean {names} --force"
+            )
         attempt = attempts.get(one.labels[container.ATTEMPT])
         if attempt is not None and is_over(attempt):
             return ""
         does = "is still measuring" if one.status == "running" else "has records to fetch"
-        return f"{does}: attach {run_id}, or clean --force"
+        return (
+            f"{does}. Follow it:  python orchestrate.py attach {folder.pasted}  , or remove it all "
+            f"the same:  python orchestrate.py clean {folder.pasted} --force"
+        )
 
     return why_keep

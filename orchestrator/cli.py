@@ -20,7 +20,7 @@ from orchestrator.options import Interruption
 # What a plan is made of; with --resume the plan is that of the run.
 PLAN_OPTIONS: Final = (
     "hosts", "models", "modes", "batch_sizes", "precisions", "iterations", "until", "warm_cache",
-    "weights", "image", "quick", "backend", "size",
+    "weights", "allow_pickle", "image", "quick", "backend", "size",
 )  # fmt: skip
 
 HELP: Final = "\n\n".join((
@@ -52,6 +52,7 @@ def run(
     until: options.Until = None,
     warm_cache: options.WarmCache = False,
     weights: options.Weights = None,
+    allow_pickle: options.AllowPickle = False,
     image: options.Image = None,
     quick: options.Quick = False,
     resume: options.Resume = None,
@@ -59,6 +60,7 @@ def run(
     output: options.Output = Path("reports"),
     progress: options.Progress = options.ProgressStyle.AUTO,
     as_json: options.Json = False,
+    no_redact: options.NoRedact = False,
     baseline: options_runs.Baseline = "published",
     fail_on_regression: options_runs.FailOnRegression = None,
     inventory: options.Inventory = None,
@@ -74,11 +76,12 @@ def run(
     if context.invoked_subcommand is not None:
         _refuse_options_before_a_command(context)
         return None
-    from orchestrator import measuring, planning
+    from orchestrator import measuring, planning, redaction
     from orchestrator.hosts.contained import Terms
     from orchestrator.hosts.image import parse_source
     from orchestrator.rundir import RunFolder
 
+    redaction.keep_places(no_redact)
     if resume is not None:
         _refuse_a_second_plan(context)
     folder = None if resume is None else RunFolder.find(output, resume)
@@ -101,6 +104,7 @@ def run(
             until=until,
             warm_cache=warm_cache,
             weights=weights.value if weights else None,
+            allow_pickle=allow_pickle,
             image=image,
             backend=backend.value,
             size=size.value,
@@ -121,15 +125,17 @@ def report(
     baseline: options_runs.Baseline = "published",
     fail_on_regression: options_runs.FailOnRegression = None,
     as_json: options.Json = False,
+    no_redact: options.NoRedact = False,
 ) -> int:
     """Render a run again from its records; needs neither torch nor Docker.
 
     RUN may also be [bold]published[/bold]: the table that Hugging Face published in 2023.
     """
-    from orchestrator import pipeline, runs
+    from orchestrator import pipeline, redaction, runs
     from orchestrator.published_table import PUBLISHED_RUN
     from orchestrator.rundir import RunFolder
 
+    redaction.keep_places(no_redact)
     place = output or runs.OUTPUT
     if run == PUBLISHED_RUN:
         endings.refuse_baseline_of_published(baseline, fail_on_regression)

@@ -85,7 +85,7 @@ def clean(
     from orchestrator import cleaning
     from orchestrator.cleaning import Wish
 
-    machines, run_id = _to_clean(run, hosts, output, inventory)
+    machines, run_id, place = _to_clean(run, hosts, output, inventory)
     distant = [machine for machine in machines if machine.address is not None]
     if not distant:
         raise UsageError(
@@ -93,19 +93,20 @@ def clean(
             "Name hosts with --hosts.",
         )
     wish = Wish(run_id, force, images, volumes)
-    return console.show_cleaned(cleaning.clean(distant, wish, output), distant)
+    return console.show_cleaned(cleaning.clean(distant, wish, place), distant)
 
 
 def _to_clean(
     run: str | None, hosts: str | None, output: Path, file: Path | None
-) -> tuple[Sequence[Machine], str | None]:
-    """Which machines to clean, and of which run; its folder may be gone where hosts are named."""
+) -> tuple[Sequence[Machine], str | None, Path]:
+    """Which machines to clean, of which run, and where runs are; its folder may be gone where hosts
+    are named."""
     from orchestrator import inventory, pipeline
     from orchestrator.rundir import RunFolder
 
     if run is not None:
         if hosts:
-            return resolve(hosts, file), _run_id(output, run)
+            return resolve(hosts, file), *_run_id(output, run)
         try:
             folder = RunFolder.find(output, run)
             machines = pipeline.machines_of(folder, file)
@@ -115,21 +116,23 @@ def _to_clean(
                 f"{error.advice} For a run whose folder is damaged or gone, name the hosts, too:  "
                 f"python orchestrate.py clean {run} --hosts NAMES".strip(),
             ) from error
-        return machines, folder.path.name
+        return machines, folder.path.name, folder.path.parent
     machines = resolve(hosts, file) if hosts else tuple(inventory.read(file).values())
     if not machines:
         raise UsageError("clean does not know where", "Name a run, or hosts with --hosts.")
-    return machines, None
+    return machines, None, output
 
 
-def _run_id(output: Path, run: str) -> str:
-    """Of a run whose folder may be gone."""
+def _run_id(output: Path, run: str) -> tuple[str, Path]:
+    """Of a run whose folder may be gone: its name, and where it should be."""
     from orchestrator.rundir import RunFolder
 
     try:
-        return RunFolder.find(output, run).path.name
+        path = RunFolder.find(output, run).path
     except UsageError:
-        return Path(run).name
+        path = Path(run)
+        return path.name, path.parent if path.parent.name else output
+    return path.name, path.parent
 
 
 def resolve(hosts: str, file: Path | None) -> tuple[Machine, ...]:

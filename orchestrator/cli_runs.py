@@ -30,11 +30,13 @@ def compare(
     to: options_runs.PageTo = None,
     as_json: options.Json = False,
     fail_on_regression: options_runs.FailOnRegression = None,
+    no_redact: options.NoRedact = False,
 ) -> int:
     """Compare two runs on a page: what changed significantly, and by how much."""
-    from orchestrator import change_page, change_summary, changes, runs
+    from orchestrator import change_page, change_summary, changes, redaction, runs
     from orchestrator.files import write_whole
 
+    redaction.keep_places(no_redact)
     folders = [_measured_run(output, name) for name in (before, after)]
     if folders[0].path == folders[1].path:
         raise UsageError(f"{before} and {after} are the same run", "Name two different ones.")
@@ -79,14 +81,16 @@ def export(
     wanted: options_runs.Format,
     to: options_runs.To = None,
     output: options_runs.Output = None,
+    no_redact: options.NoRedact = False,
 ) -> int:
     """Write a run's results as CSV, JSON or Markdown, or its charts as SVG or PNG files.
 
     RUN may also be [bold]published[/bold].
     """
-    from orchestrator import exports, figures, runs
+    from orchestrator import exports, figures, redaction, runs
     from orchestrator.files import write_whole
 
+    redaction.keep_places(no_redact)
     compared, folder = runs.find(output or runs.OUTPUT, run)
     if wanted in (options_runs.FormatName.SVG, options_runs.FormatName.PNG):
         png = wanted is options_runs.FormatName.PNG

@@ -103,6 +103,7 @@ class HostSummary:
     `environment` is the latest of its `environments`: a resumed run may have several.
     `price_per_hour` is in USD.
     `noise` is None where no A/A case was measured; the threshold is then the practical one alone.
+    `noise_problems` are why A/A cases have no times.
     """
 
     host: str
@@ -116,6 +117,7 @@ class HostSummary:
     environments: int = 1
     price_per_hour: float | None = None
     noise: NoiseFloor | None = None
+    noise_problems: tuple[Problem, ...] = ()
     trouble: str = ""
 
     @property

@@ -41,7 +41,30 @@ def watch(
     showing: Showing,
     measure: Callable[[Observer], None],
 ) -> int:
-    """Show a run while it measures, then render whatever there is: after Ctrl-C, too."""
+    """Show a run while it measures, then render whatever there is: after Ctrl-C, too.
+
+    Raises: RunError: another process is at it; else as `measure` and `conclude`.
+    """
+    with folder.held(), _noting_what_is_kept(folder):
+        return _watch(folder, hosts, showing, measure)
+
+
+@contextmanager
+def _noting_what_is_kept(folder: RunFolder) -> Iterator[None]:
+    """Whatever else goes wrong costs no record, and says so where `exits` tells it."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"What was measured is kept in {folder.pasted}.")
+        raise
+
+
+def _watch(
+    folder: RunFolder,
+    hosts: Sequence[str],
+    showing: Showing,
+    measure: Callable[[Observer], None],
+) -> int:
     from orchestrator.fleet import InterruptedRunError
     from orchestrator.progress import watching
 
@@ -72,7 +95,7 @@ def _end(folder: RunFolder, showing: Showing, interrupted: InterruptedRunError |
 def _say_what_goes_on(
     folder: RunFolder, interrupted: InterruptedRunError, *, detached: bool
 ) -> None:
-    resume = f"To measure the rest:  python orchestrate.py --resume {folder.path}"
+    resume = f"To measure the rest:  python orchestrate.py --resume {folder.pasted}"
     if not interrupted.running:
         complain(
             "interrupted; everything measured so far is kept and nothing goes on running", resume
@@ -82,9 +105,18 @@ def _say_what_goes_on(
     why = "as asked" if detached else "because they could not be told to stop in time"
     complain(
         f"interrupted; everything measured so far is kept. Still measuring, {why}: {names}",
-        f"To follow them again:  python orchestrate.py attach {folder.path}\n"
-        f"To end them:  python orchestrate.py clean {folder.path} --force",
+        f"To follow them again:  python orchestrate.py attach {folder.pasted}\n"
+        f"To end them:  python orchestrate.py clean {folder.pasted} --force",
     )
+
+
+def conclude_complete(folder: RunFolder, ending: Ending) -> int:
+    """A run that lacks nothing, or nothing that measuring it again would bring: its page anew."""
+    from orchestrator import pipeline
+
+    complain(f"run {folder.path.name} is complete: nothing is left to measure")
+    with folder.held():
+        return conclude(pipeline.render(folder, ending.against), ending)
 
 
 def conclude(rendered: Rendered, ending: Ending, *, interrupted: bool = False) -> int:
@@ -93,9 +125,10 @@ def conclude(rendered: Rendered, ending: Ending, *, interrupted: bool = False) -
 
     endings.refresh_index(ending.output, rendered.page)
     if ending.as_json:
-        print(summary.to_json(rendered.comparison, rendered.page))
+        print(summary.to_json(rendered.comparison, rendered.page, rendered.changes))
     else:
-        print(summary.to_text(rendered.comparison, rendered.page, width()))
+        print(summary.to_text(rendered.comparison, rendered.page, width(), rendered.changes))
+    sys.stdout.flush()  # what cannot be written is to be known while the run is
     if interrupted:
         return 0
     code = pipeline.exit_code(rendered.comparison)

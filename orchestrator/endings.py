@@ -98,7 +98,7 @@ def gate(changes: Changes | None, percent: float | None) -> int:
 
     if percent is None or changes is None:
         return 0
-    if not changes.compared:
+    if not changes.compared and not changes.broken:
         raise UsageError(
             f"--fail-on-regression has nothing to judge: no case has times both in "
             f"{changes.before.run.name} and in {changes.after.run.name}",

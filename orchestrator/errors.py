@@ -5,6 +5,7 @@ DeskError
 │   ├── UnknownNameError       with what exists and the nearest match
 │   └── RunError               a run folder that is missing or cannot be read or written
 ├── HostError              1   one host cannot be used, or was lost; the others go on
+│   └── StillThereError        an earlier harness of the run is there already
 ├── StorageError           1   a measurement could not be kept
 └── NoHostError            3   no host can measure
 """
@@ -67,6 +68,15 @@ class HostError(DeskError):
     ) -> None:
         super().__init__(sentence, advice)
         self.reason: Reason = reason
+
+
+class StillThereError(HostError):
+    """The container of an earlier attempt of this run is still on the host, so none was started:
+    what it measures is not lost. `attempt` is the name of that attempt's records."""
+
+    def __init__(self, sentence: str, advice: str, attempt: str) -> None:
+        super().__init__(sentence, advice)
+        self.attempt = attempt
 
 
 class NoHostError(DeskError):

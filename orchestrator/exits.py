@@ -23,7 +23,6 @@ P = ParamSpec("P")
 
 INTERRUPTED: Final = 130
 CRASHED: Final = 1
-_KEPT: Final = "Records measured so far are kept."
 
 
 def speaking(command: Callable[P, int | None]) -> Callable[P, None]:
@@ -67,7 +66,7 @@ def guard(app: Callable[[], object]) -> None:
     except OSError as error:
         _give_up_stdout()
         where = f" {error.filename}" if error.filename else ""
-        complain(f"the system refused{where}: {error.strerror or error}", _KEPT)
+        complain(f"the system refused{where}: {error.strerror or error}", _notes(error))
         sys.exit(CRASHED)
     except Exception as error:  # noqa: BLE001  no traceback reaches a user; the file has it
         with tempfile.NamedTemporaryFile(
@@ -76,9 +75,14 @@ def guard(app: Callable[[], object]) -> None:
             traceback.print_exc(file=file)
         complain(
             f"an unexpected error, a defect of this program: {type(error).__name__}: {error}",
-            f"Its details are in {file.name}. {_KEPT}",
+            f"Its details are in {file.name}. {_notes(error)}".rstrip(),
         )
         sys.exit(CRASHED)
+
+
+def _notes(error: Exception) -> str:
+    """What those know who passed it on: a run says what of it is kept."""
+    return " ".join(getattr(error, "__notes__", ()))
 
 
 def _interrupt(*_: object) -> NoReturn:

@@ -13,9 +13,10 @@ from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 from orchestrator import wording
-from orchestrator.answer import answer, judge
+from orchestrator.answer import answer
 from orchestrator.columns import COLUMNS, Scalar
 from orchestrator.comparison import Comparison, HostSummary, Row
+from orchestrator.judgement import judge
 from orchestrator.naming import host_name
 from orchestrator.statistics import Summary
 

@@ -8,15 +8,19 @@ a faster kernel changes nothing, and a CUDA graph or a larger batch does.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import median
+from itertools import chain
 from typing import Final, Literal, TypeAlias
+
+import numpy as np
 
 from harness.records import Block, Device, EnergyUse, Measurement
 from harness.vocabulary import Variant
 from orchestrator.peaks import peak_flops
+from orchestrator.statistics import median
 
 Bound: TypeAlias = Literal["launch-bound", "mixed", "GPU-bound"]
 
@@ -107,8 +111,8 @@ def bound(device_s: float | None, enqueue_s: float | None, busy_s: float | None)
 def _variant(measurement: Measurement, variant: Variant, device: Device | None) -> VariantFacts:
     blocks = [block for block in measurement.blocks if block.variant == variant]
     eager = variant == "eager"
-    device_s = _median(time for block in blocks for time in block.device_s or ())
-    enqueue_s = _median(time for block in blocks for time in block.enqueue_s or ())
+    device_s = _median(chain.from_iterable(block.device_s or () for block in blocks))
+    enqueue_s = _median(chain.from_iterable(block.enqueue_s or () for block in blocks))
     busy_s = _median((measurement.eager_busy_s if eager else measurement.compiled_busy_s) or ())
     energy = measurement.energy
     return VariantFacts(
@@ -135,8 +139,9 @@ def _utilisation(
     flops = measurement.facts.flops_per_image
     if peak is None or flops is None:
         return None
-    times_s = [sample for block in blocks for sample in block.samples_s]
-    calls_per_s = len(times_s) / sum(times_s)
+    calls_per_s = sum(len(block.samples_s) for block in blocks) / math.fsum(
+        chain.from_iterable(block.samples_s for block in blocks)
+    )
     return flops * measurement.case.batch_size * calls_per_s / peak
 
 
@@ -147,5 +152,5 @@ def _per_image(used: EnergyUse | None) -> float | None:
 
 
 def _median(values: Iterable[float]) -> float | None:
-    found = list(values)
-    return median(found) if found else None
+    found = np.fromiter(values, np.float64)
+    return median(found) if found.size else None

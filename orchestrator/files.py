@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import itertools
 import os
+import shlex
 import tempfile
 from io import FileIO
 from pathlib import Path
@@ -25,6 +28,15 @@ def whole_lines_bytes(file: FileIO) -> int:
             return start + found + 1
         end = start
     return 0
+
+
+def as_pasted(path: Path) -> str:
+    """A path as a shell takes it: from the folder that commands are given in, where it is below."""
+    try:
+        here, whole = Path.cwd(), path.resolve()
+    except OSError:  # that folder was removed meanwhile
+        return shlex.quote(str(path))
+    return shlex.quote(str(whole.relative_to(here) if whole.is_relative_to(here) else whole))
 
 
 def ensure_folder(path: Path, option: str = "--output") -> Path:
@@ -81,15 +93,26 @@ def write_whole(path: Path, content: str | bytes) -> Path:
 
 
 def _write_atomically(path: Path, content: bytes) -> None:
-    """Through a temporary file beside it: a reader sees the old or the new content, never half."""
+    """Through a temporary file beside it: a reader sees the old or the new content, never half.
+
+    The file is locked while it is written, which tells it from what a killed process left."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove temporary files of `write_whole` whose process was killed over them."""
+    for path in folder.glob(".*.*.????????"):
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 from harness.plan import Plan
 from harness.records import Record
-from orchestrator.errors import DeskError, HangUp, HostError, StorageError
+from orchestrator.errors import DeskError, HangUp, HostError, StillThereError, StorageError
 from orchestrator.hosts import Host, Say, Session
 from orchestrator.outcomes import Trouble
 from orchestrator.rundir import AttemptFile, RunFolder
@@ -40,6 +40,10 @@ class Observer(Protocol):
 
     def ended(self, host: str, trouble: str) -> None:
         """The host has finished; `trouble` says why it could not, else it is empty."""
+        ...
+
+    def skipped(self, host: str, why: str) -> None:
+        """Nothing was started on the host, and nothing is lost there."""
         ...
 
     def tick(self) -> None: ...
@@ -76,7 +80,7 @@ def run(
         works = _Works(folder, observer, detach=detach, tick_s=tick_s)
         for host, plan in hosts.items():
             attempt = stack.enter_context(folder.attempt(host.name))
-            works.add(host.name, _opening(host, plan, attempt), attempt)
+            works.add(host.name, _opening(host, plan, attempt), attempt, plan)
         works.run()
 
 
@@ -90,8 +94,9 @@ def follow(
 ) -> None:
     """Take up harnesses that are at work already. Raises: as `run`."""
     works = _Works(folder, observer, detach=detach, tick_s=tick_s)
+    plan = folder.plan()
     for host, opening, attempt in sessions:
-        works.add(host, opening, attempt)
+        works.add(host, opening, attempt, plan, taken_up=True)
     works.run()
 
 
@@ -115,10 +120,20 @@ class _Works:
         self._twins = Twins()
         self._all: list[Work] = []
         self._troubles: dict[str, str] = {}
+        self._skipped: dict[str, str] = {}
         self._lost: StorageError | None = None
 
-    def add(self, host: str, opening: Opening, attempt: AttemptFile) -> None:
-        self._all.append(Work(host, opening, attempt, self._messages, self._twins))
+    def add(
+        self,
+        host: str,
+        opening: Opening,
+        attempt: AttemptFile,
+        plan: Plan,
+        *,
+        taken_up: bool = False,
+    ) -> None:
+        work = Work(host, opening, attempt, plan, self._messages, self._twins, taken_up)
+        self._all.append(work)
 
     def run(self) -> None:
         for work in self._all:
@@ -160,17 +175,29 @@ class _Works:
 
     def _end(self, work: Work, error: DeskError | None, *, last: bool) -> None:
         if error is not None:
-            sentence = f"{error.sentence}. {error.advice}" if error.advice else error.sentence
-            self._troubles.setdefault(work.host, sentence)
-            reason = error.reason if isinstance(error, HostError) else "host_unavailable"
-            if isinstance(error, StorageError):
-                self._lost = self._lost or error
-            else:
-                began = bool(work.attempt.next_seq)  # by what was there when it was taken up
-                trouble = Trouble(sentence, reason, "" if began else work.preparing)
-                self._folder.mark_trouble(work.attempt.name, trouble)
-        if last:
-            self._observer.ended(work.host, self._troubles.get(work.host, ""))
+            self._remember(work, error)
+        if not last:
+            return
+        trouble, skipped = self._troubles.get(work.host, ""), self._skipped.get(work.host)
+        if skipped and not trouble:
+            self._observer.skipped(work.host, skipped)
+        else:
+            self._observer.ended(work.host, trouble)
+
+    def _remember(self, work: Work, error: DeskError) -> None:
+        """Keep why a host could not go on, for this user and for whoever reads the run later."""
+        sentence = f"{error.sentence}. {error.advice}" if error.advice else error.sentence
+        if isinstance(error, StillThereError):
+            self._skipped.setdefault(work.host, sentence)
+            self._folder.withdraw(work.attempt.name, error.attempt)
+            return
+        self._troubles.setdefault(work.host, sentence)
+        if isinstance(error, StorageError):
+            self._lost = self._lost or error
+            return
+        reason = error.reason if isinstance(error, HostError) else "host_unavailable"
+        trouble = Trouble(sentence, reason, "" if work.began else work.preparing)
+        self._folder.mark_trouble(work.attempt.name, trouble)
 
     def _stop(self, *, detach: bool) -> list[Work]:
         """Stop or leave every harness, let each thread store what still comes, remember why.

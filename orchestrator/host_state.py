@@ -19,7 +19,7 @@ from orchestrator import estimate, statistics, wording
 from orchestrator.comparison import label_of
 from orchestrator.facts import samples
 
-Phase: TypeAlias = Literal["preparing", "measuring", "done", "lost"]
+Phase: TypeAlias = Literal["preparing", "measuring", "done", "lost", "skipped"]
 Kind: TypeAlias = Literal["start", "result", "failure"]
 
 _DOING: Final = {
@@ -136,6 +136,11 @@ class HostState:
         self.stage, self.case_id = self.phase, ""
         self._stage_s = self.clock()
 
+    def skip(self, why: str) -> None:
+        """Nothing is started on it, and nothing is lost there."""
+        self.phase, self.stage, self.case_id = "skipped", wording.one_line(why), ""
+        self._stage_s = self.clock()
+
     def stage_s(self) -> float:
         """Seconds since it began what it is doing."""
         return self.clock() - self._stage_s
@@ -150,6 +155,8 @@ class HostState:
 
     def recap(self) -> str:
         """What became of it, in a line; in a second one, why it was lost."""
+        if self.phase == "skipped":
+            return self.stage
         why = f"\n  {self.trouble}" if self.trouble else ""
         if not self.total:
             return f"nothing measured{why}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,18 +22,21 @@ from orchestrator.results import LeftOut, RunOnDisk
 
 PAGE: Final = "index.html"
 _MANY: Final = 5
+_LONGEST: Final = 240  # characters of a headline
 # By this the page knows itself: a folder's index.html that somebody else made is not overwritten.
 _MARK: Final = '<meta name="generator" content="torch-compile-vision-benchmark index">'
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One run as it is listed; `link` is empty where it has no page."""
+    """One run as it is listed; `link` is empty where it has no page. `details` shorten long names,
+    `in_full` does not."""
 
     name: str
     link: str
     when: str
     details: str
+    in_full: str
     headline: str
     counts: tuple[tuple[str, int], ...]
     segments: tuple[Segment, ...]
@@ -93,7 +97,8 @@ def _is_ours(page: Path) -> bool:
 def _headline(runs: tuple[RunOnDisk, ...]) -> str:
     """How many runs there are, and on what; the published table is no run of ours."""
     measured = [run.results for run in runs if not run.results.is_published]
-    gpus = sorted({wording.device(h.gpu) for found in measured for h in found.hosts if h.gpu})
+    names = {wording.device(h.gpu) for found in measured for h in found.hosts if h.gpu}
+    gpus = sorted(map(wording.brief, names))
     words = []
     if measured:
         where = wording.listed(gpus) if len(gpus) < _MANY else wording.many(len(gpus), "processor")
@@ -112,17 +117,19 @@ def _entry(run: RunOnDisk) -> Entry:
         # Quoted, as bytes: a folder may be called "javascript:…", or in no encoding at all.
         link=f"./{quote(os.fsencode(run.folder))}/report.html" if run.has_page else "",
         when=found.run.created[:16].replace("T", " "),
-        details=_details(run),
-        headline=found.run.answer,
+        details=_details(run, wording.brief),
+        in_full=_details(run, str),
+        # An earlier version wrote long names out.
+        headline=wording.cut(wording.redacted(wording.one_line(found.run.answer)), _LONGEST),
         counts=tuple((segment.verdict, segment.count) for segment in segments),
         segments=segments,
         caveat=_caveat(run),
     )
 
 
-def _details(run: RunOnDisk) -> str:
+def _details(run: RunOnDisk, shorten: Callable[[str], str]) -> str:
     hosts = run.results.hosts
-    gpus = Counter(wording.device(host.gpu) for host in hosts if host.gpu)
+    gpus = Counter(shorten(wording.device(host.gpu)) for host in hosts if host.gpu)
     named = [name if number == 1 else f"{number} × {name}" for name, number in gpus.items()]
     releases = sorted({host.torch for host in hosts if host.torch})
     if run.results.is_published:

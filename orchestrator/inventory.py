@@ -11,7 +11,7 @@ import math
 import re
 import stat
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -27,6 +27,7 @@ FIRST_GPU: Final = ("0",)
 KEYS: Final = ("docker", "context", "gpu", "price_per_hour")
 # Host names are part of file names, of container names and of labels.
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
+_LOGIN: Final = re.compile(r"[\w.-]+@[\w.:\[\]-]+")
 _MAX_CHARACTERS: Final = 1_000_000
 _SHOWN: Final = 60
 _MOST_GPUS: Final = 64
@@ -76,7 +77,7 @@ def resolve(names: Sequence[str], file: Path | None = None) -> tuple[Machine, ..
     """
     if not names:
         raise UsageError("--hosts names no host", "To measure this machine: --hosts local")
-    tables = read(file)
+    tables = read(file, names)
     machines = [_find(name, tables) for name in names]
     seen: set[str] = set()
     for machine in machines:
@@ -120,6 +121,12 @@ def _find(name: str, tables: Mapping[str, Machine]) -> Machine:
         return Machine(name, _of_context(known[name]))
     if _NAME.fullmatch(name) and ssh_config.knows(name):
         return Machine(name, Address("ssh", name))
+    if _LOGIN.fullmatch(name):
+        raise UsageError(
+            f'host "{name}" is a login, and an address begins with how to get there',
+            f"Write it as  ssh://{name}  , or give it a name in hosts.toml (hosts.example.toml "
+            "shows how).",
+        )
     everything = dict.fromkeys((LOCAL, *tables, *known, *ssh_config.aliases()))
     advice = (
         "Others by address (ssh://user@machine), or by a table in hosts.toml "
@@ -133,8 +140,17 @@ def _unreadable() -> list[str]:
     return [f"Besides, {sentence}." for sentence in contexts.damaged()]
 
 
-def read(file: Path | None = None) -> dict[str, Machine]:
-    """All machines of an inventory. Raises: UsageError: what is wrong, and where."""
+class _NoContextError(UnknownNameError):
+    """A table names a Docker context that is not there."""
+
+
+def read(file: Path | None = None, wanted: Collection[str] | None = None) -> dict[str, Machine]:
+    """The machines of an inventory. Raises: UsageError: what is wrong, and where.
+
+    Args:
+        wanted: names of those that are needed, by default all. Others are left out where their
+            Docker context is not there: the file may be shared with other desks.
+    """
     path = file or DEFAULT_FILE
     if file is None and not path.exists():
         return {}
@@ -154,7 +170,9 @@ def read(file: Path | None = None) -> dict[str, Machine]:
         ) from error
     except RecursionError as error:
         raise UsageError(f"the inventory {path} is nested too deeply") from error
-    return _tables(path, content)
+    except ValueError as error:  # more than 4,300 digits, which Python refuses before TOML does
+        raise UsageError(f"the inventory {path} holds a number that is none of its kind") from error
+    return _tables(path, content, wanted)
 
 
 def _text(path: Path) -> str:
@@ -170,17 +188,23 @@ def _text(path: Path) -> str:
     return text
 
 
-def _tables(path: Path, content: Mapping[str, object]) -> dict[str, Machine]:
+def _tables(
+    path: Path, content: Mapping[str, object], wanted: Collection[str] | None
+) -> dict[str, Machine]:
     for key in content:
         if key != "hosts":
             raise UnknownNameError(f"key in {path}", key[:_SHOWN], ["hosts"], "Write [hosts.NAME].")
     hosts = content.get("hosts", {})
     if not isinstance(hosts, dict):
         raise UsageError(f"{path}: hosts is no table", "Write [hosts.NAME].")
-    return {
-        name: _machine(f"{path}, [hosts.{name[:_SHOWN]}]", name, table)
-        for name, table in hosts.items()
-    }
+    machines = {}
+    for name, table in hosts.items():
+        try:
+            machines[name] = _machine(f"{path}, [hosts.{name[:_SHOWN]}]", name, table)
+        except _NoContextError:
+            if wanted is None or name in wanted:
+                raise
+    return machines
 
 
 def _machine(where: str, name: str, table: object) -> Machine:
@@ -210,7 +234,7 @@ def _address(where: str, table: Mapping[str, object]) -> Address:
         return addresses.parse(docker)
     known = contexts.read()
     if not isinstance(context, str) or context not in known:
-        raise UnknownNameError(
+        raise _NoContextError(
             f"Docker context in {where}", str(context)[:_SHOWN], known, "\n".join(_unreadable())
         )
     return _of_context(known[context])

@@ -1,5 +1,5 @@
 """What became of the jobs of a pool, as kept in its run folder: a line before each is started, one
-when a node has it, one at its end (pure).
+when a node has it, one at its end.
 
 A desk that dies in between leaves it to the next to find the jobs again and to go on.
 """
@@ -7,9 +7,14 @@ A desk that dies in between leaves it to the next to find the jobs again and to 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Final, Literal, TypeAlias
+
+from orchestrator.errors import RunError, StorageError
+from orchestrator.files import ensure_folder
 
 End: TypeAlias = Literal["", "whole", "lost", "broken", "stopped"]
 _ENDS: Final = ("", "whole", "lost", "broken", "stopped")
@@ -50,3 +55,25 @@ def read(lines: Iterable[bytes]) -> dict[str, JobNote]:
         if note.end in _ENDS:
             notes[note.attempt] = note
     return notes
+
+
+def load(path: Path) -> dict[str, JobNote]:
+    """All notes of a file; none where there is none. Raises: RunError."""
+    try:
+        return read(path.read_bytes().splitlines()) if path.exists() else {}
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror}") from error
+
+
+def append(path: Path, note: JobNote) -> None:
+    """A note is on disk when this returns. Raises: StorageError."""
+    try:
+        ensure_folder(path.parent)
+        with path.open("ab", buffering=0) as file:
+            # A line that a dead desk left unfinished must not spoil the next.
+            file.write(b"\n" + line(note))
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {path}: {error.strerror}", "Make room, or make the folder writable."
+        ) from error

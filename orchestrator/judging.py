@@ -12,14 +12,16 @@ from dataclasses import replace
 from harness import catalogue
 from harness.plan import Case, Plan
 from harness.records import Device, Measurement
-from orchestrator import measured, noise, published, statistics, verdicts
+from orchestrator import collecting, measured, noise, published, statistics, verdicts
 from orchestrator.comparison import Comparison, HostSummary, Problem, Row, RunInfo, label_of
 from orchestrator.facts import facts_of, samples
 from orchestrator.outcomes import HostOutcome
 from orchestrator.published import PublishedRow
+from orchestrator.times import Times
 from orchestrator.wording import told_apart
 
 
+@collecting.paused()
 def build(run: RunInfo, plan: Plan, outcomes: Iterable[HostOutcome]) -> Comparison:
     """Compare eager with compiled for every planned case on every host.
 
@@ -44,7 +46,7 @@ def gpu_of(outcome: HostOutcome) -> str:
     return outcome.environment.device.name if outcome.environment else ""
 
 
-def _row(outcome: HostOutcome, case: Case) -> Row:
+def _row(outcome: HostOutcome, case: Case, price_per_hour: float | None) -> Row:
     known = catalogue.find(case.model)
     problem = _problem(outcome, case)
     row = Row(
@@ -56,6 +58,7 @@ def _row(outcome: HostOutcome, case: Case) -> Row:
         verdict="missing" if problem.reason == "missing" else "failed",
         problem=problem,
         published=_published_for(outcome, case),
+        price_per_hour=price_per_hour,
     )
     measurement = outcome.measurements.get(case.case_id)
     if measurement is None:
@@ -66,8 +69,8 @@ def _row(outcome: HostOutcome, case: Case) -> Row:
 
 def _measured(row: Row, measurement: Measurement, device: Device | None) -> Row:
     """The same row with what its samples say; only all rows together tell its verdict."""
-    eager = samples(measurement.blocks, "eager")
-    compiled = samples(measurement.blocks, "compiled")
+    eager = Times.of(samples(measurement.blocks, "eager"))
+    compiled = Times.of(samples(measurement.blocks, "compiled"))
     ratio = statistics.speed_up(eager, compiled)
     first_s, warm_s = measurement.compiled.first_call_s, measurement.warm_first_call_s
     later = measurement.compiled.samples_s
@@ -90,16 +93,17 @@ def _measured(row: Row, measurement: Measurement, device: Device | None) -> Row:
 
 def _judged(hosts: Sequence[HostSummary]) -> Iterator[Row]:
     """All rows, those that could be compared with their verdicts."""
-    rows = [replace(row, threshold=host.threshold) for host in hosts for row in host.rows]
-    compared = [row for row in rows if row.speed_up is not None]
-    ratios = [row.speed_up for row in compared if row.speed_up is not None]
-    judged = iter(verdicts.judge(ratios, [row.threshold or 0.0 for row in compared]))
-    for row in rows:
+    rows = [(row, host.threshold) for host in hosts for row in host.rows]
+    compared = [(row.speed_up, threshold) for row, threshold in rows if row.speed_up is not None]
+    judged = iter(verdicts.judge([each for each, _ in compared], [each for _, each in compared]))
+    for row, threshold in rows:
         if row.speed_up is None:
-            yield row
+            yield replace(row, threshold=threshold)
         else:
-            verdict = next(judged)
-            yield replace(row, verdict=verdict.decision, adjusted_p=verdict.adjusted_p)
+            found = next(judged)
+            yield replace(
+                row, threshold=threshold, verdict=found.decision, adjusted_p=found.adjusted_p
+            )
 
 
 def _problem(outcome: HostOutcome, case: Case) -> Problem:
@@ -126,25 +130,32 @@ def _published_for(outcome: HostOutcome, case: Case) -> PublishedRow | None:
 
 def _host(outcome: HostOutcome, plan: Plan, price_per_hour: float | None) -> HostSummary:
     """One host, its rows not judged yet."""
-    rows = (_row(outcome, case) for case in plan.all_cases())
     return HostSummary(
         host=outcome.host,
         gpu=gpu_of(outcome),
         ending=outcome.ending,
         environment=outcome.environment,
-        rows=tuple(replace(row, price_per_hour=price_per_hour) for row in rows),
+        rows=tuple(_row(outcome, case, price_per_hour) for case in plan.all_cases()),
         remarks=(*outcome.remarks, *_noise_remarks(outcome, plan)),
         harness_revision=outcome.harness_revision,
         picture=outcome.picture,
         environments=len(outcome.environments),
         price_per_hour=price_per_hour,
         noise=noise.of_host(outcome.measurements.values()),
+        noise_problems=tuple(problem for _, problem in _noise_problems(outcome, plan)),
         trouble=outcome.host_failures[-1].message if outcome.host_failures else "",
     )
 
 
-def _noise_remarks(outcome: HostOutcome, plan: Plan) -> Iterator[str]:
+def _noise_problems(outcome: HostOutcome, plan: Plan) -> Iterator[tuple[Case, Problem]]:
     for case in plan.noise_floor:
-        failure = outcome.failures.get(case.case_id)
-        if failure is not None:
-            yield f"The A/A case {case.case_id} failed ({failure.reason}): {failure.message}"
+        if case.case_id not in outcome.measurements:
+            yield case, _problem(outcome, case)
+
+
+def _noise_remarks(outcome: HostOutcome, plan: Plan) -> Iterator[str]:
+    for case, problem in _noise_problems(outcome, plan):
+        if case.case_id in outcome.failures:
+            yield f"The A/A case {case.case_id} failed ({problem.reason}): {problem.message}"
+        elif outcome.environment is not None:
+            yield f"The A/A case {case.case_id} has no times: {problem.message}"

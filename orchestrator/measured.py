@@ -10,6 +10,7 @@ import functools
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import TypeAlias, TypeVar
 
 from harness.records import Agreement, CompileEvidence, Measurement, ModelFacts, WarmUp
@@ -93,9 +94,7 @@ def packed(found: Measurement) -> Measured:
 
 
 def _timings(found: Measurement) -> Timings:
-    samples_s = array("d")
-    for block in found.blocks:
-        samples_s.extend(block.samples_s)
+    samples_s = array("d", chain.from_iterable(block.samples_s for block in found.blocks))
     return Timings(samples_s, _shared(tuple((b.variant, len(b.samples_s)) for b in found.blocks)))
 
 

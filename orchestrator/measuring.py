@@ -41,6 +41,8 @@ def resume(folder: RunFolder, inventory: Path | None, ways: Ways, *, dry_run: bo
     longest = max(rest, key=lambda one: len(one.cases()))
     if dry_run:
         return console.show_plan(longest, machines, as_json=ways.showing.ending.as_json)
+    if not longest.cases():
+        return console.conclude_complete(folder, ways.showing.ending)
     hosts = pipeline.hosts_for(machines, ways.source, ways.terms)
     pipeline.require_usable(hosts, plan)
     console.forewarn(longest, machines)

@@ -8,16 +8,22 @@ from orchestrator import wording
 from orchestrator.comparison import HostSummary, Row
 
 
-def host_name(host: HostSummary, among: Sequence[HostSummary] = ()) -> str:
-    """How a host is called: by its processor; with its own name where that is ambiguous."""
+def host_name(
+    host: HostSummary, among: Sequence[HostSummary] = (), *, in_headline: bool = False
+) -> str:
+    """How a host is called: by its processor; with its own name where that is ambiguous.
+
+    A headline shortens long names.
+    """
+    shorten = wording.brief if in_headline else str
+    own = shorten(wording.one_line(host.host))
     if any(row.verdict == "published" for row in host.rows):
-        return wording.one_line(host.host)
+        return own
     if not host.gpu:  # it never started: nobody knows its processor
-        return wording.one_line(host.host)
+        return own
+    gpu = shorten(wording.device(host.gpu))
     same = [other for other in among if other.gpu == host.gpu]
-    if len(same) > 1:
-        return f"{wording.device(host.gpu)} ({wording.one_line(host.host)})"
-    return wording.device(host.gpu)
+    return f"{gpu} ({own})" if len(same) > 1 else gpu
 
 
 def case_name(row: Row, *, mode: bool = True, precision: bool = True) -> str:

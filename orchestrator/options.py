@@ -118,6 +118,15 @@ WarmCache: TypeAlias = Annotated[
         rich_help_panel=_HOW,
     ),
 ]
+AllowPickle: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--allow-pickle",
+        help="Load checkpoints that have no safetensors, too. Risky: a pickle can be made to run "
+        "code of its author on the machine that loads it.",
+        rich_help_panel=_HOW,
+    ),
+]
 Weights: TypeAlias = Annotated[
     WeightsName | None,
     typer.Option(
@@ -226,6 +235,15 @@ AnyHosts: TypeAlias = Annotated[
 Output: TypeAlias = Annotated[
     Path,
     typer.Option(metavar="FOLDER", help="Where run folders go.", rich_help_panel=_OUTPUT),
+]
+NoRedact: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--no-redact",
+        help="Leave addresses and home directories in what is written, for readers who know them. "
+        "Tokens and passwords are taken out all the same.",
+        rich_help_panel=_OUTPUT,
+    ),
 ]
 Progress: TypeAlias = Annotated[
     ProgressStyle,

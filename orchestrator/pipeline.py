@@ -71,7 +71,8 @@ def new_run(
 
 def machines_of(folder: RunFolder, inventory_file: Path | None) -> tuple[Machine, ...]:
     """The machines of a run: as the inventory has them now, else as the run remembers them."""
-    meta, tables = folder.meta(), inventory.read(inventory_file)
+    meta = folder.meta()
+    tables = inventory.read(inventory_file, meta.hosts)
     remembered = {
         name: Machine.from_settings(name, settings) for name, settings in meta.machines.items()
     }
@@ -84,16 +85,20 @@ def measure(
 ) -> None:
     """Measure on every host what the run still lacks there.
 
-    Raises: InterruptedRunError; StorageError; RunError: another process is at it.
+    Nobody else may be at it: the caller holds the folder.
+
+    Raises: InterruptedRunError; StorageError; RunError.
     """
-    with folder.held():
-        plan = folder.plan()
-        outcomes = {outcome.host: outcome for outcome in folder.outcomes()}
-        plans: dict[Host, Plan] = {}
-        for name in dict.fromkeys(host.name for host in hosts):
-            lanes = [host for host in hosts if host.name == name]
-            plans |= _shared(planning.for_resume(plan, outcomes[name]), lanes)
-        fleet.run(plans, folder, observer, detach=detach)
+    plan = folder.plan()
+    # Only what is left of each host is kept: a run's records may fill a gigabyte.
+    left = {each.host: planning.for_resume(plan, each) for each in folder.each_outcome()}
+    plans: dict[Host, Plan] = {}
+    for name in dict.fromkeys(host.name for host in hosts):
+        shared = _shared(left[name], [host for host in hosts if host.name == name])
+        if not shared:
+            observer.skipped(name, "complete: nothing is left to measure")
+        plans |= shared
+    fleet.run(plans, folder, observer, detach=detach)
 
 
 def _shared(rest: Plan, lanes: Sequence[Host]) -> dict[Host, Plan]:
@@ -146,18 +151,20 @@ def require_usable(hosts: Sequence[Host], plan: Plan) -> None:
 
 
 def exit_code(compared: Comparison) -> int:
-    """0: everything was measured, running out of memory being a result; 1: something was not.
+    """0: everything was measured, running out of memory being a result; 1: something was not, if
+    only eager against eager.
 
     Raises: NoHostError: no host even started.
     """
     if compared.is_published:
         return 0
-    if not any(host.environment or host.compared for host in compared.hosts):
+    if all(host.never_started and host.ending != "interrupted" for host in compared.hosts):
         causes = (row.problem.message for row in compared.rows if row.problem)
         why = "\n".join(dict.fromkeys(causes)) or "the run names none"
         raise NoHostError(f"no host could measure: {why}", "The folder logs/ of the run says more.")
-    unmeasured = [row for row in compared.rows if row.problem is not None]
-    return int(any(row.problem and row.problem.reason not in FINDINGS for row in unmeasured))
+    problems = [row.problem for row in compared.rows if row.problem is not None]
+    problems += [problem for host in compared.hosts for problem in host.noise_problems]
+    return int(any(problem.reason not in FINDINGS for problem in problems))
 
 
 def _write(compared: Comparison, folder: RunFolder, held: Baseline | None = None) -> Rendered:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from harness import catalogue
-from harness.plan import Case, Picture, Plan, Protocol
+from harness.plan import MAX_CASES, Case, Picture, Plan, Protocol, number_of_cases
 from harness.vocabulary import (
     LASTING_REASONS,
+    MAX_MODEL_CHARACTERS,
     MODES,
     PRECISIONS,
     Backend,
@@ -27,7 +28,6 @@ from orchestrator.outcomes import HostOutcome
 
 COCO_URL: Final = "http://images.cocodataset.org/val2017/000000039769.jpg"
 MAX_PICTURE_BYTES: Final = 10 << 20
-MAX_CASES: Final = 100_000
 MAX_ITERATIONS: Final = 1_000_000
 # For a model outside the catalogue: that of a ViT-base.
 UNKNOWN_FLOPS: Final = 35_000_000_000
@@ -50,6 +50,7 @@ class Choices:
     until: str | None = None
     warm_cache: bool = False
     weights: Weights | None = None
+    allow_pickle: bool = False
     image: str | None = None
     backend: Backend = "inductor"
     size: Size = "full"
@@ -69,10 +70,10 @@ def make(choices: Choices) -> Plan:
         catalogue.QUICK_MODELS if quick else tuple(model.name for model in catalogue.CATALOGUE)
     )
     models = _models(_split(choices.models, default_models), weights)
-    modes = _modes(_split(choices.modes))
     precisions = _precisions(_split(choices.precisions))
     batch_sizes = _batch_sizes(_split(choices.batch_sizes, ("1",) if quick else ("1", "4", "16")))
-    _refuse_too_many(math.prod(map(len, (models, modes, precisions, batch_sizes))))
+    modes = _modes(_split(choices.modes))
+    _require_bounded(number_of_cases(models, modes, precisions, batch_sizes))
     return Plan(
         models=models,
         modes=modes,
@@ -86,10 +87,12 @@ def make(choices: Choices) -> Plan:
         picture=_picture(COCO_URL if choices.image is None else choices.image, weights),
         backend=choices.backend,
         size=choices.size,
+        pickled_weights=choices.allow_pickle,
     )
 
 
-def _refuse_too_many(cases: int) -> None:
+def _require_bounded(cases: int) -> None:
+    """Before anything is made of them. Raises: UsageError."""
     if cases > MAX_CASES:
         raise UsageError(f"this makes {cases:,} cases; at most {MAX_CASES:,} are possible in a run")
 
@@ -205,23 +208,41 @@ def _model(name: str, weights: Weights) -> str:
     known = catalogue.find(name)
     if known is not None:
         return known.name
+    if len(name) > MAX_MODEL_CHARACTERS:
+        raise UsageError(
+            f'the model "{name[:40]}…" has {len(name)} characters; at most '
+            f"{MAX_MODEL_CHARACTERS} are possible"
+        )
     if not name.isprintable():  # records are text; a file name need not be
         raise UsageError(f"the model {name!r} has characters that no text has", "Rename it.")
-    if weights == "random" and ("/" in name or Path(name).is_dir()):
+    if weights == "random" and ("/" in name or is_folder(name)):
         raise UsageError(
             f'"{name}" is not one of the twelve models, and random weights exist for those only',
             "Measure it with its own weights:  --weights pretrained",
         )
-    if Path(name).is_dir():
+    if is_folder(name):
         return str(Path(name).resolve())
-    if "/" in name and not name.startswith((".", "/", "~")):
+    if catalogue.is_hub_id(name):
         return name
+    if "/" in name and not name.startswith((".", "/", "~")):
+        raise UsageError(
+            f'"{name}" can be no model on the Hub, and no folder of that name is here',
+            "Write owner/name, each of letters, digits, dashes, underscores and dots.",
+        )
     raise UnknownNameError(
         "model",
         name,
         [model.name for model in catalogue.CATALOGUE],
         "Any other Hub id (owner/name) or a local folder works, too, with --weights pretrained.",
     )
+
+
+def is_folder(name: str) -> bool:
+    """Whether a model is a folder of this machine; no name is too strange to ask."""
+    try:
+        return Path(name).is_dir()
+    except OSError:  # too long to be one
+        return False
 
 
 def _modes(names: Sequence[str]) -> tuple[CompileMode, ...]:
@@ -255,10 +276,9 @@ def _batch_sizes(texts: Sequence[str]) -> tuple[int, ...]:
 def _distinct(kind: str, names: Sequence[str]) -> tuple[str, ...]:
     if not names:
         raise UsageError(f"no {kind} is named", "Leave the option out for its default.")
-    counted = Counter(names)
-    name, count = counted.most_common(1)[0]
-    if count > 1:
-        raise UsageError(f'{kind} "{name}" is given twice', "Name each once.")
+    for name, times in Counter(names).items():
+        if times > 1:
+            raise UsageError(f'{kind} "{name}" is given twice', "Name each once.")
     return tuple(names)
 
 

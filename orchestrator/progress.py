@@ -28,7 +28,8 @@ Clock: TypeAlias = Callable[[], float]
 QUIET_S: Final = 60.0
 # With more hosts than this, only failures are worth a line, and rows of their own are summed up.
 FEW: Final = 8
-_PHASES: Final = ("preparing", "measuring", "done", "lost")
+_PHASES: Final = ("preparing", "measuring", "done", "lost", "skipped")
+_OVER: Final = ("done", "lost", "skipped")
 # Beside the rows: the line that sums up, the cursor's, and some of what scrolls.
 _OTHER_LINES: Final = 6
 _ROOM_FOR_LAST: Final = 72
@@ -47,6 +48,8 @@ class Progress(Protocol):
 
     def ended(self, host: str, trouble: str) -> None: ...
 
+    def skipped(self, host: str, why: str) -> None: ...
+
     def tick(self) -> None: ...
 
 
@@ -64,6 +67,9 @@ class NoProgress:
         pass
 
     def ended(self, host: str, trouble: str) -> None:
+        pass
+
+    def skipped(self, host: str, why: str) -> None:
         pass
 
     def tick(self) -> None:
@@ -98,6 +104,9 @@ class PlainProgress:
         if trouble:
             self._say(_in_trouble(host, trouble))
 
+    def skipped(self, host: str, why: str) -> None:
+        self.states[host].skip(why)
+
     def tick(self) -> None:
         if self.clock() - self.spoke_s < QUIET_S:
             return
@@ -105,7 +114,7 @@ class PlainProgress:
             self._say(total(self.states))
             return
         for host, state in self.states.items():
-            if state.phase not in ("done", "lost"):
+            if not _over(state):
                 doing = f"{state.now} for {duration(state.stage_s())}{_eta(state)}"
                 self._say(f"{host}: [{state.done}/{state.total}] {doing}")
 
@@ -136,6 +145,9 @@ class LiveProgress:
         self.states[host].end(trouble)
         if trouble:  # with a command, which can only be copied where the terminal breaks it
             self._scroll(_in_trouble(host, trouble), "red", whole=True)
+
+    def skipped(self, host: str, why: str) -> None:
+        self.states[host].skip(why)
 
     def tick(self) -> None:
         pass
@@ -264,7 +276,7 @@ def _cut(text: str, width: int) -> str:
 
 
 def _over(state: HostState) -> bool:
-    return state.phase in ("done", "lost")
+    return state.phase in _OVER
 
 
 def _worth_a_line(line: Line, states: Mapping[str, HostState]) -> bool:

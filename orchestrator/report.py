@@ -11,7 +11,17 @@ from typing import Final
 from markupsafe import Markup
 
 from harness.vocabulary import SCHEMA_VERSION
-from orchestrator import caveats, choices, conditions, facts, heatmap, page_data, sections, tables
+from orchestrator import (
+    caveats,
+    choices,
+    collecting,
+    conditions,
+    facts,
+    heatmap,
+    page_data,
+    sections,
+    tables,
+)
 from orchestrator.answer import answer
 from orchestrator.baseline import Baseline
 from orchestrator.charts import published_means
@@ -31,6 +41,7 @@ MAX_TITLED_CASES: Final = 200
 OPEN_CAVEATS: Final = 4
 
 
+@collecting.paused()
 def render(comparison: Comparison, baseline: Baseline | None = None) -> str:
     """The page, complete: no request leaves it, and it can be read without JavaScript.
 

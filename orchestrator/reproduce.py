@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 from collections.abc import Sequence
 
-from harness.plan import Case, Plan
+from harness.plan import Case, Plan, Protocol
 from orchestrator import planning, wording
 
 
@@ -27,22 +28,31 @@ def command(host: str, cases: Sequence[Case], plan: Plan | None) -> str:
     }
     options |= _where_it_differs(plan)
     words = ["python", "orchestrate.py"]
-    quick = planning.protocol(plan.protocol.iterations, quick=True)
-    chosen = ("until", "max_blocks", "warm_cache")  # by options of their own
-    if plan.protocol.model_dump(exclude=set(chosen)) == quick.model_dump(exclude=set(chosen)):
+    if _is_quick(plan.protocol):
         words.append("--quick")
     if plan.protocol.warm_cache:
         words.append("--warm-cache")
+    if plan.pickled_weights:
+        words.append("--allow-pickle")
     for option, values in options.items():
         words += [option, ",".join(dict.fromkeys(values))]
     return " ".join(map(_quoted, words))
 
 
+@functools.lru_cache(maxsize=4096)
 def _quoted(word: str) -> str:
     """A word for a shell, redacted before quotes could hide a secret; `~` stays for the shell."""
     word = wording.redacted(word)
     home, rest = ("~/", word[2:]) if word.startswith("~/") else ("", word)
     return home + shlex.quote(rest)
+
+
+@functools.lru_cache(maxsize=16)
+def _is_quick(protocol: Protocol) -> bool:
+    """Whether `--quick` asked for it, apart from what has options of its own."""
+    quick = planning.protocol(protocol.iterations, quick=True)
+    chosen = {"until", "max_blocks", "warm_cache"}
+    return protocol.model_dump(exclude=chosen) == quick.model_dump(exclude=chosen)
 
 
 def _where_it_differs(plan: Plan) -> dict[str, list[str]]:

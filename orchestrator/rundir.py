@@ -29,14 +29,22 @@ from typing import Final, Literal, Self
 from harness.complaints import complaint
 from harness.plan import Plan, read_plan
 from harness.vocabulary import NewerSchemaError
-from orchestrator import holding, journal, runmeta
+from orchestrator import files, holding, journal, runmeta
+from orchestrator.admission import TooMuchError
 from orchestrator.errors import RunError, StorageError, UnknownNameError
-from orchestrator.files import ensure_folder, fresh_folder, whole_lines_bytes, write_whole
+from orchestrator.files import (
+    ensure_folder,
+    fresh_folder,
+    remove_leftovers,
+    whole_lines_bytes,
+    write_whole,
+)
 from orchestrator.holding import TakenError
+from orchestrator.intake import Intake
 from orchestrator.journal import JobNote
 from orchestrator.outcomes import Attempt, HostOutcome, Trouble, fold
 from orchestrator.runmeta import RunMeta
-from orchestrator.stream import Read, Reader, Unreadable
+from orchestrator.stream import Read, Unreadable
 
 _RESTORE: Final = "Restore it from a copy; what was measured is in records/, untouched."
 _RESTORE_ALL: Final = "Restore the folder from a copy."
@@ -49,8 +57,9 @@ _CHANGING: Final = threading.Lock()
 class AttemptFile:
     """An open record file of one host; a record is on disk when `append` returns.
 
-    `next_seq` is the number of the first record that the file lacked when it was opened; `job` is
-    the one of a cluster that it belongs to, if there is one.
+    `next_seq` is the number of the first record that the file lacked when it was opened, and
+    `bytes_before` what it held then; `run` is how a command names its run. `job` is the one of a
+    cluster that it belongs to, if there is one.
     """
 
     name: str
@@ -58,6 +67,9 @@ class AttemptFile:
     file: FileIO
     run_id: str = ""
     next_seq: int = 0
+    bytes_before: int = 0
+    plan_id: str = ""
+    run: str = "RUN"
     job: str = ""
 
     def append(self, line: bytes) -> None:
@@ -70,7 +82,7 @@ class AttemptFile:
             raise StorageError(
                 f"cannot write {self.file.name}: {error.strerror}",
                 "What was written before is kept. Make room, then go on:  "
-                f"python orchestrate.py --resume {Path(self.file.name).parent.parent}",
+                f"python orchestrate.py --resume {self.run}",
             ) from error
 
 
@@ -79,6 +91,11 @@ class RunFolder:
     """One run on disk."""
 
     path: Path
+
+    @property
+    def pasted(self) -> str:
+        """The run as a user can paste it into a command, in the folder where this one was given."""
+        return files.as_pasted(self.path)
 
     @classmethod
     def create(
@@ -145,23 +162,31 @@ class RunFolder:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Be the only process that writes records here. Raises: RunError: another one does."""
-        path = self.path / "records" / ".lock"
-        try:
-            with holding.held(path):
-                yield
-        except TakenError as error:
-            raise RunError(
-                f"run {self.path.name} is being followed by another process",
-                "Let that one finish, or end it first.",
-            ) from error
+        path = self._path(".lock")
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(holding.held(path))
+            except TakenError as error:
+                raise RunError(
+                    f"run {self.path.name} is being followed by another process",
+                    "Let that one finish, or end it first.",
+                ) from error
+            except OSError as error:
+                raise RunError(
+                    f"cannot write {path}: {error.strerror}",
+                    f"{_RESTORE_ALL[:-1]}, or make it writable.",
+                ) from error
+            remove_leftovers(self.path)
+            yield
 
     @contextmanager
-    def attempt(self, host: str) -> Iterator[AttemptFile]:
-        """Open the next record file of a host."""
-        number = 1 + max((number for number, _ in self._record_files(host)), default=0)
+    def attempt(self, host: str, number: int = 0) -> Iterator[AttemptFile]:
+        """Open the next record file of a host; who opens thousands tells the number."""
+        if not number:
+            number = 1 + max((number for number, _ in self._record_files(host)), default=0)
         name = f"{host}.{number}.jsonl"
         with self._opened(name, "xb") as file:
-            yield AttemptFile(name, self._log(name), file, self.path.name)
+            yield self._attempt_file(name, file)
 
     @contextmanager
     def reopened(self, name: str) -> Iterator[tuple[AttemptFile, Attempt]]:
@@ -169,17 +194,23 @@ class RunFolder:
 
         Yields: the file, and what it holds. Raises: RunError.
         """
-        path = self.path / "records" / name
-        known = self._read(path, self.meta())
+        path = self._path(name)
+        known = self._read(path, self.meta(), self.plan())
         next_seq = 1 + max((record.seq for record in known.records), default=-1)
         with self._opened(name, "r+b") as file:
             file.truncate(whole_lines_bytes(file))
-            file.seek(0, os.SEEK_END)
-            yield AttemptFile(name, self._log(name), file, self.path.name, next_seq), known
+            held_bytes = file.seek(0, os.SEEK_END)
+            yield self._attempt_file(name, file, next_seq, held_bytes), known
+
+    def _attempt_file(
+        self, name: str, file: FileIO, next_seq: int = 0, held_bytes: int = 0
+    ) -> AttemptFile:
+        run_id, plan_id, log = self.path.name, self.plan().plan_id, self._log(name)
+        return AttemptFile(name, log, file, run_id, next_seq, held_bytes, plan_id, self.pasted)
 
     def _opened(self, name: str, mode: Literal["xb", "r+b"]) -> FileIO:
         """A record file without a buffer: what failed to be written is not tried once more."""
-        path = self.path / "records" / name
+        path = self._path(name)
         try:
             return path.open(mode, buffering=0)
         except OSError as error:
@@ -189,31 +220,22 @@ class RunFolder:
 
     def attempts(self, host: str) -> dict[str, Attempt]:
         """The record files of a host by name, oldest first. Raises: RunError."""
-        meta, jobs = self.meta(), self.jobs(host)
+        return self._attempts(host, self.meta(), self.plan())
+
+    def _attempts(self, host: str, meta: RunMeta, plan: Plan) -> dict[str, Attempt]:
+        jobs = self.jobs(host)
         return {
-            path.name: replace(self._read(path, meta), job=jobs.get(path.name))
+            path.name: replace(self._read(path, meta, plan), job=jobs.get(path.name))
             for _, path in self._record_files(host)
         }
 
     def jobs(self, host: str) -> dict[str, JobNote]:
         """The jobs of a pool by record file, oldest first. Raises: RunError."""
-        path = self._journal(host)
-        try:
-            return journal.read(path.read_bytes().splitlines()) if path.exists() else {}
-        except OSError as error:
-            raise RunError(f"cannot read {path}: {error.strerror}", _RESTORE_ALL) from error
+        return journal.load(self._journal(host))
 
     def note_job(self, host: str, note: JobNote) -> None:
         """Keep what is known of a job. Raises: StorageError."""
-        path = self._journal(host)
-        try:
-            ensure_folder(path.parent)
-            with path.open("ab", buffering=0) as file:
-                # A line that a dead desk left unfinished must not spoil the next.
-                file.write(b"\n" + journal.line(note))
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise StorageError(f"cannot write {path}: {error.strerror}", "Make room.") from error
+        journal.append(self._journal(host), note)
 
     def _journal(self, host: str) -> Path:
         return self.path / "jobs" / f"{host}.jsonl"
@@ -228,13 +250,14 @@ class RunFolder:
 
     def mark_followed(self, name: str) -> None:
         """Forget how an attempt ended: it is being followed again."""
-        self._change(
-            lambda meta: replace(
-                meta,
-                interrupted=tuple(one for one in meta.interrupted if one != name),
-                troubles={one: of for one, of in meta.troubles.items() if one != name},
-            )
-        )
+        self._change(lambda meta: meta.without_ending(name))
+
+    def withdraw(self, name: str, earlier: str) -> None:
+        """Forget an attempt that never began, because the harness of an earlier one is still there;
+        what that one lacks is to come, and not lost."""
+        self._path(name).unlink(missing_ok=True)
+        self._change(lambda meta: meta.without_ending(name).without_ending(earlier))
+        self.mark_interrupted([earlier])
 
     def _change(self, change: Callable[[RunMeta], RunMeta]) -> None:
         with _CHANGING:
@@ -246,8 +269,11 @@ class RunFolder:
 
     def each_outcome(self) -> Iterator[HostOutcome]:
         """Read the records of one host after the other: of many, only one is held in memory."""
-        hosts, plan_id = self.meta().hosts, self.plan().plan_id
-        return (fold(host, self.attempts(host).values(), plan_id) for host in hosts)
+        meta, plan = self.meta(), self.plan()
+        return (
+            fold(host, self._attempts(host, meta, plan).values(), plan.plan_id)
+            for host in meta.hosts
+        )
 
     def write(self, name: str, text: str) -> Path:
         """Write a file of the run, whole or not at all. Raises: StorageError."""
@@ -267,20 +293,27 @@ class RunFolder:
         matches = ((pattern.fullmatch(path.name), path) for path in paths)
         return sorted((int(match[1]), path) for match, path in matches if match)
 
+    def _path(self, name: str) -> Path:
+        return self.path / "records" / name
+
     def _log(self, name: str) -> Path:
         return self.path / "logs" / f"{name.removesuffix('.jsonl')}.log"
 
-    def _read(self, path: Path, meta: RunMeta) -> Attempt:
-        reader, records, remarks = Reader(), [], []
+    def _read(self, path: Path, meta: RunMeta, plan: Plan) -> Attempt:
+        intake, records, remarks = Intake(plan), [], []
         refused: dict[str, str] = {}
         try:
-            for item in _items(path, reader):
+            for item in _items(path, intake):
                 if isinstance(item, Read):
                     records.append(item.record)
-                else:
-                    remarks.append(f"{path.name}, line {item.number} skipped: {item.why}")
-                    if item.case_id:
-                        refused[item.case_id] = f"{item.why} ({path.name}, line {item.number})"
+                    if strange := intake.oddity(item):
+                        remarks.append(f"{path.name}, line {item.number}: {strange}")
+                    continue
+                remarks.append(f"{path.name}, line {item.number} skipped: {item.why}")
+                if item.case_id:
+                    refused[item.case_id] = f"{item.why} ({path.name}, line {item.number})"
+        except TooMuchError as error:
+            remarks.append(f"{path.name} is not read to its end: {error}")
         except NewerSchemaError as error:
             raise RunError(f"{path} was {error}") from error
         except OSError as error:
@@ -290,11 +323,11 @@ class RunFolder:
         return Attempt(tuple(records), interrupted, tuple(remarks), trouble, refused)
 
 
-def _items(path: Path, reader: Reader) -> Iterator[Read | Unreadable]:
+def _items(path: Path, intake: Intake) -> Iterator[Read | Unreadable]:
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
-            yield from reader.feed(chunk)
-    yield from reader.end()
+            yield from intake.feed(chunk)
+    yield from intake.end()
 
 
 def _why(error: Exception) -> str:

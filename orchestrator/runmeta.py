@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Final
 
 from orchestrator.outcomes import Trouble
@@ -32,6 +32,14 @@ class RunMeta:
     machines: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     troubles: Mapping[str, Trouble] = field(default_factory=dict)
     prices_per_hour: Mapping[str, float] = field(default_factory=dict)
+
+    def without_ending(self, name: str) -> RunMeta:
+        """The same, with nothing said about how an attempt ended."""
+        return replace(
+            self,
+            interrupted=tuple(one for one in self.interrupted if one != name),
+            troubles={one: of for one, of in self.troubles.items() if one != name},
+        )
 
 
 def read(text: str) -> RunMeta:

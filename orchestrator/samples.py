@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from orchestrator.comparison import Row
 from orchestrator.measured import Layout, Timings
+from orchestrator.statistics import median
 
 # Beyond this many samples a page keeps the mean of each block: 10,000 cases would take 6 million.
 MAX_SAMPLES: Final = 300_000
@@ -99,7 +100,7 @@ def _from_the_middles(
 ) -> tuple[tuple[int, int], npt.NDArray[np.int64]]:
     """The middle of the eager and of the compiled calls, and how far each call is from its own."""
     steps = np.rint(share * most).astype(np.int64)
-    eager, compiled = int(np.median(steps[is_eager])), int(np.median(steps[~is_eager]))
+    eager, compiled = int(median(steps[is_eager])), int(median(steps[~is_eager]))
     return (eager, compiled), steps - np.where(is_eager, eager, compiled)
 
 

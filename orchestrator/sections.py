@@ -12,9 +12,10 @@ from typing import TypeAlias
 
 from harness.vocabulary import MODES, PRECISIONS
 from orchestrator import caveats, charts, conditions, wording
-from orchestrator.answer import Judgement, judge, with_interval
+from orchestrator.answer import with_interval
 from orchestrator.charts import Chart, Segment
 from orchestrator.comparison import Comparison, HostSummary, Problem, Row, Verdict
+from orchestrator.judgement import Judgement, judge
 from orchestrator.naming import case_name, host_name
 from orchestrator.reproduce import command
 from orchestrator.statistics import geometric_mean

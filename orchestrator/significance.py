@@ -18,10 +18,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
-import numpy as np
+from orchestrator.statistics import MIN_BLOCKS, Estimate, SumRatio, estimate
+from orchestrator.times import Blocks, Times
 
-from orchestrator.statistics import MIN_BLOCKS, Blocks, Estimate, SumRatio, estimate, sums
+# Eager and compiled.
+Variants: TypeAlias = tuple[Blocks | Times, Blocks | Times]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Change:
         return self.ratio.p_value
 
 
-def change_of_mean(before: Blocks, after: Blocks) -> Change:
+def change_of_mean(before: Blocks | Times, after: Blocks | Times) -> Change:
     """Compare the mean time of one variant in two runs; above 1, the later run is slower.
 
     Args:
@@ -46,17 +49,23 @@ def change_of_mean(before: Blocks, after: Blocks) -> Change:
     return _change(_mean(before), _mean(after))
 
 
-def change_of_speed_up(before: tuple[Blocks, Blocks], after: tuple[Blocks, Blocks]) -> Change:
+def change_of_speed_up(before: Variants, after: Variants) -> Change:
     """Compare eager ÷ compiled of two runs; above 1, compiling helps more in the later run.
 
     Args:
         before, after: eager and compiled blocks of a run, paired as for `statistics.speed_up`.
     """
-    return _change(SumRatio(*map(sums, before)), SumRatio(*map(sums, after)))
+    return _change(_speed_up(before), _speed_up(after))
 
 
-def _mean(blocks: Blocks) -> SumRatio:
-    return SumRatio(sums(blocks), np.asarray([len(block) for block in blocks], dtype=np.float64))
+def _mean(blocks: Blocks | Times) -> SumRatio:
+    times = Times.of(blocks)
+    return SumRatio(times.sums_s, times.calls)
+
+
+def _speed_up(variants: Variants) -> SumRatio:
+    eager, compiled = map(Times.of, variants)
+    return SumRatio(eager.sums_s, compiled.sums_s)
 
 
 def _change(before: SumRatio, after: SumRatio) -> Change:

@@ -11,17 +11,19 @@ and the p-value that belongs to it: the one excludes 1 exactly when the other is
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtr, stdtrit
 
-Floats: TypeAlias = npt.NDArray[np.float64]
-Blocks: TypeAlias = Sequence[Sequence[float]]
+from orchestrator.times import Blocks, Floats, Times
+
+Number = TypeVar("Number", np.float64, np.int64)
 Decision: TypeAlias = Literal["faster", "slower", "same", "unclear"]
 
 CONFIDENCE: Final = 0.95
@@ -91,11 +93,6 @@ class BreakEven:
     interval: tuple[int | None, int | None] | None = None
 
 
-def sums(blocks: Blocks) -> Floats:
-    """Seconds of each block, shape (blocks,)."""
-    return np.asarray([math.fsum(block) for block in blocks], dtype=np.float64)
-
-
 def standard_error(influence: Floats) -> tuple[float, int]:
     """The standard error of a quantity, and its degrees of freedom.
 
@@ -122,27 +119,57 @@ def estimate(value: float, error: float, freedom: float) -> Estimate:
     return Estimate(value, value * math.exp(-margin), value * math.exp(margin), p_value)
 
 
-def summarise(blocks: Blocks) -> Summary:
+def summarise(blocks: Blocks | Times) -> Summary:
     """Describe one variant.
 
     Args:
         blocks: seconds per call, shape (blocks, calls), in the order taken; calls may differ.
     Raises: ValueError: no sample at all.
     """
-    samples = np.concatenate([np.asarray(block, dtype=np.float64) for block in blocks])
-    p5_s, median_s, p95_s = np.percentile(samples, [5, 50, 95])
-    sizes = np.asarray([len(block) for block in blocks], dtype=np.float64)
-    mean = _ratio_ofsums(sums(blocks), sizes)
+    times = Times.of(blocks)
+    p5_s, median_s, p95_s = percentiles(times.samples_s, (0.05, 0.5, 0.95))
+    mean = _ratio_ofsums(times.sums_s, times.calls)
     return Summary(
         mean=Estimate(mean.value, mean.low, mean.high),
-        median_s=float(median_s),
-        p5_s=float(p5_s),
-        p95_s=float(p95_s),
-        calls=samples.size,
+        median_s=median_s,
+        p5_s=p5_s,
+        p95_s=p95_s,
+        calls=times.samples_s.size,
     )
 
 
-def speed_up(eager: Blocks, compiled: Blocks) -> Estimate:
+def percentiles(values: Floats, shares: Sequence[float]) -> list[float]:
+    """What `np.percentile` gives, to the last bit, in a fifth of its time for a few hundred values.
+
+    Args: values: shape (values,); shares: between 0 and 1.
+    Raises: ValueError: no value at all.
+    """
+    if not values.size:
+        raise ValueError("no value at all")
+    ordered = np.sort(values)
+    return [_interpolated(ordered, (ordered.size - 1) * share) for share in shares]
+
+
+def median(values: npt.NDArray[Number]) -> float:
+    """The value in the middle, or the mean of both; not from NumPy for the same reason.
+
+    Args: values: shape (values,), at least one.
+    """
+    ordered, middle = np.sort(values), values.size // 2
+    if values.size % 2:
+        return float(ordered[middle])
+    return float((ordered[middle - 1] + ordered[middle]) / 2)
+
+
+def _interpolated(ordered: Floats, place: float) -> float:
+    """A value between two neighbours, counted from the nearer one as NumPy does."""
+    index = math.floor(place)
+    low, high = float(ordered[index]), float(ordered[min(index + 1, ordered.size - 1)])
+    share = place - index
+    return low + (high - low) * share if share < 0.5 else high - (high - low) * (1 - share)
+
+
+def speed_up(eager: Blocks | Times, compiled: Blocks | Times) -> Estimate:
     """Estimate how many times faster the compiled model runs: the ratio of mean times.
 
     Args:
@@ -151,8 +178,8 @@ def speed_up(eager: Blocks, compiled: Blocks) -> Estimate:
     Returns: a ratio without unit; above 1, compiling helped.
     Raises: ValueError: the blocks do not pair up.
     """
-    _require_pairs(eager, compiled)
-    return _ratio_ofsums(sums(eager), sums(compiled))
+    before, after = _paired(eager, compiled)
+    return _ratio_ofsums(before.sums_s, after.sums_s)
 
 
 def time_saved(ratio: Estimate) -> Estimate:
@@ -193,7 +220,9 @@ def decide(
     return "same" if ratio.low >= 1 / same and ratio.high <= same else "unclear"
 
 
-def break_even(warm_up_s: Iterable[float], eager: Blocks, compiled: Blocks) -> BreakEven:
+def break_even(
+    warm_up_s: Iterable[float], eager: Blocks | Times, compiled: Blocks | Times
+) -> BreakEven:
     """Count the inferences, from the first one on, after which compiling has paid for itself.
 
     The interval is that of the share of the price which one inference pays back: unlike its
@@ -204,11 +233,11 @@ def break_even(warm_up_s: Iterable[float], eager: Blocks, compiled: Blocks) -> B
             longer than later compiled calls is the price, however many of them there are.
         eager, compiled: as for `speed_up`, from whose rounds the interval comes.
     """
-    _require_pairs(eager, compiled)
+    before, after = _paired(eager, compiled)
     warm_up = tuple(warm_up_s)
-    calls = np.asarray([len(block) for block in eager], dtype=np.float64)
+    calls = before.calls
     total = calls.sum()
-    eager_sums, compiled_sums = sums(eager), sums(compiled)
+    eager_sums, compiled_sums = before.sums_s, after.sums_s
     eager_s, compiled_s = eager_sums.sum() / total, compiled_sums.sum() / total
     gain_s = float(eager_s - compiled_s)
     price_s = math.fsum(warm_up) - len(warm_up) * float(compiled_s)
@@ -230,9 +259,11 @@ def geometric_mean(ratios: Sequence[float]) -> float | None:
     return math.exp(math.fsum(map(math.log, ratios)) / len(ratios))
 
 
-def _require_pairs(eager: Blocks, compiled: Blocks) -> None:
-    if [len(block) for block in eager] != [len(block) for block in compiled]:
+def _paired(eager: Blocks | Times, compiled: Blocks | Times) -> tuple[Times, Times]:
+    before, after = Times.of(eager), Times.of(compiled)
+    if not np.array_equal(before.calls, after.calls):
         raise ValueError("eager and compiled blocks do not pair up")
+    return before, after
 
 
 def _inferences(rate: float) -> int | None:
@@ -254,5 +285,6 @@ def _margin(influence: Floats) -> float:
     return error * _quantile(freedom)
 
 
+@functools.lru_cache(maxsize=1024)
 def _quantile(freedom: float) -> float:
     return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))

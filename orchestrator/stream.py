@@ -16,16 +16,18 @@ from harness.plan import Case
 from harness.records import Record, read_record
 from harness.vocabulary import NewerSchemaError
 
-# A case of 10,000 iterations takes about 1 MB. Beyond this a line is not a record but an attack.
+# A case of 10,000 iterations takes about 1 MB. Beyond this a line is not a record but an attack,
+# unless the plan asks for more iterations than such a line can hold.
 MAX_LINE_BYTES: Final = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A record and the bytes it came as, line break included."""
+    """A record, the bytes it came as, line break included, and the number of that line."""
 
     record: Record
     line: bytes
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Unreadable:
 class Reader:
     """Takes chunks, gives records; keeps an unfinished line until the rest of it comes."""
 
+    max_line_bytes: int = MAX_LINE_BYTES
     _pending: bytearray = field(default_factory=bytearray)
     _number: int = 0
     _discarding: bool = False
@@ -72,7 +75,7 @@ class Reader:
         if self._discarding:
             return
         self._pending += part
-        if len(self._pending) > MAX_LINE_BYTES:
+        if len(self._pending) > self.max_line_bytes:
             self._pending.clear()
             self._discarding = True
 
@@ -82,13 +85,15 @@ class Reader:
         self._number += 1
         if self._discarding:
             self._discarding = False
-            yield Unreadable(self._number, f"the line is longer than {MAX_LINE_BYTES >> 20} MiB")
+            yield Unreadable(
+                self._number, f"the line is longer than {self.max_line_bytes >> 20} MiB"
+            )
         elif line.strip():
             yield self._read(line)
 
     def _read(self, line: bytes) -> Read | Unreadable:
         try:
-            return Read(read_record(line), line)
+            return Read(read_record(line), line, self._number)
         except NewerSchemaError:
             raise
         except ValueError as error:
@@ -101,5 +106,5 @@ def _refused(number: int, why: str, line: bytes) -> Unreadable:
         content = json.loads(line)
         case = Case.model_validate_json(json.dumps(content["case"]))
         return Unreadable(number, why, case.case_id, int(content["seq"]), line)
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return Unreadable(number, why)

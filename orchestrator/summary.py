@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from harness import catalogue
 from harness.plan import Plan
-from orchestrator import answer, estimate, fields, wording
+from orchestrator import answer, change_words, estimate, fields, wording
+from orchestrator.changes import Changes
 from orchestrator.comparison import Comparison, Row
 from orchestrator.host_state import duration
 from orchestrator.hosts.local import has_gpu
@@ -41,22 +42,32 @@ _CATALOGUE_VALUES: Final[tuple[tuple[str, Literal["left", "right"]], ...]] = (
 )
 
 
-def to_text(comparison: Comparison, page: Path, width: int | None) -> str:
+def to_text(
+    comparison: Comparison, page: Path, width: int | None, changes: Changes | None = None
+) -> str:
     """The summary table, then the page's path, then the answer: the last line is what counts.
 
     Args:
         width: columns of the terminal; None where there is none, and lines need no breaking.
+        changes: since the run that is the baseline, if a run is.
     """
     said = answer.answer(comparison)
     verdict = f"{said.headline}. {said.sentence}"
     parts = [_results(comparison.rows, width)] if comparison.rows else []
     if len(comparison.rows) > MAX_ROWS:
         parts.append(f"… and {len(comparison.rows) - MAX_ROWS} more on the page")
-    parts += [f"Page: {page}", textwrap.fill(verdict, width) if width else verdict]
+    if changes is not None:
+        against = f"Against run {changes.before.run.name}: {change_words.said(changes).headline}."
+        parts.append(_filled(wording.one_line(against), width))
+    parts += [f"Page: {page}", _filled(verdict, width)]
     return "\n".join(parts)
 
 
-def to_json(comparison: Comparison, page: Path) -> str:
+def _filled(text: str, width: int | None) -> str:
+    return textwrap.fill(text, width) if width else text
+
+
+def to_json(comparison: Comparison, page: Path, changes: Changes | None = None) -> str:
     """The same for programs; results.json beside the page has every row."""
     said = answer.answer(comparison)
     content = {
@@ -76,8 +87,15 @@ def to_json(comparison: Comparison, page: Path) -> str:
             }
             for host in comparison.hosts
         ],
+        "baseline": None if changes is None else _baseline(changes),
     }
     return json.dumps(content, indent=2, allow_nan=False)
+
+
+def _baseline(changes: Changes) -> dict[str, str]:
+    found = change_words.said(changes)
+    name = wording.plain(changes.before.run.name)
+    return {"run": name, "headline": found.headline, "sentence": found.sentence}
 
 
 def plan_text(plan: Plan, machines: Sequence[Machine]) -> str:

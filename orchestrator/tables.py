@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from harness.records import Environment
@@ -49,11 +49,17 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentLine:
-    """One fact about all hosts; `differs` where they do not agree."""
+    """One fact about all hosts; `differs` where they do not agree.
+
+    `recorded` says of each whether it told the fact at all: no Triton is a fact, too. `is_noise`
+    marks what every host, and every run, measures anew.
+    """
 
     name: str
     values: tuple[str, ...]
     differs: bool
+    recorded: tuple[bool, ...]
+    is_noise: bool = False
 
 
 _CASE: Final = (
@@ -121,19 +127,19 @@ def results(comparison: Comparison) -> Results:
 
 def environment_lines(hosts: Sequence[HostSummary]) -> tuple[EnvironmentLine, ...]:
     """Facts about the hosts, those that differ first; a host that never started has none."""
+    started = [host.environment is not None for host in hosts]
     lines = [
-        _environment_line(name, [_value(host, read) for host in hosts])
+        _environment_line(name, [_value(host, read) for host in hosts], started)
         for name, read in _ENVIRONMENT.items()
     ]
     lines.append(
         _environment_line("Harness revision", [h.harness_revision or NOTHING for h in hosts])
     )
     lines.append(_environment_line("Picture", [h.picture or NOTHING for h in hosts]))
-    lines += [
-        # Noise differs between any two hosts: nothing that their results must agree in.
-        EnvironmentLine(name, tuple(read(host) or NOTHING for host in hosts), differs=False)
-        for name, read in _CONDITIONS.items()
-    ]
+    for name, read in _CONDITIONS.items():
+        line = _environment_line(name, [read(host) or NOTHING for host in hosts])
+        # Of a run's hosts nothing that their results must agree in.
+        lines.append(replace(line, differs=False, is_noise=name in _NOISE))
     known = [line for line in lines if set(line.values) != {NOTHING}]
     return tuple(sorted(known, key=lambda line: not line.differs))
 
@@ -238,9 +244,12 @@ def _change(before: float, after: float, unit: str) -> str:
     return f"{wording.significant(before)} → {wording.significant(after)} {unit}"
 
 
-def _environment_line(name: str, values: Sequence[str]) -> EnvironmentLine:
+def _environment_line(
+    name: str, values: Sequence[str], recorded: Sequence[bool] = ()
+) -> EnvironmentLine:
     known = [value for value in values if value != NOTHING]
-    return EnvironmentLine(name, tuple(values), len(set(known)) > 1)
+    told = tuple(recorded) or tuple(value != NOTHING for value in values)
+    return EnvironmentLine(name, tuple(values), len(set(known)) > 1, told)
 
 
 def _value(host: HostSummary, read: Callable[[Environment], object]) -> str:
@@ -266,6 +275,7 @@ _CONDITIONS: Final[dict[str, Callable[[HostSummary], str]]] = {
     "Float arithmetic, read back": conditions.arithmetic,
     "Why there is no telemetry": conditions.telemetry_notes,
 }
+_NOISE: Final = ("Noise floor", "A/A cases, 95 % intervals")
 _ENVIRONMENT: Final[dict[str, Callable[[Environment], object]]] = {
     "GPU or CPU": lambda e: e.device.name,
     "PyTorch": lambda e: e.torch,

@@ -6,6 +6,7 @@ terminal, and bidirectional overrides could show a text other than the one that 
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections import Counter
@@ -71,7 +72,12 @@ def plain(text: str) -> str:
 
 def redacted(text: str) -> str:
     """Plain text without access tokens, addresses and home directories: reports get published."""
-    return redaction.redact(plain(text))
+    return _redacted(text, redaction.keeps_places())
+
+
+@functools.lru_cache(maxsize=8192)  # most texts of a page recur in many rows
+def _redacted(text: str, keeps_places: bool) -> str:
+    return redaction.redact(plain(text), keeps_places)
 
 
 def told_apart(names: Sequence[str]) -> list[str]:
@@ -95,6 +101,17 @@ def cut(text: str, characters: int) -> str:
     return text if len(text) <= characters else f"{text[: characters - 1].rstrip()}…"
 
 
+def brief(name: str, characters: int = 40) -> str:
+    """A name that a headline can hold: the middle of a longer one is left out, because hosts
+    often differ at the end. What must not be published is taken out before: half of a token is
+    no longer known as one."""
+    name = redacted(name)
+    if len(name) <= characters:
+        return name
+    end = characters // 3
+    return f"{name[: characters - end - 1].rstrip()}…{name[-end:].lstrip()}"
+
+
 def first(items: Sequence[str], number: int) -> str:
     """An enumeration that ends: "a, b and 7 more"."""
     left = len(items) - number
@@ -105,6 +122,9 @@ def significant(value: float, digits: int = 3) -> str:
     """Three significant digits at most, never in powers of ten: 0.123, 4.56, 123, 1,234."""
     if value == 0:
         return "0"
+    text = f"{value:#.{digits}g}"
+    if "e" not in text:  # nearly all, in half the time
+        return text.rstrip(".").replace("-", MINUS)
     rounded = f"{value:.{digits - 1}e}"
     decimals = max(0, digits - 1 - int(rounded.partition("e")[2]))
     number = float(rounded) if decimals else value  # 1,234 keeps all of its digits
@@ -212,6 +232,7 @@ def break_even_interval(value: BreakEven | None) -> str:
     return f"{count(low)} or more" if high is None else f"{count(low)} to {count(high)}"
 
 
+@functools.lru_cache(maxsize=1024)
 def device(name: str) -> str:
     """A processor's name as people say it: "A100-SXM4-40GB", "Xeon Platinum 8488C"."""
     short = re.sub(r"\((?:R|TM)\)|\bCPU\b.*|^(?:NVIDIA|Intel|Tesla)\b", "", one_line(name))

@@ -8,12 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from harness.records import Finished, Record, Started
+from harness.plan import Plan
+from harness.records import Finished, Measurement, Record, Started
 from harness.vocabulary import NewerSchemaError
-from orchestrator.errors import DeskError, HostError
+from orchestrator import wording
+from orchestrator.admission import Allowance, TooMuchError, case_ids, likely_bytes
+from orchestrator.errors import DeskError, HostError, StorageError
 from orchestrator.hosts import FromStart, Say, Session
+from orchestrator.intake import Intake
 from orchestrator.rundir import AttemptFile
-from orchestrator.stream import Read, Reader
+from orchestrator.stream import Read, Unreadable
 
 
 class StoppingError(Exception):
@@ -64,19 +68,30 @@ class Twins:
 
 @dataclass(slots=True)
 class Work:
-    """One host, or one GPU of it, at work. `preparing`: what it does before its first record."""
+    """One host, or one GPU of it, at work on its plan. `preparing`: what it does before its first
+    record. `next_seq` is the number of the record that the file lacks next; one that was `taken_up`
+    began before this desk."""
 
     host: str
     open: Opening
     attempt: AttemptFile
+    plan: Plan
     messages: queue.Queue[tuple[Work, Message]]
     twins: Twins
+    taken_up: bool = False
     session: Session | None = None
     preparing: str = "starting"
     goes_on: bool = False
     leaving: bool = False
+    next_seq: int = field(init=False)
+    kept_bytes: int = field(init=False)
+    remarked: int = 0
+    told: set[str] = field(default_factory=set)
     stopping: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.next_seq, self.kept_bytes = self.attempt.next_seq, self.attempt.bytes_before
 
     def start(self) -> None:
         self.thread = threading.Thread(target=self._run, name=self.attempt.name, daemon=True)
@@ -112,44 +127,96 @@ class Work:
         except NewerSchemaError as error:
             raise HostError(
                 f'host "{self.host}" sends records {error}',
-                f"Then:  python orchestrate.py attach {self.attempt.run_id}",
+                f"Then:  python orchestrate.py attach {self.attempt.run}",
+            ) from error
+        except TooMuchError as error:
+            self.kill()
+            raise HostError(
+                f'host "{self.host}" was ended: {error}',
+                "What it sent before is kept. Its log may tell what went wrong there: "
+                f"{self.attempt.log}",
             ) from error
 
     def _follow(self, session: Session) -> None:
-        reader, remarked = Reader(), 0
-        next_seq = self.attempt.next_seq
+        intake = Intake(self.plan)
         for chunk in session.chunks():
             if isinstance(chunk, FromStart):
-                reader = Reader()
+                intake = Intake(self.plan)
                 self._say(Note(chunk.remark))
                 continue
-            for item in reader.feed(chunk):
+            for item in intake.feed(chunk):
                 if isinstance(item, Read):
-                    if item.record.seq >= next_seq:  # else replayed after a cut
+                    if item.record.seq >= self.next_seq:  # else replayed after a cut
                         self._take(item)
-                        next_seq = item.record.seq + 1
-                elif item.number > remarked:
-                    remarked = item.number
-                    self._say(Note(f"record line {item.number} skipped: {item.why}"))
-                    if item.seq >= next_seq:  # a result that was refused: the page says why
-                        self.attempt.append(item.line)
-                        next_seq = item.seq + 1
+                    if strange := intake.oddity(item):
+                        self._remark(item.number, f": {strange}")
+                else:
+                    self._refuse(item)
+
+    def _refuse(self, item: Unreadable) -> None:
+        self._remark(item.number, f" skipped: {item.why}")
+        if item.line and item.seq >= self.next_seq:  # kept, so that the page says why
+            self._keep(item.line, item.seq)
+
+    def _remark(self, number: int, what: str) -> None:
+        """Tell of a line, once."""
+        if number > self.remarked:
+            self.remarked = number
+            self._say(Note(f"record line {number}{what}"))
+
+    def _keep(self, line: bytes, seq: int) -> None:
+        """Raises: StorageError; TooMuchError: a stream that begins anew, and again, may not make
+        more of it than one that does not."""
+        self.kept_bytes += len(line)
+        if self.kept_bytes > Allowance.of(self.plan).stream_bytes:
+            raise TooMuchError("it sends other records each time that it is followed again")
+        try:
+            self.attempt.append(line)
+        except StorageError as error:
+            raise self._named(error) from error
+        self.next_seq = seq + 1
+
+    def _named(self, error: StorageError) -> StorageError:
+        """The same, with how much room the cases of this host that are left need."""
+        left = 1 - min(1.0, len(self.told) / max(1, len(case_ids(self.plan))))
+        room = wording.data_size(max(1 << 20, int(left * likely_bytes(self.plan))))
+        return StorageError(
+            error.sentence, f"Host {self.host} needs about {room} for what is left. {error.advice}"
+        )
 
     def _take(self, item: Read) -> None:
         self.preparing = ""
         if isinstance(item.record, Started):
-            self._require_alike(item.record)
-        self.attempt.append(item.line)
+            self._require_usable(item.record)
+        self._keep(item.line, item.record.seq)
         self._say(item.record)
+        if isinstance(item.record, Measurement):
+            self.told.add(item.record.case_id)
         if isinstance(item.record, Finished) and self.session is not None:
             self.session.finish()
 
-    def _require_alike(self, started: Started) -> None:
+    def _require_usable(self, started: Started) -> None:
         try:
+            self._require_asked(started)
             self.twins.require_alike(self.host, started)
         except HostError:
             self.kill()  # nothing that it measures can be used
             raise
+
+    def _require_asked(self, started: Started) -> None:
+        """Raises: HostError: it measures something else than it was asked for."""
+        if started.plan_id != self.attempt.plan_id:
+            raise HostError(
+                f'host "{self.host}" answers for another plan ({started.plan_id[:40]}) than that '
+                f"of this run ({self.attempt.plan_id}), so nothing of it was kept",
+                "Let it have the image of this checkout, then measure the rest:  "
+                f"python orchestrate.py --resume {self.attempt.run}",
+            )
+
+    @property
+    def began(self) -> bool:
+        """Whether its harness has been at work, as far as was known when it was taken up."""
+        return self.taken_up or bool(self.attempt.next_seq) or not self.preparing
 
     def _prepare(self, what: str) -> None:
         if self.stopping.is_set():

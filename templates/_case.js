@@ -1,5 +1,6 @@
 // --- one case, closely: samples in the order taken, evidence, environment, command ----------------
 const dialog = $("#case");
+let opened = null; // the place of the case that is looked at
 const PLOT = { height: 250, left: 52, right: 10, top: 8, bottom: 26 };
 
 const layouts = data.samples.layouts.map((layout) =>
@@ -166,8 +167,9 @@ function show(i) {
     ...part("Numbers", ...(numbers.length ? [facts(numbers)] : [])),
     ...part("Evidence", ...(found.length ? [facts(found)] : [])),
     ...part("Environment", ...(environment.length ? [facts(environment)] : [])));
-  dialog.showModal();
+  if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
+  opened = i;
 }
 
 async function copyOf(button) {
@@ -197,6 +199,11 @@ function makeCases() {
     if (!target) return;
     event.preventDefault();
     show(Number(target.dataset.case ?? target.dataset.i ?? target.id.slice(1)));
+    remember();
+  });
+  dialog.addEventListener("close", () => {
+    opened = null;
+    if (!isPlainAnchor()) remember(); // else a link in it led there
   });
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog || event.target.closest("[data-close]")) dialog.close();

@@ -35,6 +35,8 @@ const steps = new Uint8Array(await packed[1].arrayBuffer());
 const column = new Map(data.columns.map((name, n) => [name, data.values[n]]));
 const field = (i, name) => column.get(name)[i];
 const places = data.titles.map((_, i) => i); // of the cases, in the order of the run
+const nameOf = (i) => // of a case in the address
+  `${["host", "model", "mode", "precision"].map((name) => field(i, name)).join("/")}/b${field(i, "batch_size")}`;
 
 // --- controls: a switch of radio buttons, or a list; "" means all ---------------------------------
 const controls = new Map();
@@ -156,20 +158,24 @@ function remember() {
   for (const [name, control] of controls) {
     if (control.get() !== control.initial) state.set(name, control.get() || "all");
   }
-  const text = state.toString();
+  if (opened !== null) state.set("case", nameOf(opened));
+  const text = state.toString().replaceAll("%2F", "/");
   history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
 }
 
+const isPlainAnchor = () => location.hash.length > 1 && !location.hash.includes("=");
+
 function recall() {
-  const plainAnchor = location.hash.length > 1 && !location.hash.includes("=");
-  if (!plainAnchor) {
-    const state = new URLSearchParams(location.hash.slice(1));
-    for (const [name, control] of controls) {
-      const value = state.has(name) ? state.get(name).replace(/^all$/, "") : control.initial;
-      control.set(control.knows(value) ? value : control.initial);
-    }
+  if (isPlainAnchor()) return apply();
+  const state = new URLSearchParams(location.hash.slice(1));
+  for (const [name, control] of controls) {
+    const value = state.has(name) ? state.get(name).replace(/^all$/, "") : control.initial;
+    control.set(control.knows(value) ? value : control.initial);
   }
   apply();
+  const asked = state.has("case") ? places.find((i) => nameOf(i) === state.get("case")) : undefined;
+  if (asked !== undefined) show(asked);
+  else if (opened !== null) dialog.close();
 }
 
 // --- theme ----------------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ class FakeEngine:
     images: dict[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=ours)
     has_nvidia: bool = True
+    told: EngineFacts | None = None
     calls: list[str] = field(default_factory=list)
     refuses: dict[str, EngineError] = field(default_factory=dict)
     others: tuple[Container, ...] = ()
@@ -57,7 +58,7 @@ class FakeEngine:
         self.calls.append("close")
 
     def facts(self) -> EngineFacts:
-        return EngineFacts("fake", "28.0", 8, 64 << 30, has_nvidia=self.has_nvidia)
+        return self.told or EngineFacts("fake", "28.0", 8, 64 << 30, has_nvidia=self.has_nvidia)
 
     def image(self, reference: str) -> ImageFacts | None:
         number = self.images.get(reference)

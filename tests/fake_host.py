@@ -67,6 +67,7 @@ class FakeHost:
     endless: bool = False
     refuses: str = ""
     breaks: str = ""
+    refusal: HostError | None = None
     then: bytes = b""
     plans: list[Plan] = field(default_factory=list)
     sessions: list[FakeSession] = field(default_factory=list)
@@ -79,6 +80,8 @@ class FakeHost:
         say("starting")
         if self.breaks:
             raise HostError(self.breaks, "Mend it.")
+        if self.refusal:
+            raise self.refusal
         attempt.log.write_text("")
         self.plans.append(plan)
         self.sessions.append(FakeSession(self.stream, self.chunk_bytes, self.endless, self.then))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from harness.plan import Plan
 from orchestrator.rundir import AttemptFile
 
 Say: TypeAlias = Callable[[str], None]
 """Tells what a host is doing before its first record; raises when the run is being stopped."""
+STARTING: Final = "starting the harness"
+"""What a host with an engine says from when there may be a container; nothing is left of what broke
+off before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from pathlib import Path
 from harness.plan import Plan
 from harness.vocabulary import SCHEMA_VERSION
 from orchestrator.errors import HostError, NoHostError
-from orchestrator.hosts import Say, advice, container
+from orchestrator.hosts import STARTING, Say, advice, container
+from orchestrator.hosts.bounded import BoundedEngine
 from orchestrator.hosts.container import Lane
-from orchestrator.hosts.engine import Engine, EngineError
+from orchestrator.hosts.engine import Container, Engine, EngineError, LinkError
 from orchestrator.hosts.image import ImageSource
 from orchestrator.hosts.preparation import Preparation, Ready, Shipyard
 from orchestrator.hosts.session import SILENCE_S, ContainerSession
@@ -71,17 +72,17 @@ class ContainedHost:
 
     def start(self, plan: Plan, attempt: AttemptFile, say: Say) -> ContainerSession:
         ready = self.preparation.ready(say, attempt.log)
-        say("starting the harness")
+        say(STARTING)
         try:
             if self.engine is not self.preparation.engine:
                 self.engine.connect()
             with self.berths.at(ready.facts.id):
-                self._refuse_company(attempt.run_id)
+                self._require_free(attempt)
                 made = self._create(plan, attempt, ready)
             self._begin(plan, made)
         except EngineError as error:
             self.engine.close()
-            raise self.preparation.explain(error, attempt.run_id) from error
+            raise self.preparation.explain(error, attempt.run) from error
         except HostError:
             self.engine.close()
             raise
@@ -112,10 +113,16 @@ class ContainedHost:
         secret = token() if plan.weights == "pretrained" else ""
         try:
             self.engine.start(made, f"{secret}\n{plan.model_dump_json()}\n".encode())
-        except EngineError:
+        except EngineError as error:
             with contextlib.suppress(EngineError):
+                if isinstance(error, LinkError):
+                    self.engine.connect()
                 self.engine.remove(made)
             raise
+
+    @property
+    def _gpu(self) -> str:
+        return self.lane.gpu or "none"
 
     def _labels(self, attempt: AttemptFile) -> dict[str, str]:
         return {
@@ -124,29 +131,41 @@ class ContainedHost:
             container.ATTEMPT: attempt.name,
             container.OWNER: owner(),
             container.SCHEMA: str(SCHEMA_VERSION),
-            container.GPU: self.lane.gpu or "none",
+            container.GPU: self._gpu,
         }
 
-    def _refuse_company(self, run_id: str) -> None:
-        """Two harnesses on one GPU would measure each other. Raises: HostError.
-
-        A container of this very run and host is left to the engine, which refuses its name.
-        """
-        gpu = self.lane.gpu or "none"
-        for other in self.engine.containers({container.RUN: "", container.GPU: gpu}):
+    def _require_free(self, attempt: AttemptFile) -> None:
+        """Two harnesses on one GPU would measure each other. Raises: HostError."""
+        own_name = container.name_of(attempt.run_id, self.name, self.lane)
+        for other in self.engine.containers({container.RUN: ""}):
             run, host = other.labels[container.RUN], other.labels.get(container.HOST)
-            if run == run_id and host != self.name and other.status in ("created", "running"):
+            same_gpu = other.labels.get(container.GPU) == self._gpu
+            ours = run == attempt.run_id and host == self.name
+            if ours and (same_gpu or other.name == own_name):
+                self._require_never_started(other, attempt.run)
+            elif same_gpu and run == attempt.run_id and other.status in ("created", "running"):
                 what = "the same GPU" if self.lane.gpu else "the same CPU"
                 raise HostError(
                     f'host "{self.name}" is the machine of host "{host}", and would measure {what}',
                     "Name it once, or give each name a GPU of its own in hosts.toml",
                 )
-            if other.status == "running" and run != run_id:
+            elif same_gpu and other.status == "running":
                 raise HostError(
                     f'host "{self.name}" is busy: {other.labels.get(container.OWNER)} measures '
                     f"there, run {run}",
                     "Wait until that run has ended, or name another GPU in hosts.toml",
                 )
+
+    def _require_never_started(self, earlier: Container, run: str) -> None:
+        """Remove what a desk left that died before it started it; nobody else is at this run.
+
+        Raises: StillThereError: it was started, and holds what nobody else has.
+        """
+        if earlier.status == "created":
+            self.engine.remove(earlier.id)
+            return
+        name = earlier.labels.get(container.ATTEMPT, "")
+        raise advice.still_there(self.name, run, name, running=earlier.status != "exited")
 
 
 def session_of(
@@ -162,7 +181,7 @@ def session_of(
         machine=machine,
         engine=engine,
         container=made,
-        run_id=attempt.run_id,
+        run=attempt.run,
         log=attempt.log,
         patience_s=terms.patience_s,
         silence_s=terms.silence_s,
@@ -177,10 +196,11 @@ def hosts_for(
     """A host for every GPU of every machine that has an engine."""
     distant = [machine for machine in machines if machine.address is not None]
     shipyard, berths = Shipyard([machine.name for machine in distant]), Berths()
+    beside_local = len(distant) < len(machines)
     hosts = []
     for machine in distant:
         first = engine_of(machine)
-        preparation = Preparation(machine, first, source, shipyard)
+        preparation = Preparation(machine, first, source, shipyard, beside_local=beside_local)
         gpus: Sequence[str | None] = machine.gpus or (None,)
         for index, gpu in enumerate(gpus):
             engine = first if index == 0 else engine_of(machine)
@@ -194,7 +214,7 @@ def engine_of(machine: Machine) -> Engine:
     from orchestrator.hosts.docker import DockerEngine  # the SDK takes a fifth of a second to load
 
     assert machine.address is not None
-    return DockerEngine(machine.address)
+    return BoundedEngine(DockerEngine(machine.address))
 
 
 def find(machine: Machine, attempt: AttemptFile, terms: Terms) -> ContainerSession | None:
@@ -207,7 +227,7 @@ def find(machine: Machine, attempt: AttemptFile, terms: Terms) -> ContainerSessi
         found = engine.containers(labels)
     except EngineError as error:
         engine.close()
-        raise advice.explain(machine.name, machine.address, error, run=attempt.run_id) from error
+        raise advice.explain(machine.name, machine.address, error, run=attempt.run) from error
     if not found or found[0].status == "created":  # the desk died before it was started
         for one in found:
             with contextlib.suppress(EngineError):

@@ -74,6 +74,11 @@ def _argument(text: str) -> tuple[str, str]:
         raise UsageError(
             f'--build-arg {name}: "{value[:60]}" is not possible', f"Write, for example: {example}"
         )
+    if re.match(r"https?://[^/\s]*@", value):
+        raise UsageError(
+            f"--build-arg {name} holds a password, which the image and its labels would keep",
+            "Let a BASE_IMAGE of your own have it in its pip configuration.",
+        )
     return name, value
 
 

@@ -34,6 +34,10 @@ class JobLines:
         self._pending.clear()
         self._lines = 0
 
+    def forget(self) -> None:
+        """Who takes the records begins anew, too."""
+        self._next_seq = 0
+
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """Give the new lines with records that this chunk completes; the rest goes to `other`."""
         self._pending += chunk

@@ -64,6 +64,7 @@ class JobSession:
                     break
                 yield FromStart(f"the connection broke ({error.text}); connecting again")
                 yield FromStart(f"following again after {self._connect_again(error):.0f} s")
+                self._lines.forget()
                 continue
             if state is not None and state.ended:
                 yield from self._last_look()

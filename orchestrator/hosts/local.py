@@ -10,6 +10,7 @@ import importlib.util
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -22,11 +23,14 @@ from typing import Final
 from harness.plan import Plan
 from orchestrator.errors import HostError, NoHostError
 from orchestrator.hosts import Say
+from orchestrator.hosts.engine import EngineFacts
 from orchestrator.rundir import AttemptFile
 
 NAME: Final = "local"
 _ROOT: Final = Path(__file__).resolve().parent.parent.parent
 MEASURES_WITH: Final = ("torch", "transformers", "PIL")
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+TELL_BOOT: Final = f"cat {_BOOT}\n"
 _READ_BYTES: Final = 1 << 16
 _STOP_GRACE_S: Final = 15.0
 # Everything measured; some cases failed.
@@ -142,6 +146,20 @@ def _require_compiler() -> None:
             f"this machine has no Python headers in {folder}, and torch.compile needs them",
             "Install them (Debian, Ubuntu: sudo apt install python3-dev).",
         )
+
+
+def is_here(facts: EngineFacts) -> bool:
+    """Whether an engine is one of this machine, as far as its name and memory tell."""
+    memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return (facts.name, facts.memory_bytes) == (socket.gethostname(), memory_bytes)
+
+
+def boot_id() -> str:
+    """A number that this machine has until it is started again; empty where it has none."""
+    try:
+        return _BOOT.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def has_gpu() -> bool:

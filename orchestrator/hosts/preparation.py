@@ -12,7 +12,7 @@ from typing import Final
 
 from orchestrator.addresses import Address
 from orchestrator.errors import DeskError, HostError
-from orchestrator.hosts import Say, advice, image, probe
+from orchestrator.hosts import Say, advice, image, local, probe
 from orchestrator.hosts.engine import Engine, EngineError, EngineFacts, LinkError
 from orchestrator.hosts.image import ImageSource, Kind, Recipe
 from orchestrator.hosts.shell import Shell, shell
@@ -84,13 +84,14 @@ def _export(builder: Preparation, tag: str) -> Iterator[bytes]:
 
 @dataclass(slots=True)
 class Preparation:
-    """One engine on its way to being ready."""
+    """One engine on its way to being ready; `beside_local` if this machine is measured, too."""
 
     machine: Machine
     engine: Engine
     source: ImageSource
     shipyard: Shipyard
     shell: Shell = shell
+    beside_local: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _result: Ready | DeskError | None = None
 
@@ -108,6 +109,7 @@ class Preparation:
         try:
             self._connect(say)
             facts = self.engine.facts()
+            self._require_apart(facts)
             self._require_gpus(facts)
             about_image = True
             return Ready(self._image(say, log), facts)
@@ -124,10 +126,8 @@ class Preparation:
             if self.source.kind == "ship":
                 self.shipyard.leave(self, say)
 
-    def explain(
-        self, error: EngineError, run_id: str = "RUN", image: Kind | None = None
-    ) -> HostError:
-        return advice.explain(self.machine.name, self._address, error, run=run_id, image=image)
+    def explain(self, error: EngineError, run: str = "RUN", image: Kind | None = None) -> HostError:
+        return advice.explain(self.machine.name, self._address, error, run=run, image=image)
 
     @property
     def _address(self) -> Address:
@@ -144,6 +144,23 @@ class Preparation:
                     raise
             time.sleep(_PAUSE_S)
         return None
+
+    def _require_apart(self, facts: EngineFacts) -> None:
+        """Raises: HostError: it would compete with what is measured on this machine itself."""
+        if self.beside_local and self._is_here(facts):
+            raise advice.beside_local(self.machine.name, self._address)
+
+    def _is_here(self, facts: EngineFacts) -> bool:
+        """Copied machines may be called alike; over SSH, their boots tell them apart."""
+        if self._address.scheme == "unix":
+            return True
+        if not local.is_here(facts):
+            return False
+        try:
+            told = self.shell(self._address, local.TELL_BOOT)
+        except LinkError:
+            return True
+        return told is None or local.boot_id() in told
 
     def _require_gpus(self, facts: EngineFacts) -> None:
         """Before minutes are spent on an image. Raises: HostError.

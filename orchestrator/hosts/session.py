@@ -17,12 +17,16 @@ from typing import Final
 
 from orchestrator.errors import HostError
 from orchestrator.hosts import FromStart, advice
+from orchestrator.hosts.blanking import Blanking
 from orchestrator.hosts.engine import ContainerState, Engine, EngineError, LinkError
 from orchestrator.inventory import Machine
 
 # Six heartbeats of the harness.
 SILENCE_S: Final = 30.0
 STOP_GRACE_S: Final = 15
+# Of what a host prints beside its records so much is kept: it must not fill the disk of the desk.
+MAX_LOG_BYTES: Final = 64 << 20
+_LOG_CUT: Final = b"\n(what this host printed from here on was not kept)\n"
 FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 15.0
 _NOT_FOUND: Final = 404
@@ -32,14 +36,14 @@ _NOT_FOUND: Final = 404
 class ContainerSession:
     """A harness at work in a container of one host.
 
-    `patience_s` is how long a host may stay out of reach before it counts as lost; `secret` is
-    blanked in the log.
+    `run` is how a command names its run; `patience_s` is how long a host may stay out of reach
+    before it counts as lost; `secret` is blanked in the log.
     """
 
     machine: Machine
     engine: Engine
     container: str
-    run_id: str
+    run: str
     log: Path
     patience_s: float
     memory_bytes: int = 0
@@ -50,9 +54,13 @@ class ContainerSession:
     _done: threading.Event = field(default_factory=threading.Event)
     _stopped: bool = False
     _finished: bool = False
+    _blanking: Blanking = field(init=False)
     _errors_written: int = 0
     _heard_bytes: int = 0
     _heard_s: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self._blanking = Blanking(self.secret)
 
     def chunks(self) -> Iterator[bytes | FromStart]:
         """Raises: HostError."""
@@ -64,7 +72,7 @@ class ContainerSession:
                 if self._closing.is_set():
                     return
                 if error.status == _NOT_FOUND:
-                    raise self._lost(advice.gone(self.machine.name, self.run_id)) from error
+                    raise self._lost(advice.gone(self.machine.name, self.run)) from error
                 yield FromStart(f"the connection broke ({error.text}); connecting again")
                 yield FromStart(f"following again after {self._connect_again(error):.0f} s")
                 if self._finished:
@@ -96,9 +104,18 @@ class ContainerSession:
 
     def _write_errors(self, text: bytes) -> None:
         """What a library printed must not end a run for which there is no room."""
+        room = MAX_LOG_BYTES - self._errors_written
         self._errors_written += len(text)
-        with contextlib.suppress(OSError), self.log.open("ab") as file:
-            file.write(text.replace(self.secret, b"***") if self.secret else text)
+        if room <= 0:
+            return
+        if len(text) > room:
+            text = text[:room] + _LOG_CUT
+        self._log_text(self._blanking.blanked(text))
+
+    def _log_text(self, text: bytes) -> None:
+        if text:
+            with contextlib.suppress(OSError), self.log.open("ab") as file:
+                file.write(text)
 
     def _connect_again(self, error: EngineError) -> float:
         """Returns: seconds it took. Raises: HostError: the host stayed out of reach."""
@@ -115,7 +132,7 @@ class ContainerSession:
             except EngineError as trouble:
                 error = trouble
                 if error.status == _NOT_FOUND:
-                    raise self._lost(advice.gone(self.machine.name, self.run_id)) from error
+                    raise self._lost(advice.gone(self.machine.name, self.run)) from error
                 if isinstance(error, LinkError) and error.lasting:
                     raise self._lost(self._out_of_reach(error)) from error
                 continue
@@ -126,7 +143,7 @@ class ContainerSession:
         return HostError(
             f'host "{self.machine.name}" was lost: nothing heard for {away_s:.0f} s ({error.text})',
             "Its harness goes on by itself if the machine lives; when it can be reached again:  "
-            f"python orchestrate.py attach {self.run_id}",
+            f"python orchestrate.py attach {self.run}",
         )
 
     def _lost(self, error: HostError) -> HostError:
@@ -138,9 +155,7 @@ class ContainerSession:
         with contextlib.suppress(EngineError):
             self.engine.remove(self.container)
         self._close()
-        error = advice.ended(
-            self.machine.name, state, run=self.run_id, memory_bytes=self.memory_bytes
-        )
+        error = advice.ended(self.machine.name, state, run=self.run, memory_bytes=self.memory_bytes)
         if error is not None and not self._stopped:
             raise error
 
@@ -180,4 +195,5 @@ class ContainerSession:
 
     def _close(self) -> None:
         self._done.set()
+        self._log_text(self._blanking.rest())
         self.engine.close()

@@ -1,7 +1,7 @@
 """One SSH connection of our own to a host's engine socket: `ssh -N -L local.sock:remote.sock`.
 
 The system's ssh brings the user's whole configuration, keys and jump hosts, keep-alive, and an
-error text that names the cause; the host needs no Docker command. docs/decisions/0010 has the
+error text that names the cause; the host needs no Docker command. docs/decisions/0012 has the
 reasons and what was tried instead.
 """
 

@@ -116,6 +116,22 @@ def test_a_line_and_a_bar_and_a_sentence_open_the_same_case(show: Open) -> None:
         page.keyboard.press("Escape")
 
 
+def test_an_open_case_has_an_address_that_opens_it_again(show: Open) -> None:
+    page = show(runs.mixed())
+    page.select_option("[data-filter=host]", "t4")
+    opened(page)
+    address = page.evaluate("location.hash")
+    assert address == "#host=t4&case=t4/vit-base/default/float32/b1"
+    page.keyboard.press("Escape")
+    page.wait_for_function("location.hash === '#host=t4'")
+    page.evaluate(f"location.hash = '{address}'")
+    expect(page.locator("#case")).to_be_visible()
+    page.reload()
+    expect(page.locator("#case-title")).to_have_text("ViT, batch 1, default, float32 on T4")
+    page.evaluate("location.hash = '#case=t4/no-such-model/default/float32/b1'")
+    expect(page.locator("#case")).to_be_hidden()
+
+
 def odd_names() -> Comparison:
     model = "./my models/it's $(mine)"
     return comparison(outcome("gpu box", measurement(case(model, 8, "max-autotune", "bfloat16"))))

@@ -171,7 +171,7 @@ def test_a_host_that_is_gone_for_good_can_be_followed_when_it_is_back(
     assert run.records("a100") == STREAM
     assert STREAM.startswith(run.records("t4"))
     assert 'host "t4" was lost' in run.watcher.troubles["t4"]
-    assert f"attach {run.folder.path.name}" in run.watcher.troubles["t4"]
+    assert f"attach {run.folder.pasted}" in run.watcher.troubles["t4"]
     assert run.verdicts("t4") == ["faster", "failed"]
     assert run.exit_code() == 1
     host.mend()
@@ -333,13 +333,43 @@ def test_ctrl_c_detaches_when_asked_and_attach_finishes_the_run(fleet: Fleet, ru
     assert [containers(fleet[name]) for name in BOTH] == [[], []]
 
 
-def test_a_host_that_still_measures_refuses_another_start(fleet: Fleet, tmp_path: Path) -> None:
+def test_what_still_measures_is_not_begun_again_and_attach_finishes_it(
+    fleet: Fleet, run: Trial
+) -> None:
+    trial.ready(fleet, ["t4"], [*UNTIL_THEN, stand_in.pause(6), *STEPS[len(UNTIL_THEN) :]])
+    leave_running(run)
+    run.folder.mark_followed("t4.1.jsonl")  # as after a kill -9, which marks nothing
+    run.measure()
+    assert 'host "t4" still measures for this run' in run.watcher.skips["t4"]
+    assert f"attach {run.folder.pasted}" in run.watcher.skips["t4"]
+    assert "t4" not in run.watcher.troubles
+    assert run.verdicts("t4") == ["faster", "missing"]
+    assert list(run.folder.attempts("t4")) == ["t4.1.jsonl"]
+    run.attach()
+    assert run.watcher.troubles["t4"] == ""
+    assert run.records("t4") == STREAM
+    assert run.exit_code() == 0
+
+
+def test_a_desk_that_could_not_connect_leaves_nothing_to_attach_to(
+    fleet: Fleet, run: Trial
+) -> None:
+    leave_running(run)
+    host = fleet["t4"]
+    host.ssh.stop()
+    run.measure()
+    assert "no SSH server listens there" in run.watcher.troubles["t4"]
+    host.ssh.restart()
+    run.attach()
+    assert run.watcher.troubles["t4"] == ""
+    assert run.records("t4") == STREAM
+    assert run.exit_code() == 0
+
+
+def test_a_host_that_still_measures_refuses_another_run(fleet: Fleet, tmp_path: Path) -> None:
     trial.ready(fleet, ["t4"], [*UNTIL_THEN, stand_in.HANG])
     first, second = (Trial.new(tmp_path, [machine("t4")]) for _ in range(2))
     leave_running(first)
-    first.measure()
-    assert "the harness of this run is still there" in first.watcher.troubles["t4"]
-    assert f"attach {first.folder.path.name}" in first.watcher.troubles["t4"]
     second.measure()
     assert 'host "t4" is busy' in second.watcher.troubles["t4"]
     assert first.folder.path.name in second.watcher.troubles["t4"]
@@ -356,6 +386,10 @@ def test_clean_keeps_what_measures_or_was_not_fetched_unless_forced(
 
     leave_running(run)
     assert "is still measuring" in cleaned()
+    by_path = say("clean", str(run.folder.path))  # which lies in no folder called reports
+    assert f"is still measuring. Follow it:  python orchestrate.py attach {run.folder.pasted}" in (
+        by_path.out
+    )
     kill_container(fleet["t4"])
     assert "has records to fetch" in cleaned()
     assert len(containers(fleet["t4"])) == 1

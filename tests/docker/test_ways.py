@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import addresses
-from orchestrator.hosts import image
+from orchestrator import addresses, pipeline
+from orchestrator.hosts import contained, image, local
+from orchestrator.hosts.docker import DockerEngine
+from orchestrator.hosts.image import ImageSource
 from orchestrator.inventory import Machine
 from tests.docker import needs, stand_in, tls, trial
 from tests.docker.engine import Engine
@@ -67,6 +69,20 @@ def test_one_engine_behind_two_addresses_measures_once(engine: Engine, tmp_path:
     assert run.records(good) == STREAM
     assert f'host "{bad}" is the machine of host "{good}"' in run.watcher.troubles[bad]
     assert run.exit_code() == 1
+
+
+def test_an_engine_of_this_machine_does_not_compete_with_what_local_measures(
+    engine: Engine, tmp_path: Path
+) -> None:
+    load(engine)
+    with contextlib.closing(DockerEngine(addresses.parse(engine.url))) as asked:
+        asked.connect()
+        assert local.is_here(asked.facts())  # by whatever address it may be reached
+    machines = [Machine("local"), Machine("near", addresses.parse(engine.url), ())]
+    run = Trial.new(tmp_path, machines)
+    near = contained.hosts_for(machines, ImageSource(), trial.TERMS)
+    pipeline.measure(run.folder, near, run.watcher)
+    assert 'is this machine, which host "local" measures' in run.watcher.troubles["near"]
 
 
 def test_a_socket_that_nobody_listens_on_is_named(engine: Engine, tmp_path: Path) -> None:

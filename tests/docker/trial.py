@@ -67,6 +67,7 @@ class Watcher(NoProgress):
     acted: bool = False
     remarks: list[str] = field(default_factory=list)
     troubles: dict[str, str] = field(default_factory=dict)
+    skips: dict[str, str] = field(default_factory=dict)
 
     def saw(self, host: str, record: Record) -> None:
         self.others.discard(host)
@@ -80,6 +81,9 @@ class Watcher(NoProgress):
 
     def ended(self, host: str, trouble: str) -> None:
         self.troubles[host] = trouble
+
+    def skipped(self, host: str, why: str) -> None:
+        self.skips[host] = why
 
 
 def machine(name: str, *gpus: str) -> Machine:

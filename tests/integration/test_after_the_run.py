@@ -32,8 +32,42 @@ def test_a_local_run_that_was_cut_off_says_how_to_go_on(tmp_path: Path) -> None:
     said = say("attach", str(run), "--progress", "plain")
     assert said.code == 1
     assert "what measures without Docker ends with its terminal" in said.err
-    assert f"--resume {run.name}" in said.err
+    assert f"--resume {run}" in said.err
     assert not lock(run).exists()
+
+
+def test_a_run_is_named_as_it_can_be_pasted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = new_folder(tmp_path / "my runs")
+    assert folder.pasted == f"'{folder.path}'"
+    monkeypatch.chdir(tmp_path)
+    assert folder.pasted == f"'my runs/{folder.path.name}'"
+    monkeypatch.chdir(folder.path.parent)
+    assert folder.pasted == folder.path.name
+
+
+def test_a_run_that_another_process_follows_is_refused_before_anything_is_shown(
+    tmp_path: Path,
+) -> None:
+    folder = new_folder(tmp_path)
+    with folder.held():
+        for command in (("attach",), ("--resume",)):
+            said = say(*command, str(folder.path), "--progress", "plain")
+            assert said.code == 2
+            assert said.err.splitlines()[-2:] == [
+                f"run {folder.path.name} is being followed by another process",
+                "Let that one finish, or end it first.",
+            ]
+            assert "nothing measured" not in said.err
+
+
+def test_resuming_a_complete_run_says_so_and_where_its_page_is(tmp_path: Path) -> None:
+    run = a_run(tmp_path)
+    said = say("--resume", str(run), "--progress", "plain")
+    assert said.code == 0
+    assert said.err == f"run {run.name} is complete: nothing is left to measure\n"
+    assert str(run / "report.html") in said.out
 
 
 @pytest.mark.parametrize("command", ["attach", "clean"])

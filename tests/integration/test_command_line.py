@@ -51,6 +51,7 @@ def a_run(output: Path) -> Path:
         (["--batch-sizes", "0"], 'batch size "0" is not possible'),
         (["--iterations", "-5"], "--iterations -5 is not possible"),
         (["--image", "none.png"], "cannot read the picture none.png"),
+        (["--hosts", "ann@box"], "Write it as  ssh://ann@box"),
         (["--resume", "no-such-run"], 'unknown run "no-such-run"'),
         (["report", "no-such-run"], 'unknown run "no-such-run"'),
         (["--quick", "report", "published"], "--quick stands before the command report"),
@@ -228,9 +229,16 @@ def test_a_closed_output_is_no_error_and_a_full_one_is_a_sentence() -> None:
     assert shell("models >&-") == Said(0, "", "")
     full = shell("models > /dev/full")
     assert full.code == 1
+    assert full.err == "the system refused: No space left on device\n"
+
+
+def test_what_is_kept_is_said_where_something_is(tmp_path: Path) -> None:
+    full = shell(f"attach {a_run(tmp_path)} --progress none > /dev/full")
+    assert full.code == 1
     assert full.err.splitlines() == [
-        "the system refused: No space left on device", "Records measured so far are kept.",
-    ]  # fmt: skip
+        "the system refused: No space left on device",
+        f"What was measured is kept in {tmp_path}/2026-11-24-0415-local.",
+    ]
 
 
 def test_what_nobody_hears_on_standard_error_changes_no_exit_code() -> None:

@@ -154,14 +154,15 @@ def test_the_task_of_any_other_model_is_read_from_its_configuration(
     assert facts["revision"] is None
 
 
-def test_weights_without_safetensors_are_loaded_too(
+def test_weights_without_safetensors_are_loaded_if_the_user_insists(
     hub: LoopbackHub, load: Load, copied: Path
 ) -> None:
     weights = copied / "model.safetensors"
     torch.save(load_file(weights), copied / "pytorch_model.bin")
     weights.unlink()
     hub.models["someone/older"] = copied
-    assert load("someone/older")["parameters"] > 0
+    assert "--allow-pickle" in refusal(load("someone/older"))
+    assert load("someone/older --allow-pickle")["parameters"] > 0
 
 
 def test_a_detector_on_the_backbone_of_timm_is_loaded_without_timm(
@@ -265,7 +266,7 @@ def test_damaged_weights_are_called_damaged(load: Load, copied: Path, kind: str,
         (copied / "model.safetensors").unlink()
         torch.save(weights, copied / kind)
     (copied / kind).write_bytes((copied / kind).read_bytes()[:keep])
-    assert "damaged" in refusal(load(copied))
+    assert "damaged" in refusal(load(f"{copied} --allow-pickle"))
 
 
 def test_weights_of_another_size_do_not_fit(load: Load, copied: Path) -> None:
@@ -276,6 +277,36 @@ def test_weights_of_another_model_are_not_replaced_by_random_ones(load: Load, co
     other = {"something.else": torch.zeros(3)}
     save_file(other, copied / "model.safetensors", metadata={"format": "pt"})
     assert "of the model's" in refusal(load(copied))
+
+
+class Gun:
+    """What runs a command when it is unpickled by a careless reader."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (os.environ["GUN"],)
+
+
+@pytest.mark.parametrize("insisting", ["", " --allow-pickle"])
+def test_a_pickle_that_would_run_a_command_is_refused_and_runs_none(
+    load: Load, copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, insisting: str
+) -> None:
+    monkeypatch.setenv("GUN", str(tmp_path / "it ran"))
+    (copied / "model.safetensors").unlink()
+    torch.save({"weight": Gun()}, copied / "pytorch_model.bin")
+    assert refusal(load(f"{copied}{insisting}"))
+    assert not (tmp_path / "it ran").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["someone/../../etc", "../someone/older", "someone/older/../..", "someone/..", "a//b",
+     "someone\\older", "someone/older@main", "someone/older?x=1", "someone/%2e%2e", "~root/x",
+     "https://example.org/x", "someone/--older", "a" * 60 + "/" + "b" * 60],
+)  # fmt: skip
+def test_a_hub_id_with_a_path_or_an_address_in_it_is_refused_before_anything_is_asked(
+    load: Load, name: str
+) -> None:
+    assert "no folder" in (said := refusal(load(name))) or "can be no model" in said
 
 
 def test_code_that_comes_with_a_model_is_never_run(load: Load, copied: Path) -> None:

@@ -16,6 +16,10 @@ from typing import IO
 
 import pytest
 
+from orchestrator import addresses
+from orchestrator.hosts.bounded import BoundedEngine, Limits
+from orchestrator.hosts.docker import DockerEngine
+from orchestrator.hosts.engine import LinkError
 from tests.integration.test_command_line import ROOT, say
 
 
@@ -126,6 +130,12 @@ def test_one_ctrl_c_ends_the_asking_while_the_others_were_shown(trickle: str, co
         _, errors = asking.communicate(timeout=20)
     assert asking.returncode == 130
     assert "interrupted" in errors
+
+
+def test_no_trickle_of_bytes_holds_up_a_call_for_ever(trickle: str) -> None:
+    engine = BoundedEngine(DockerEngine(addresses.parse(trickle)), Limits(call_s=0.5))
+    with pytest.raises(LinkError, match="connecting took longer than"):
+        engine.connect()
 
 
 def test_doctor_names_a_context_that_cannot_be_read(

@@ -14,7 +14,14 @@ from harness.plan import Case, Plan
 from harness.records import CaseStarted, Environment, Finished, Record, write_line
 from harness.vocabulary import SCHEMA_VERSION
 from orchestrator import pipeline
-from orchestrator.errors import HangUp, NoHostError, RunError, StorageError, UnknownNameError
+from orchestrator.errors import (
+    HangUp,
+    NoHostError,
+    RunError,
+    StillThereError,
+    StorageError,
+    UnknownNameError,
+)
 from orchestrator.fleet import InterruptedRunError
 from orchestrator.outcomes import Trouble
 from orchestrator.progress import NoProgress
@@ -24,6 +31,7 @@ from tests.fake_host import FakeHost, lines
 
 RESNET = factories.case("resnet-50")
 VIT = factories.case("vit-base")
+NOISE = factories.case("resnet-50", mode="eager")
 PLAN = factories.plan([RESNET, VIT])
 NOW = datetime.datetime(2026, 11, 24, 4, 15, tzinfo=datetime.UTC)
 STARTED = factories.started([RESNET, VIT])
@@ -93,9 +101,13 @@ class Told(NoProgress):
 
     def __init__(self) -> None:
         self.troubles: dict[str, str] = {}
+        self.skips: dict[str, str] = {}
 
     def ended(self, host: str, trouble: str) -> None:
         self.troubles[host] = trouble
+
+    def skipped(self, host: str, why: str) -> None:
+        self.skips[host] = why
 
 
 def test_a_host_that_breaks_is_on_the_page_with_its_cause_and_the_others_finish(
@@ -151,17 +163,11 @@ def test_gpus_of_one_host_share_its_cases_and_are_reported_as_one(tmp_path: Path
 
 
 def test_gpus_that_differ_do_not_share_the_cases_of_a_host(tmp_path: Path) -> None:
-    other = on(factories.environment("Tesla T4"), VIT)
-    lanes = [FakeHost("box", WHOLE), FakeHost("box", lines(other, SLOWER))]
+    one, other = on(factories.environment(), VIT), on(factories.environment("Tesla T4"), RESNET)
+    lanes = [FakeHost("box", lines(one, SLOWER)), FakeHost("box", lines(other, FASTER))]
     folder, told = new_folder(tmp_path, "box"), Told()
     pipeline.measure(folder, lanes, told)
     assert "its GPUs differ" in told.troubles["box"]
-
-
-def test_a_run_is_written_by_one_process_at_a_time(tmp_path: Path) -> None:
-    folder = new_folder(tmp_path)
-    with folder.held(), pytest.raises(RunError, match="followed by another process"):
-        pipeline.measure(folder, [FakeHost("local", WHOLE)], NoProgress())
 
 
 def test_what_a_host_sends_again_is_kept_once(tmp_path: Path) -> None:
@@ -268,9 +274,80 @@ def test_resuming_tries_a_crash_again_but_not_a_lack_of_memory(tmp_path: Path) -
 
 def test_resuming_a_complete_run_starts_nothing(tmp_path: Path) -> None:
     folder = measured(tmp_path, FakeHost("local", WHOLE))
-    idle = FakeHost("local", WHOLE)
-    pipeline.measure(folder, [idle], NoProgress())
+    idle, told = FakeHost("local", WHOLE), Told()
+    pipeline.measure(folder, [idle], told)
     assert idle.plans == []
+    assert told.skips == {"local": "complete: nothing is left to measure"}
+
+
+@pytest.mark.parametrize("ending", ["killed", "interrupted", "lost"])
+def test_resuming_what_still_measures_starts_nothing_and_loses_nothing(
+    tmp_path: Path, ending: str
+) -> None:
+    opened = CaseStarted(case_id=VIT.case_id, stage="compile")
+    folder = measured(tmp_path, FakeHost("t4", lines(STARTED, FASTER, opened)))
+    if ending == "interrupted":
+        folder.mark_interrupted(["t4.1.jsonl"])
+    if ending == "lost":
+        folder.mark_trouble("t4.1.jsonl", Trouble('host "t4" was lost'))
+    before, told = folder.attempts("t4")["t4.1.jsonl"].records, Told()
+    still = StillThereError("t4 still measures", "Follow it", "t4.1.jsonl")
+    pipeline.measure(folder, [FakeHost("t4", b"", refusal=still)], told)
+    assert told.troubles == {}
+    assert told.skips == {"t4": "t4 still measures. Follow it"}
+    assert {name: one.records for name, one in folder.attempts("t4").items()} == {
+        "t4.1.jsonl": before
+    }
+    assert verdicts(folder) == ["faster", "missing"]
+    assert folder.meta().troubles == {}
+    assert pipeline.exit_code(pipeline.render(folder).comparison) == 1
+
+
+def test_a_run_whose_harnesses_have_not_said_anything_yet_is_no_run_without_a_host(
+    tmp_path: Path,
+) -> None:
+    folder = measured(tmp_path, FakeHost("t4", b""))
+    still = StillThereError("t4 still measures", "Follow it", "t4.1.jsonl")
+    pipeline.measure(folder, [FakeHost("t4", b"", refusal=still)], NoProgress())
+    assert pipeline.exit_code(pipeline.render(folder).comparison) == 1
+
+
+def test_a_host_that_answers_for_another_plan_is_ended_and_nothing_of_it_kept(
+    tmp_path: Path,
+) -> None:
+    other = STARTED.model_copy(update={"plan_id": "0123456789abcdef"})
+    host = FakeHost("t4", lines(other, FASTER, SLOWER, DONE))
+    folder, told = new_folder(tmp_path, "t4"), Told()
+    pipeline.measure(folder, [host], told)
+    assert "answers for another plan (0123456789abcdef)" in told.troubles["t4"]
+    assert f"--resume {folder.path}" in told.troubles["t4"]
+    assert host.sessions[0].killed
+    assert (folder.path / "records" / "t4.1.jsonl").read_bytes() == b""
+    assert verdicts(folder) == ["failed", "failed"]
+
+
+@pytest.mark.parametrize(
+    ("last", "code"),
+    [
+        (None, 1),
+        (factories.failure(NOISE, "crash"), 1),
+        (factories.failure(NOISE, "oom"), 0),
+        (factories.measurement(NOISE), 0),
+    ],
+)
+def test_what_only_eager_against_eager_lacks_is_not_everything(
+    tmp_path: Path, last: Record | None, code: int
+) -> None:
+    plan = factories.plan([RESNET], noise_floor=(NOISE,))
+    ids = (RESNET.case_id, NOISE.case_id)
+    started = factories.started([RESNET], plan_id=plan.plan_id, case_ids=ids)
+    folder = new_folder(tmp_path, plan=plan)
+    records = [started, FASTER, *([last] if last else [])]
+    pipeline.measure(folder, [FakeHost("local", lines(*records))], NoProgress())
+    compared = pipeline.render(folder).comparison
+    assert pipeline.exit_code(compared) == code
+    remarks = [one for one in compared.hosts[0].remarks if NOISE.case_id in one]
+    assert len(remarks) == (last is None or last.kind == "failure")
 
 
 class Impatient(NoProgress):

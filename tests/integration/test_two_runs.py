@@ -130,6 +130,17 @@ def test_a_case_that_works_no_more_does_not_pass_a_gate(
     )
 
 
+def test_where_nothing_works_any_more_the_gate_says_so(tmp_path: Path) -> None:
+    runs(tmp_path)
+    broken = (factories.failure(each, "compile_error") for each in (VIT, RESNET))
+    a_run(tmp_path, "broken", *broken)
+    said = say(
+        "compare", "monday", "broken", "--fail-on-regression", "5", "--output", str(tmp_path)
+    )
+    assert said.code == 1
+    assert "2 cases were measured in run monday and failed or went missing since" in said.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

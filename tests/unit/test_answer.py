@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.records import Measurement
 from orchestrator import wording
-from orchestrator.answer import answer, describe, judge
+from orchestrator.answer import answer, describe
+from orchestrator.judgement import judge
 from orchestrator.published_table import build_published
 from orchestrator.statistics import BreakEven, Estimate
 from tests.factories import case, comparison, environment, failure, measurement, outcome, plan
@@ -110,6 +113,35 @@ def test_the_published_table_gets_no_verdict() -> None:
     assert {judge(host).kind for host in run.hosts} == {"published"}
 
 
+LONG_GPU = "NVIDIA H200 NVL 141 GB HBM3e engineering sample, rack 7, slot {}"
+
+
+def test_a_headline_shortens_long_names_in_the_middle_and_keeps_them_apart() -> None:
+    gpus = [LONG_GPU.format(slot) for slot in (1, 2)]
+    found = answer(
+        comparison(*(outcome(gpu[-1], *measured(1.5, 1.3), of=environment(gpu)) for gpu in gpus))
+    )
+    short = [f"H200 NVL 141 GB HBM3e engi…ack 7, slot {slot}" for slot in (1, 2)]
+    assert [len(name) for name in short] == [40, 40]
+    assert found.headline == f"Yes, in every case on {short[0]} and {short[1]}"
+    assert found.in_full == found.headline.replace(short[0], gpus[0][7:]).replace(
+        short[1], gpus[1][7:]
+    )
+
+
+def test_the_headline_of_one_case_shortens_its_model_and_its_host_too() -> None:
+    found = answer(
+        comparison(outcome("h", measurement(case("org/" + "x" * 90)), of=environment("g" * 90)))
+    )
+    assert len(found.headline) < 120
+    assert "x" * 90 in found.in_full
+    assert found.in_full.endswith("g" * 90)
+
+
+def test_a_headline_without_long_names_has_no_second_one() -> None:
+    assert answer(comparison(outcome("a100", *measured(1.5, 1.3)))).in_full == ""
+
+
 def test_a_failed_case_is_described_by_its_reason() -> None:
     run = comparison(outcome("t4", failure(case(), "timeout")))
     assert describe(run.rows[0]).endswith("failed (timeout)")
@@ -128,6 +160,15 @@ def test_a_failed_case_is_described_by_its_reason() -> None:
 )
 def test_milliseconds_have_three_significant_digits(value_s: float, words: str) -> None:
     assert wording.milliseconds(value_s).replace("\N{NO-BREAK SPACE}", " ") == words
+
+
+@given(st.floats(1e-7, 1e7) | st.integers(1, 10**6).map(lambda number: number / 1000))
+def test_numbers_are_rounded_once_and_never_in_powers_of_ten(value: float) -> None:
+    rounded = f"{value:.2e}"
+    decimals = max(0, 2 - int(rounded.partition("e")[2]))
+    plain = f"{float(rounded) if decimals else value:,.{decimals}f}"
+    assert wording.significant(value) == plain
+    assert wording.significant(-value) == f"{wording.MINUS}{plain}"
 
 
 @pytest.mark.parametrize(

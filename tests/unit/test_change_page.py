@@ -7,14 +7,16 @@ import functools
 import hashlib
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from harness.records import Measurement
-from orchestrator import baseline, change_page, change_summary, report
+from orchestrator import baseline, change_page, change_summary, report, summary
 from orchestrator.change_tables import view
 from orchestrator.changes import Changes, between
 from orchestrator.comparison import Comparison
+from orchestrator.outcomes import HostOutcome
 from tests.factories import case, comparison, environment, failure, measurement, outcome, plan
 from tests.unit.test_report import HOSTILE, Page
 
@@ -31,6 +33,11 @@ def hostile(extra: Measurement | None = None) -> Comparison:
     records += [extra] if extra else []
     found = environment(HOSTILE, torch=HOSTILE if extra else "2.13.0", cpu=HOSTILE)
     return comparison(outcome(HOSTILE, *records, of=found))
+
+
+def never_started(host: str) -> HostOutcome:
+    trouble = failure(None, "host_unavailable", "cannot reach it")
+    return HostOutcome(host, "lost", host_failures=(trouble,))
 
 
 ALL = {
@@ -65,7 +72,8 @@ def test_every_page_is_whole_and_says_first_what_differs_around_the_numbers(name
     wanted = ["answer", "environment", "changes", "outcomes", "unmatched", "method"]
     assert order == [name for name in wanted if name in order]
     assert {"answer", "environment", "method"} <= set(order)
-    assert "another day, temperature or reboot" in text(found)
+    cautious = "What another day, temperature or reboot adds" in text(found)
+    assert cautious == ("changes" in order)  # where nothing was compared, no interval misleads
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -163,6 +171,72 @@ def test_what_differs_around_the_runs_includes_their_plans_and_what_one_did_not_
     assert "Harness revision" in {line.name for line in pair.equal}
 
 
+def test_a_run_that_measured_nothing_shows_no_invented_differences() -> None:
+    flags = {"cudnn.allow_tf32": "True"}
+    measured = measurement().model_copy(update={"flags": flags, "telemetry_note": "no NVML"})
+    before = comparison(outcome("a", measured, measurement(case(mode="eager"))))
+    for nothing in (outcome("a", failure(case())), never_started("a")):
+        for pair in ((before, comparison(nothing)), (comparison(nothing), before)):
+            changes = between(*pair)
+            (found,) = view(changes).surroundings
+            assert found.differing == ()
+            lines = {line.name: line.values for line in found.apart}
+            assert "not recorded" in lines["Float arithmetic, read back"]
+            assert "Differs" not in change_summary.to_text(changes, Path("compare.html"), None)
+            content = change_page.to_json(changes)
+            assert content["environment_differences"] == []
+            told = {each["fact"]: each["values"] for each in content["environment_not_recorded"]}  # type: ignore[attr-defined]
+            assert None in told["Float arithmetic, read back"]
+
+
+def test_the_noise_of_two_runs_is_no_difference_around_them() -> None:
+    def run(noise: float) -> Comparison:
+        return comparison(outcome("a", measurement(), measurement(case(mode="eager"), noise=noise)))
+
+    (found,) = view(between(run(0.01), run(0.02))).surroundings
+    assert found.differing == ()
+    assert {line.name for line in found.apart} == {"Noise floor", "A/A cases, 95 % intervals"}
+
+
+def test_a_case_that_works_no_more_comes_first_by_name_everywhere() -> None:
+    before = several(1.0)
+    rest = [measurement(case(batch_size=size), noise=0.01) for size in (1, 2, 4)]
+    after = comparison(outcome("a100", *rest, failure(case(batch_size=8))))
+    changes = between(before, after)
+    headline = (
+        "1 case that worked before fails; no significant change of the compiled time in 3 cases"
+    )
+    assert Page(change_page.render(changes)).text_of("h1") == [headline]
+    said = change_summary.to_text(changes, Path("compare.html"), None)
+    named = "ViT, batch 8, default, float32 on A100-SXM4-40GB (OOM)"
+    assert said.splitlines()[-1].startswith(f"{headline}. Since then without times: {named}.")
+    assert change_page.to_json(changes)["headline"] == headline
+    assert f"Against run 2026-11-23-a: {headline}." in summary.to_text(
+        after, Path("report.html"), None, changes
+    )
+    assert json.loads(summary.to_json(after, Path("report.html"), changes))["baseline"] == {
+        "run": "2026-11-23-a", "headline": headline, "sentence": view(changes).said.sentence,
+    }  # fmt: skip
+
+
+def test_of_many_cases_that_work_no_more_three_are_named() -> None:
+    sizes = (1, 2, 4, 8)
+    lost = [failure(case(batch_size=size)) for size in sizes]
+    said = view(between(several(1.0), comparison(outcome("a100", *lost)))).said
+    assert said.headline == "4 cases that worked before fail; no case has times in both runs"
+    assert said.sentence.count("(OOM)") == 3
+    assert "; and 1 more." in said.sentence
+
+
+def test_a_host_that_never_started_is_told_from_one_that_was_not_asked() -> None:
+    changes = between(several(1.0), comparison(never_started("a100"), of=several(1.0).run.plan))
+    assert view(changes).said.headline.startswith("4 cases that worked before fail; ")
+    assert "on A100-SXM4-40GB (host lost)" in view(changes).said.sentence
+    assert view(changes).only_before == ()
+    other = between(several(1.0), comparison(never_started("t4"), of=several(1.0).run.plan))
+    assert "the later one on nothing (t4 never started)" in view(other).said.sentence
+
+
 def test_eager_that_moved_as_well_points_away_from_the_compiler() -> None:
     before = comparison(outcome("a", measurement(noise=0.01)))
     slow = measurement(eager_s=0.012, compiled_s=0.0096, noise=0.01)
@@ -209,8 +283,6 @@ def test_json_has_every_matched_case_and_no_nan() -> None:
 @pytest.mark.parametrize("width", [50, 80, 120])
 @pytest.mark.parametrize("name", ALL)
 def test_the_summary_fits_the_terminal_and_ends_with_the_answer(name: str, width: int) -> None:
-    from pathlib import Path
-
     said = change_summary.to_text(ALL[name](), Path("compare.html"), width)
     lines = said.splitlines()
     assert "Page: compare.html" in lines
@@ -225,6 +297,34 @@ def test_a_run_shows_what_changed_against_its_baseline_run() -> None:
     ids = [attrs["id"] for tag, attrs, _ in found.tags if tag == "section" and "id" in attrs]
     assert ids.index("results") < ids.index("changes") < ids.index("environment")
     assert "Compiled code is slower in 1 of 4 cases" in text(found)
+
+
+def many(scale: float, models: range) -> Comparison:
+    """A case per model; all compiled times are multiplied."""
+    records = (measurement(case(f"org/m{n}"), compiled_s=0.008 * scale, noise=0.01) for n in models)
+    return comparison(outcome("a100", *records))
+
+
+def test_the_page_of_a_run_has_what_changed_most_and_says_where_the_rest_is() -> None:
+    limit = baseline.MAX_LINES
+    changed = between(many(1.0, range(limit + 5)), many(1.2, range(1, limit + 45)))
+    held = baseline.against_run(changed)
+    assert held.view is not None
+    assert len(held.view.moved) == limit
+    assert held.view.only_before == (view(changed).only_before[0],)
+    assert held.left_out == ("4 cases that changed less", "40 cases only in this run")
+    found = Page(report.render(changed.after, held))
+    assert len(found.find("td", **{"class": "drawn"})) == limit
+    assert "python orchestrate.py compare 2026-11-23-a 2026-11-23-a" in text(found)
+    whole = Page(change_page.render(changed))
+    assert len(whole.find("td", **{"class": "drawn"})) == limit + 4
+
+
+def test_the_page_of_a_run_with_few_cases_lacks_nothing_that_changed() -> None:
+    held = baseline.against_run(between(several(1.0), several(1.2)))
+    assert held.view == view(between(several(1.0), several(1.2)))
+    assert held.left_out == ()
+    assert "Not on this page" not in report.render(several(1.2), held)
 
 
 def test_against_published_means_there_are_ratios_and_no_verdict() -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.plan import Plan
-from orchestrator.addresses import Address
-from orchestrator.errors import HostError, NoHostError
-from orchestrator.hosts import container, image
+from orchestrator.addresses import Address, Scheme
+from orchestrator.errors import HostError, NoHostError, StillThereError
+from orchestrator.hosts import container, image, local
 from orchestrator.hosts.contained import Berths, ContainedHost, Terms
 from orchestrator.hosts.container import Lane
-from orchestrator.hosts.engine import Container, EngineError
+from orchestrator.hosts.engine import Container, EngineError, EngineFacts, LinkError
 from orchestrator.hosts.image import ImageSource
 from orchestrator.hosts.preparation import Preparation, Shipyard
 from orchestrator.inventory import Machine
@@ -33,7 +37,9 @@ def host(engine: FakeEngine, told: str = "end\n") -> ContainedHost:
 
 def start(engine: FakeEngine, folder: Path, plan: Plan | None = None, told: str = "end\n") -> None:
     with (folder / "t4.1.jsonl").open("wb") as file:
-        attempt = AttemptFile("t4.1.jsonl", folder / "t4.1.log", file, "run-1")
+        attempt = AttemptFile(
+            "t4.1.jsonl", folder / "t4.1.log", file, "run-1", run="'my reports/run-1'"
+        )
         host(engine, told).start(plan or factories.plan(), attempt, lambda _: None)
 
 
@@ -80,12 +86,89 @@ def test_a_container_that_cannot_start_does_not_stay(tmp_path: Path) -> None:
     assert engine.calls[-2:] == ["remove", "close"]
 
 
+def test_a_link_that_breaks_at_the_start_leaves_no_container_either(tmp_path: Path) -> None:
+    engine = FakeEngine(
+        refuses={"start": LinkError("starting the container took longer than 900 s")}
+    )
+    with pytest.raises(HostError, match="comes to no end"):
+        start(engine, tmp_path)
+    assert engine.calls[-3:] == ["connect", "remove", "close"]
+
+
 def test_two_runs_do_not_measure_on_one_gpu(tmp_path: Path) -> None:
     labels = {container.RUN: "other", container.OWNER: "ann@desk", container.GPU: "0"}
     engine = FakeEngine(others=(Container("1", "x", labels, "running"),))
     with pytest.raises(HostError, match="busy: ann@desk measures there, run other"):
         start(engine, tmp_path)
     assert "create" not in engine.calls
+
+
+OURS = {
+    container.RUN: "run-1", container.HOST: "t4", container.GPU: "0",
+    container.ATTEMPT: "t4.7.jsonl",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "does"), [("running", "still measures"), ("exited", "still has what it measured")]
+)
+@pytest.mark.parametrize("gpu", ["0", "1"])  # the inventory may have changed meanwhile
+def test_an_earlier_attempt_of_the_run_is_pointed_at_and_left_alone(
+    tmp_path: Path, status: str, does: str, gpu: str
+) -> None:
+    name = "torch-compile-benchmark-run-1-t4"
+    engine = FakeEngine(others=(Container("1", name, OURS | {container.GPU: gpu}, status),))
+    with pytest.raises(StillThereError, match=f'host "t4" {does}') as caught:
+        start(engine, tmp_path)
+    assert caught.value.attempt == "t4.7.jsonl"
+    assert caught.value.advice == "Follow it:  python orchestrate.py attach 'my reports/run-1'"
+    assert not {"create", "remove"} & set(engine.calls)
+
+
+def test_what_a_dead_desk_never_started_is_replaced(tmp_path: Path) -> None:
+    engine = FakeEngine(others=(Container("1", "x", OURS, "created"),))
+    start(engine, tmp_path)
+    assert engine.calls[-3:] == ["remove", "create", "start"]
+
+
+@pytest.mark.parametrize("scheme", ["unix", "tcp"])
+def test_an_engine_of_the_machine_that_is_measured_itself_is_refused(
+    tmp_path: Path, scheme: Scheme
+) -> None:
+    engine = FakeEngine(told=here())
+    preparation = Preparation(
+        Machine("box", Address(scheme, "box")), engine, ImageSource(), Shipyard([]),
+        beside_local=True,
+    )  # fmt: skip
+    with pytest.raises(HostError, match='is this machine, which host "local" measures'):
+        preparation.ready(lambda _: None, tmp_path / "box.log")
+
+
+def test_an_engine_elsewhere_is_measured_beside_this_machine(tmp_path: Path) -> None:
+    told = replace(here(), memory_bytes=here().memory_bytes + 4096)
+    preparation = Preparation(
+        Machine("box", Address("tcp", "box")), FakeEngine(told=told), ImageSource(), Shipyard([]),
+        beside_local=True,
+    )  # fmt: skip
+    assert preparation.ready(lambda _: None, tmp_path / "box.log").facts == told
+
+
+@pytest.mark.parametrize(("boot", "same"), [(local.boot_id(), True), ("0-0-0", False)])
+def test_a_copy_of_this_machine_is_another_machine(
+    tmp_path: Path, boot: str, *, same: bool
+) -> None:
+    preparation = Preparation(
+        Machine("box", Address("ssh", "box")), FakeEngine(told=here()), ImageSource(), Shipyard([]),
+        lambda _address, _script: f"Welcome!\n{boot}\n", beside_local=True,
+    )  # fmt: skip
+    with pytest.raises(HostError, match="is this machine") if same else contextlib.nullcontext():
+        preparation.ready(lambda _: None, tmp_path / "box.log")
+
+
+def here() -> EngineFacts:
+    """What an engine of this machine says."""
+    memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return EngineFacts(socket.gethostname(), "28.0", 8, memory_bytes, has_nvidia=True)
 
 
 @pytest.mark.parametrize("status", ["created", "running"])

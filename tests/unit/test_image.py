@@ -60,6 +60,7 @@ def test_a_source_is_read() -> None:
         ("build", ["TORCH_VERSION=banana"], UsageError, '"banana" is not possible'),
         ("build", ["TORCH_VERSION=2.14.1; rm -rf /"], UsageError, "is not possible"),
         ("ship", ["TORCH_INDEX=pytorch.org"], UsageError, '"pytorch.org" is not possible'),
+        ("build", ["TORCH_INDEX=https://me:pass@pypi.example/"], UsageError, "holds a password"),
         ("build", ["BASE_IMAGE="], UsageError, '"" is not possible'),
         ("build", ["TORCH_VERSIN=2"], UnknownNameError, "Did you mean TORCH_VERSION?"),
     ],

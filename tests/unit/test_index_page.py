@@ -32,6 +32,24 @@ def test_runs_are_listed_newest_first_with_links_that_can_be_published(tmp_path:
     assert [text.strip() for text in found.text_of("h2")][-2:] == ["Speed-up over runs", "Left out"]
 
 
+def test_long_names_are_short_in_headlines_and_whole_in_what_a_pointer_shows(
+    tmp_path: Path,
+) -> None:
+    gpu = "NVIDIA " + "long " * 20 + "name"
+    told = content(answer=f"Yes, in every case on {gpu * 4}")
+    for part in (*told["hosts"], *told["rows"]):
+        part["gpu"] = gpu
+    put(tmp_path, "first", json.dumps(told))
+    found = Page(index_page.rebuild(tmp_path).page.read_text())
+    (headline,) = found.text_of("h1")
+    assert len(headline) < 60
+    assert headline.endswith("ong long name")
+    entry = next(text for text in found.text_of("h2") if text.startswith("Yes"))
+    assert len(entry) <= 240
+    titles = [attrs["title"] for attrs in found.find("p", **{"class": "quiet"}) if "title" in attrs]
+    assert [gpu.removeprefix("NVIDIA ") in title for title in titles] == [True]
+
+
 def test_trends_are_drawn_with_a_word_for_those_who_do_not_see_them(tmp_path: Path) -> None:
     found = Page(index_page.rebuild(folder_of_runs(tmp_path)).page.read_text())
     (label,) = [svg["aria-label"] for svg in found.find("svg", role="img")]

@@ -59,6 +59,13 @@ def test_a_docker_context_needs_no_table(nobody: Path) -> None:
     assert inventory.resolve(["box"])[0].address == Address("ssh", "203.0.113.7", "bench")
 
 
+def test_a_context_that_is_missing_costs_only_the_table_that_names_it(nobody: Path) -> None:
+    path = written(nobody, '[hosts.a]\ndocker = "ssh://a"\n[hosts.b]\ncontext = "nowhere"\n')
+    assert [machine.name for machine in inventory.resolve(["a"], path)] == ["a"]
+    with pytest.raises(UnknownNameError, match="unknown Docker context"):
+        inventory.resolve(["a", "b"], path)
+
+
 def test_a_table_may_name_a_context(nobody: Path) -> None:
     add_context(nobody, "box", "unix:///run/box.sock")
     path = written(nobody, '[hosts.v100]\ncontext = "box"\ngpu = "GPU-1a2b"')

@@ -51,6 +51,7 @@ class Heard:
     def _take(self, chunk: bytes | FromStart) -> None:
         if isinstance(chunk, FromStart):
             self.remarks.append(chunk.remark)
+            self.records = b""
             return
         self.records += chunk
         if b"finished" in chunk:

@@ -12,6 +12,24 @@ from orchestrator.errors import UnknownNameError, UsageError
 from orchestrator.planning import Choices
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["a/../../etc", "a//b", "a/b/c", "a\\b/c", "a/b@main", "a/%2e%2e", "https://a/b", "a/.b"],
+)
+def test_a_hub_id_with_a_path_or_an_address_in_it_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="can be no model on the Hub"):
+        planning.make(Choices(models=name))
+
+
+def test_pickles_are_read_only_by_who_insists_and_older_plans_keep_their_ids() -> None:
+    usual, insisting = planning.make(Choices()), planning.make(Choices(allow_pickle=True))
+    assert not usual.pickled_weights
+    assert "pickled_weights" not in usual.model_dump_json()
+    assert insisting.pickled_weights
+    assert insisting.plan_id != usual.plan_id
+    assert Plan.model_validate_json(insisting.model_dump_json()) == insisting
+
+
 def test_the_default_plan_is_the_published_page() -> None:
     plan = planning.make(Choices())
     assert len(list(plan.all_cases())) == 36

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
@@ -8,6 +9,7 @@ from orchestrator import choices, sections, tables
 from orchestrator.comparison import Comparison
 from orchestrator.exports import to_csv, to_json, to_markdown
 from orchestrator.page_data import block, unpacked
+from orchestrator.redaction import keep_places, redact
 from orchestrator.report import render
 from orchestrator.wording import redacted
 from tests.browser.runs import hostile, mixed
@@ -66,6 +68,20 @@ def test_what_must_not_be_published_is_taken_out(text: str, secret: str) -> None
     assert redacted(redacted(text)) == redacted(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "PASSWORD=correct-horse",
+        "pa\N{LATIN SMALL LETTER LONG S}sword=correct-horse",
+        "my_to\N{KELVIN SIGN}en=correct-horse",
+        "S\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}GNATURE=correct-horse",
+        "s\N{LATIN SMALL LETTER DOTLESS I}gnature=correct-horse",
+    ],
+)
+def test_no_way_to_write_a_letter_hides_a_secret(text: str) -> None:
+    assert "correct-horse" not in redacted(text)
+
+
 @pytest.mark.parametrize("text", HARMLESS)
 def test_what_is_harmless_stays(text: str) -> None:
     assert redacted(text) == text
@@ -106,3 +122,18 @@ def test_packed_data_is_not_mistaken_for_a_token() -> None:
 @pytest.mark.parametrize(("text", "secret"), PLANTED)
 def test_a_secret_in_every_field_is_in_nothing_that_is_written(text: str, secret: str) -> None:
     assert secret not in everything(hostile(text))
+
+
+@pytest.fixture
+def _places_kept() -> Iterator[None]:
+    keep_places(True)
+    yield
+    keep_places(False)
+
+
+@pytest.mark.usefixtures("_places_kept")
+def test_who_knows_the_places_may_keep_them_but_no_secret() -> None:
+    places = "on 10.0.0.7 in /home/ada/models"
+    assert redact(places) == places
+    secret = f"{places} with hf_{'a' * 20} from https://ada:pass@example.org"
+    assert redact(secret) == f"{places} with hf_… from https://…@example.org"

@@ -10,7 +10,7 @@ from orchestrator.addresses import Address
 from orchestrator.errors import HostError
 from orchestrator.hosts import FromStart
 from orchestrator.hosts.engine import ContainerState, EngineError, LinkError
-from orchestrator.hosts.session import ContainerSession
+from orchestrator.hosts.session import MAX_LOG_BYTES, ContainerSession
 from orchestrator.inventory import Machine
 from tests.fake_engine import EXITED, RUNNING, FakeEngine
 
@@ -21,7 +21,7 @@ BROKEN = LinkError("Connection reset by peer")
 def session(engine: FakeEngine, folder: Path, **settings: object) -> ContainerSession:
     values = {"patience_s": 30.0, "pause_s": 0.0}
     return ContainerSession(
-        machine=T4, engine=engine, container="container", run_id="run-1",
+        machine=T4, engine=engine, container="container", run="run-1",
         log=folder / "t4.1.log", **(values | settings),  # type: ignore[arg-type]
     )  # fmt: skip
 
@@ -63,9 +63,16 @@ def test_what_is_no_record_reaches_the_log_once_however_often_it_is_played(tmp_p
 
 
 def test_a_token_that_a_library_prints_is_blanked_in_the_log(tmp_path: Path) -> None:
-    engine = FakeEngine([[b"!Authorization: hunter2\n"]])
-    heard(session(engine, tmp_path, secret=b"hunter2"))
+    engine = FakeEngine([[b"!Authorization: hunter2hunter2\n"]])
+    heard(session(engine, tmp_path, secret=b"hunter2hunter2"))
     assert (tmp_path / "t4.1.log").read_bytes() == b"!Authorization: ***\n"
+
+
+def test_a_host_that_prints_without_end_does_not_fill_the_disk(tmp_path: Path) -> None:
+    chunk = b"!" + b"x" * (1 << 20)
+    engine = FakeEngine([[chunk] * ((MAX_LOG_BYTES >> 20) + 2) + [b"one\n"]])
+    assert heard(session(engine, tmp_path)) == [b"one\n"]
+    assert 0 < (tmp_path / "t4.1.log").stat().st_size - MAX_LOG_BYTES < 100
 
 
 def test_a_host_that_stays_out_of_reach_is_lost_and_its_container_left(tmp_path: Path) -> None:

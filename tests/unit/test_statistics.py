@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -8,7 +10,8 @@ from hypothesis import strategies as st
 
 from harness.sampling import schedule
 from orchestrator import statistics
-from orchestrator.statistics import BreakEven, Estimate, Floats
+from orchestrator.statistics import BreakEven, Estimate
+from orchestrator.times import Floats, Times
 
 Blocks = list[list[float]]
 
@@ -45,6 +48,30 @@ def test_known_times_give_the_exact_mean_median_and_percentiles() -> None:
     assert summary.p5_s == pytest.approx(1.45)
     assert summary.p95_s == pytest.approx(9.55)
     assert summary.calls == 10
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_summary_says_to_the_last_bit_what_plain_definitions_say(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    sizes = generator.integers(1, 12, size=7)
+    blocks = [generator.lognormal(-5, 0.3, size).tolist() for size in sizes]
+    calls = [call for block in blocks for call in block]
+    found = statistics.summarise(blocks)
+    assert found.mean.value == np.array([math.fsum(block) for block in blocks]).sum() / len(calls)
+    assert [found.p5_s, found.median_s, found.p95_s] == np.percentile(calls, [5, 50, 95]).tolist()
+    assert found == statistics.summarise(Times.of(blocks))
+
+
+@given(st.lists(st.floats(1e-9, 1e9), min_size=1, max_size=40), st.floats(0, 100))
+def test_percentiles_and_medians_are_those_of_numpy(values: list[float], percent: float) -> None:
+    found = statistics.percentiles(np.array(values), [percent / 100])
+    assert found == [np.percentile(values, percent)]
+    assert statistics.median(np.array(values)) == np.median(values)
+
+
+def test_no_value_has_no_percentiles() -> None:
+    with pytest.raises(ValueError, match="no value at all"):
+        statistics.percentiles(np.array([]), [0.5])
 
 
 def test_times_without_noise_give_an_interval_without_width() -> None:

@@ -1,0 +1,112 @@
+"""What a crash, a cut or a full disk leaves is read and gone on from; `make crash` does more."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.records import Finished
+from orchestrator import pipeline
+from orchestrator.errors import StorageError
+from orchestrator.intake import Intake
+from orchestrator.progress import NoProgress
+from orchestrator.rundir import RunFolder
+from orchestrator.stream import Read
+from tests import factories
+from tests.crash import sweep
+from tests.fake_host import FakeHost, lines
+
+RESNET, VIT = factories.case("resnet-50"), factories.case("vit-base")
+PLAN = factories.plan([RESNET, VIT])
+FIRST = lines(factories.started([RESNET, VIT]), factories.measurement(RESNET, blocks=2, calls=1))
+LAST_TWO = lines(
+    *[factories.started([RESNET, VIT])] * 2,
+    factories.measurement(VIT, blocks=2, calls=1),
+    Finished(plan_id=PLAN.plan_id, measured=2, failed=0),
+).split(b"\n", 2)[2]
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_a_desk_that_is_killed_again_and_again_loses_and_doubles_nothing(
+    tmp_path: Path, seed: int
+) -> None:
+    done = sweep.survive(seed, tmp_path)
+    assert done.readings > 0
+
+
+COMPLETE = len(FIRST) + LAST_TWO.index(b"\n") + 1
+CUTS = range(len(FIRST), len(FIRST + LAST_TWO) + 1)
+
+
+def expected(cut: int) -> tuple[int, int]:
+    """Records, and remarks, of a file that was cut at a byte of its last two records."""
+    return 2 + (cut >= COMPLETE) + (cut == CUTS[-1]), int(cut not in (CUTS[0], COMPLETE, CUTS[-1]))
+
+
+def test_a_stream_reads_cleanly_wherever_its_last_two_records_are_cut() -> None:
+    for cut in CUTS:
+        intake = Intake(PLAN)
+        items = [*intake.feed((FIRST + LAST_TWO)[:cut]), *intake.end()]
+        records = [item for item in items if isinstance(item, Read)]
+        assert (len(records), len(items) - len(records)) == expected(cut), cut
+
+
+def test_so_does_a_record_file_and_what_is_appended_to_it_later(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, PLAN, ["local"], "", sweep.NOW)
+    path = folder.path / "records" / "local.1.jsonl"
+    for cut in (*CUTS[::97], COMPLETE - 1, COMPLETE, COMPLETE + 1, CUTS[-2], CUTS[-1]):
+        path.write_bytes((FIRST + LAST_TWO)[:cut])
+        (attempt,) = folder.attempts("local").values()
+        assert (len(attempt.records), len(attempt.remarks)) == expected(cut), cut
+        with folder.reopened("local.1.jsonl") as (file, _):
+            for line in (FIRST + LAST_TWO).splitlines(keepends=True)[file.next_seq :]:
+                file.append(line)
+        assert path.read_bytes() == FIRST + LAST_TWO
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with room for a part of a run."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small file system")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "desk", disk], check=False)
+    if mounted.returncode:
+        pytest.skip("mounting is not permitted here")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def test_a_full_disk_keeps_what_was_written_says_what_is_needed_and_resuming_finishes(
+    small_disk: Path,
+) -> None:
+    stream = sweep.stream_of(sweep.PLAN)
+    folder = RunFolder.create(small_disk, sweep.PLAN, ["local"], "", sweep.NOW)
+    free_bytes = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize
+    (small_disk / "other").write_bytes(b"\0" * (free_bytes - len(stream) // 2))
+    with pytest.raises(StorageError, match="No space left on device") as caught:
+        pipeline.measure(folder, [FakeHost("local", stream)], NoProgress())
+    assert "Host local needs about" in caught.value.advice
+    assert f"--resume {folder.path}" in caught.value.advice
+    (outcome,) = folder.outcomes()
+    before = set(outcome.measurements)
+    assert 0 < len(before) < len(sweep.CASES)
+    subprocess.run(["mount", "-o", "remount,size=16m", small_disk], check=True)
+    rest = planned_rest(folder)
+    pipeline.measure(folder, [FakeHost("local", rest)], NoProgress())
+    pipeline.render(folder)
+    (outcome,) = folder.outcomes()
+    assert outcome.measurements.keys() == {case.case_id for case in sweep.PLAN.cases()}
+
+
+def planned_rest(folder: RunFolder) -> bytes:
+    """What a harness says that is given the plan of a run less what was measured."""
+    from orchestrator import planning
+
+    (outcome,) = folder.outcomes()
+    return sweep.stream_of(planning.for_resume(folder.plan(), outcome))
