@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from orchestrator import asking, diagnosis, local_diagnosis, torch_builds
+from orchestrator import asking, diagnosis, local_diagnosis, pool_diagnosis, torch_builds
 from orchestrator.addresses import Address
 from orchestrator.checks import Check, Examined
 from orchestrator.diagnosis import Facts, Fault
@@ -124,6 +124,8 @@ class _Examiner:
 
     def examine(self, visit: _Visit) -> Examined:
         machine, address = visit.machine, visit.machine.address
+        if machine.pool is not None:
+            return pool_diagnosis.examine(machine)
         if address is None:
             checks = local_diagnosis.diagnose(_local(self.ask))
             return Examined(machine.name, sys.executable, checks)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from harness.plan import Plan
 from harness.records import Finished, Measurement, Record, Started
@@ -46,6 +45,12 @@ Opening: TypeAlias = Callable[[Say], Session]
 """Prepares a host and gives the harness at work there. Raises: DeskError."""
 
 
+class Mailbox(Protocol):
+    """Where a thread says what happens."""
+
+    def put(self, item: tuple[Work, Message], /) -> None: ...
+
+
 @dataclass(slots=True)
 class Twins:
     """The GPUs that share the cases of one host: results may only be mixed if they are alike."""
@@ -66,7 +71,7 @@ class Twins:
             )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Work:
     """One host, or one GPU of it, at work on its plan. `preparing`: what it does before its first
     record. `next_seq` is the number of the record that the file lacks next; one that was `taken_up`
@@ -76,7 +81,7 @@ class Work:
     open: Opening
     attempt: AttemptFile
     plan: Plan
-    messages: queue.Queue[tuple[Work, Message]]
+    messages: Mailbox
     twins: Twins
     taken_up: bool = False
     session: Session | None = None
@@ -94,10 +99,11 @@ class Work:
         self.next_seq, self.kept_bytes = self.attempt.next_seq, self.attempt.bytes_before
 
     def start(self) -> None:
-        self.thread = threading.Thread(target=self._run, name=self.attempt.name, daemon=True)
+        self.thread = threading.Thread(target=self.run, name=self.attempt.name, daemon=True)
         self.thread.start()
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Prepare the host and follow it to its end, which is told last."""
         error: DeskError | None = None
         try:
             self.session = self.open(self._prepare)

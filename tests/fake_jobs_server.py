@@ -163,10 +163,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _told(name: str, job: Played) -> dict[str, object]:
     status = job.states.pop(0) if len(job.states) > 1 else job.states[0]
-    where = None if status == "PENDING" else "http://10.0.0.1:52365"
+    where = None if status == "PENDING" else "0a1b2c3d4e5f60718293"
     return {
         "submission_id": name, "status": status, "message": "", "error_type": None,
-        "driver_agent_http_address": where, "driver_exit_code": None, "metadata": {}, **job.told,
+        "driver_node_id": where, "driver_exit_code": None, "metadata": {}, **job.told,
     }  # fmt: skip
 
 

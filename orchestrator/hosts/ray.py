@@ -35,6 +35,8 @@ _UPLOAD_S: Final = 600.0
 _CLOSE_S: Final = 2.0
 _MAX_SHOWN: Final = 400
 _NO_SUCH_JOB: Final = 404
+# Of a node's id, as its dashboard shows it too; an address would not be published with a page.
+_NODE_CHARACTERS: Final = 12
 _STRANGER: Final = "what answers there is not a Ray dashboard"
 
 
@@ -245,14 +247,14 @@ def _state(told: Any) -> JobState:  # noqa: ANN401
         status: Status = told["status"]
         if status not in (*ENDED, "PENDING", "RUNNING"):
             raise JobsError(f"a job has the unknown status {json.dumps(status)[:40]}")
-        agent = urlsplit(str(told.get("driver_agent_http_address") or "")).hostname or ""
+        node = str(told.get("driver_node_id") or "")[:_NODE_CHARACTERS]
         code = told.get("driver_exit_code")
         return JobState(
             id=str(told["submission_id"]),
             status=status,
             message=str(told.get("message") or ""),
             error=str(told.get("error_type") or ""),
-            node=agent,
+            node=node,
             exit_code=code if isinstance(code, int) else None,
             metadata={str(k): str(v) for k, v in (told.get("metadata") or {}).items()},
         )

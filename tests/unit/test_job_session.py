@@ -114,7 +114,7 @@ def test_a_node_that_is_gone_is_lost_although_its_tail_ended_politely(
     job = Played(["RUNNING", "RUNNING", "FAILED"], [([ONE], 1000)], log=None)
     heard = Heard(cluster, job, tmp_path)
     assert isinstance(heard.error, NodeLostError)
-    assert "node 10.0.0.1 was lost" in heard.error.sentence
+    assert "node 0a1b2c3d4e5f was lost" in heard.error.sentence
     assert heard.records == ONE
 
 
