@@ -76,7 +76,8 @@ def _unanswered(visit: _Visit, limit_s: float) -> Examined:
     found = f"none within {limit_s:.0f} s, while {visit.doing}"
     address = visit.machine.address
     look = "" if address is None else advice.look(address)
-    return Examined(visit.machine.name, str(address or ""), (Check("Answer", "bad", found, look),))
+    where = visit.machine.pool.address if visit.machine.pool is not None else str(address or "")
+    return Examined(visit.machine.name, where, (Check("Answer", "bad", found, look),))
 
 
 def _docker_engine(address: Address) -> Patient:

@@ -164,6 +164,9 @@ class RayJobs:
             # A dead link shows in the silence; the dashboard answers no ping while it sends much.
             ping_interval=None,
             max_size=None,
+            # Ray 2.60 passes the offer on to the process behind, and cannot read what that then
+            # sends compressed: the log ends at once, with the code of an orderly end.
+            compression=None,
             proxy=None,
         )
 
