@@ -169,8 +169,11 @@ class _Fold:
         if self.open_case is not None and clear and not attempt.interrupted:
             self._take_failure(_broken_off(*self.open_case, trouble or _CUT))
         self.open_case = None
+        self.tell_trouble(trouble)
+
+    def tell_trouble(self, trouble: Trouble | None) -> None:
+        """For the cases that never began, which did not run out of memory themselves."""
         if trouble is not None:
-            # For the cases that never began, which did not run out of memory themselves.
             self.host_failures.append(
                 Failure(
                     case_id=None, stage=None, reason="host_unavailable", message=trouble.message
@@ -211,6 +214,7 @@ def fold(host: str, attempts: Iterable[Attempt], plan_id: str) -> HostOutcome:
             state.remarks.append(f"an attempt was made at another plan ({', '.join(others)})")
             continue
         if attempt.job is not None and not state.take_job(attempt, attempt.job):
+            state.tell_trouble(attempt.trouble)
             continue
         seen: set[int] = set()
         broken = attempt.job is not None and attempt.job.end == "broken"

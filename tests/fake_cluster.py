@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from harness.plan import Case, Plan
-from harness.records import CaseStarted, Finished
+from harness.records import CaseStarted, Failure, Finished
 from orchestrator.hosts.jobs import JobRequest, JobsError, JobState, Node
 from tests import factories
 from tests.fake_host import lines
 
+_UNFIT = lines(Failure(case_id=None, stage=None, reason="load_error", message="no GPU is visible"))
 _CASE = "torch-compile-benchmark.case"
 
 
@@ -22,13 +23,15 @@ class MemoryCluster:
     """Measures the cases of a plan, each in a time between the two of `takes_s`, by chance.
 
     `losses` says how many nodes are lost with a case before one measures it; `codes` with which
-    exit code its harness ends, without an end record. `refuses` is raised by every call.
+    exit code its harness ends, without an end record; the first `unfit` ones find that their node
+    cannot measure at all. `refuses` is raised by every call.
     """
 
     plan: Plan
     takes_s: tuple[float, float] = (0.0, 0.0)
     losses: dict[str, int] = field(default_factory=dict)
     codes: dict[str, int] = field(default_factory=dict)
+    unfit: int = 0
     refuses: JobsError | None = None
     pending: bool = False
     requests: list[JobRequest] = field(default_factory=list)
@@ -76,6 +79,9 @@ class MemoryCluster:
             Finished(plan_id=self.plan.plan_id, measured=1, failed=0),
         ).splitlines(keepends=True)
         end = self._end(job, case)
+        if self._is_unfit():
+            end = JobState(job, "FAILED", node="10.0.0.1", exit_code=1)
+            stream = [_UNFIT, b""]
         if end.status != "SUCCEEDED":
             del stream[-1]
         took_s = random.Random(case.case_id).uniform(*self.takes_s)
@@ -87,6 +93,11 @@ class MemoryCluster:
                     self.work_s += took_s
                     self._ends[job] = end
             yield line
+
+    def _is_unfit(self) -> bool:
+        with self._lock:
+            self.unfit -= 1
+            return self.unfit >= 0
 
     def _end(self, job: str, case: Case) -> JobState:
         with self._lock:

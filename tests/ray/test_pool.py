@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from harness.plan import Case, Plan
 from orchestrator.fleet import InterruptedRunError
 from orchestrator.hosts.contained import Terms
 from orchestrator.hosts.jobs import JobRequest
@@ -28,6 +29,12 @@ from tests.ray.trial import (
 )
 
 A100 = ("127.77.0.2", "127.77.0.3")
+
+
+def only(*cases: Case) -> Plan:
+    """The plan, with these cases left of it."""
+    skip = {case.case_id for case in CASES} - {case.case_id for case in cases}
+    return PLAN.model_copy(update={"skip": tuple(sorted(skip))})
 
 
 def test_cases_go_to_nodes_of_the_kind_and_their_records_arrive_whole(trial: Trial) -> None:
@@ -186,16 +193,16 @@ def test_a_harness_that_breaks_off_costs_its_case_alone(trial: Trial) -> None:
     trial.play(CASES, codes={broken.case_id: 3})
     path = trial.cluster.stage / broken.case_id.replace("/", "_")
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
-    outcome = trial.measure(trial.pool())
-    assert len(outcome.measurements) == len(CASES) - 1
+    outcome = trial.measure(trial.pool(), plan=only(CASES[1], broken))
+    assert list(outcome.measurements) == [CASES[1].case_id]
     assert outcome.failures[broken.case_id].reason == "crash"
     assert "ended with exit code 3" in outcome.failures[broken.case_id].message
     assert len(trial.ran()[broken.case_id]) == 1
 
 
 def test_a_pool_by_a_resource_finds_its_nodes(trial: Trial) -> None:
-    outcome = trial.measure(trial.pool(resource="slot"))
-    assert len(outcome.measurements) == len(CASES)
+    outcome = trial.measure(trial.pool(resource="slot"), plan=only(CASES[0]))
+    assert list(outcome.measurements) == [CASES[0].case_id]
 
 
 def test_one_tiny_case_is_measured_for_real(trial: Trial) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.plan import Plan
-from harness.records import Record
+from harness.records import Finished, Record
 from orchestrator import estimate, fleet
 from orchestrator.hosts.job_session import Patience
 from orchestrator.hosts.jobs import ClusterLinkError, JobsError, TokenError
@@ -20,6 +20,7 @@ from orchestrator.progress import NoProgress
 from orchestrator.rundir import RunFolder
 from tests import factories
 from tests.fake_cluster import MemoryCluster
+from tests.fake_host import FakeHost, lines
 
 CASES = [factories.case(batch_size=size) for size in range(1, 9)]
 PLAN = factories.plan(CASES, weights="random")
@@ -127,9 +128,18 @@ def test_a_cluster_that_cannot_be_used_is_told_once(
 
 def test_a_pool_without_a_free_node_is_given_up_and_its_jobs_withdrawn(tmp_path: Path) -> None:
     run = Run(tmp_path, MemoryCluster(PLAN, pending=True))
-    run.measure()
+    outcome = run.measure()
     assert "no A100 node was free for" in run.watcher.troubles["a100"]
+    assert "no A100 node was free for" in outcome.host_failures[-1].message
     assert sorted(run.cluster.stopped) == sorted(request.id for request in run.cluster.requests)
+
+
+def test_a_worker_whose_node_cannot_measure_leaves_its_case_to_another(tmp_path: Path) -> None:
+    run = Run(tmp_path, MemoryCluster(PLAN, unfit=1), workers=2)
+    outcome = run.measure()
+    assert len(outcome.measurements) == len(CASES)
+    assert "cannot measure: no GPU is visible" in run.watcher.troubles["a100"]
+    assert [origin.number for origin in outcome.origins.values()].count(2) == 1
 
 
 def test_what_a_dead_desk_began_is_taken_up_and_not_begun_again(tmp_path: Path) -> None:
@@ -148,3 +158,29 @@ def test_what_a_dead_desk_began_is_taken_up_and_not_begun_again(tmp_path: Path) 
     outcome = run.measure()
     assert sorted(outcome.measurements) == sorted(case.case_id for case in CASES)
     assert len(run.cluster.requests) == submitted + len(CASES) - 1
+
+
+def test_how_many_workers_there_are_changes_no_result(tmp_path: Path) -> None:
+    one, four = (
+        Run(tmp_path / str(workers), MemoryCluster(PLAN), workers).measure() for workers in (1, 4)
+    )
+    assert {case: of.blocks for case, of in one.measurements.items()} == {
+        case: of.blocks for case, of in four.measurements.items()
+    }
+
+
+def test_a_pool_and_another_host_share_a_run(tmp_path: Path) -> None:
+    run = Run(tmp_path, MemoryCluster(PLAN, losses={CASES[0].case_id: 1}))
+    pool = Pool("http://127.0.0.1:8265", "A100", workers=2)
+    host = PooledHost("a100", pool, lambda: run.cluster, QUICK)
+    stream = lines(
+        factories.started(CASES, plan_id=PLAN.plan_id),
+        *(factories.measurement(case) for case in CASES),
+        Finished(plan_id=PLAN.plan_id, measured=len(CASES), failed=0),
+    )
+    folder = RunFolder.create(
+        tmp_path, PLAN, ["a100", "t4"], "test", datetime.datetime.now(tz=datetime.UTC)
+    )
+    fleet.run({FakeHost("t4", stream): PLAN, host: PLAN}, folder, run.watcher)
+    assert [len(each.measurements) for each in folder.outcomes()] == [len(CASES)] * 2
+    assert run.watcher.troubles == {"a100": "", "t4": ""}
