@@ -1,7 +1,8 @@
 """Everything that only a GPU can show, in one resumable script:  make gpu-check
 
 Works with the torch and transformers of the Python that runs it; besides those it needs pydantic,
-numpy, scipy, pillow and requests, and nothing of this project installed. Each call ends after
+numpy, scipy, pillow and requests, and nothing of this project installed. Without nvidia-ml-py there
+is no telemetry and no energy, and the records say so. Each call ends after
 `--minutes`; call it again until it prints the table. What its folder holds is not measured again.
 
     instruments.json   the harness beside other instruments

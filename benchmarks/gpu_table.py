@@ -23,6 +23,8 @@ INSTRUMENT_TOLERANCE: Final = {
     "device time / event loop": 0.01,
     "device-busy / profiler's kernels": 0.03,
 }
+# Failures that say something about the device and nothing about the harness.
+RESULTS: Final = frozenset({"unsupported", "oom"})
 NOISE_FLOOR: Final = statistics.PRACTICAL_THRESHOLD
 
 
@@ -75,7 +77,7 @@ def checks(output: Path) -> list[Check]:
         *_instruments(output),
         _every("host enqueue is shorter than wall", on_gpu, _enqueue_is_shorter),
         _every("device time is shorter than wall", on_gpu, _device_is_shorter),
-        _every("every block has telemetry", on_gpu, _has_telemetry),
+        _telemetry(on_gpu),
         _every("device-busy was measured", on_gpu, _has_busy),
         _every(
             f"A/A: eager against itself within {NOISE_FLOOR:.0%}",
@@ -83,9 +85,7 @@ def checks(output: Path) -> list[Check]:
             lambda each: abs(speed_up(each) - 1) <= NOISE_FLOOR,
         ),
         _every("reduce-overhead launches recorded CUDA graphs", graphs, _launches_graphs),
-        _measured(output, "modes"),
-        _measured(output, "precisions"),
-        _measured(output, "tf32-autotune"),
+        *(_measured(output, run) for run in RUNS),
         _every("flags were read back", found, lambda each: bool(each.flags)),
     ]
 
@@ -143,14 +143,15 @@ def _every(name: str, of: Sequence[Measurement], condition: Callable[[Measuremen
 
 
 def _measured(output: Path, run: str) -> Check:
-    """Whether a run has a result for all its cases: what is unsupported counts as one."""
-    name = f"{run}: every case was measured, or is unsupported"
+    """Whether a run has a result for all its cases: that one is unsupported is a result, and so is
+    that it does not fit the memory."""
+    name = f"{run}: every case was measured, is unsupported or too large"
     if not (output / run / "run.json").exists():
         return Check(name, "no run", None)
     folder = RunFolder(output / run)
     (outcome,) = folder.outcomes()
-    unsupported = [each for each in outcome.failures.values() if each.reason == "unsupported"]
-    planned, good = len(folder.plan().cases()), len(outcome.measurements) + len(unsupported)
+    results = [each for each in outcome.failures.values() if each.reason in RESULTS]
+    planned, good = len(folder.plan().cases()), len(outcome.measurements) + len(results)
     return Check(name, f"{good} of {planned} cases", good == planned)
 
 
@@ -165,6 +166,15 @@ def _device_is_shorter(measurement: Measurement) -> bool:
 def _is_below(times_s: tuple[float, ...] | None, block: Block) -> bool:
     """Whether there are such times, each below the wall time of its call."""
     return times_s is not None and all(map(operator.lt, times_s, block.samples_s))
+
+
+def _telemetry(on_gpu: Sequence[Measurement]) -> Check:
+    """Where NVML cannot be asked at all, the machine lacks it, and the records say so."""
+    check = _every("every block has telemetry", on_gpu, _has_telemetry)
+    notes = {each.telemetry_note for each in on_gpu}
+    if len(notes) == 1 and (note := notes.pop()).startswith("no NVML"):
+        return Check(check.name, note, None)
+    return check
 
 
 def _has_telemetry(measurement: Measurement) -> bool:

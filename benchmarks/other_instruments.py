@@ -1,8 +1,9 @@
 """What the harness measures, beside other instruments: the same calls of one model in one process,
 the instruments in turn, call by call, so that drift falls on all of them alike.
 
-On a CPU: a bare loop and torch.utils.benchmark. On a GPU also a loop with one pair of events around
-all calls, and the sum of the kernels that the profiler sees.
+On a CPU: a bare loop and torch.utils.benchmark. On a GPU also a loop with events of its own around
+each call, which starts from an empty queue as with the harness, and the sum of the kernels that the
+profiler sees.
 """
 
 from __future__ import annotations

@@ -175,7 +175,7 @@ def measure(
         flags=timed.flags,
         telemetry_note=timed.telemetry_note,
         stopped_early=timed.stopped_early,
-        notes=timed.busy.notes,
+        notes=(*timed.busy.notes, *compiler.given_up()),
     )
 
 

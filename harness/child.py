@@ -32,8 +32,11 @@ from harness.vocabulary import Reason, Stage
 from harness.worker import Job, Probe, WarmStart
 
 Listener: TypeAlias = Callable[[Record], None]
+Target: TypeAlias = Callable[..., None]
 
 PROBE_LIMIT_S: Final = 300.0
+# Characters of what torch says of a GPU that it cannot use.
+MAX_SAID: Final = 500
 _GRACE_S: Final = 10.0
 _OOM_COUNTERS: Final = (Path("/proc/vmstat"), Path("/sys/fs/cgroup/memory.events"))
 _QUIET: Final = {
@@ -58,7 +61,7 @@ class DeadlineError(Exception):
 
 
 class ProbeError(Exception):
-    """The environment could not be read: torch cannot be loaded here."""
+    """The environment could not be read: torch cannot be loaded here, or cannot use the GPU."""
 
 
 @dataclass(slots=True)
@@ -83,33 +86,43 @@ class Nursery:
 
     context: BaseContext = field(default_factory=_fork_server)
 
-    def probe(self) -> Environment:
+    def probe(self, describe: Target = worker.describe) -> Environment:
         """Read the environment, and learn how processes must be started here.
 
-        The first one is forked and opens the GPU, if there is one; where that fails, or could
-        fail later, all others are spawned from nothing. Raises: ProbeError.
+        The first one is forked and opens the GPU, if there is one. Where that fails, all others
+        are spawned from nothing. So they are where it could fail later, and then a spawned one is
+        asked again: what a forked one saw of the GPU may be wrong.
+
+        Args:
+            describe: what the process does: it sends a Probe.
+        Raises: ProbeError.
         """
         try:
-            probe = self._probe()
+            environment, driver_loaded = self._probe(describe)
         except ProbeError:
+            driver_loaded = True
+        if driver_loaded:
             self.context = multiprocessing.get_context("spawn")
-            probe = self._probe()
-        if probe.driver_loaded:
-            self.context = multiprocessing.get_context("spawn")
-        return probe.environment
+            environment, _ = self._probe(describe)
+        return environment
 
-    def _probe(self) -> Probe:
-        with self._started(worker.describe) as (process, connection):
+    def _probe(self, describe: Target) -> tuple[Environment, bool]:
+        """The environment, and whether a fork can break CUDA here. Raises: ProbeError."""
+        with self._started(describe) as (process, connection):
             try:
                 if not connection.poll(PROBE_LIMIT_S):
                     raise ProbeError(f"loading torch takes longer than {PROBE_LIMIT_S:.0f} s")
-                return Probe.model_validate_json(connection.recv_bytes())
+                probe = Probe.model_validate_json(connection.recv_bytes())
             except EOFError:
                 code = _exit_code(process)
                 raise ProbeError(
                     "torch cannot be loaded here: the process that tried ended with exit code "
                     f"{code}; its traceback is in the log"
                 ) from None
+        if probe.environment is None:
+            said = " ".join(probe.trouble.split())
+            raise ProbeError(f"torch cannot use the GPU of this machine: {said[:MAX_SAID]}")
+        return probe.environment, probe.driver_loaded
 
     def run_case(
         self, job: Job, listen: Listener, until_s: float = math.inf
@@ -153,9 +166,7 @@ class Nursery:
                 return WarmStart(first_call_s=None, trouble=f"its process ended with {code}")
 
     @contextmanager
-    def _started(
-        self, target: Callable[..., None], *arguments: str
-    ) -> Iterator[tuple[BaseProcess, Connection]]:
+    def _started(self, target: Target, *arguments: str) -> Iterator[tuple[BaseProcess, Connection]]:
         """A running process and the end of its pipe to read from; both gone afterwards."""
         reader, writer = self.context.Pipe(duplex=False)
         process = self.context.Process(target=target, args=(writer, *arguments))  # type: ignore[attr-defined]

@@ -66,6 +66,24 @@ class CompilationLog:
         return _graphs() - self.graphs
 
 
+def given_up() -> tuple[str, ...]:
+    """A sentence if Dynamo gave up on frames of the model, which then run without compiled code.
+
+    Above its limit of recompilations, or where a graph breaks within a loop, it says so in its log
+    only; the graphs that it compiled before stay, so that nothing else gives it away.
+    """
+    frames = counters["frames"]
+    if frames["total"] == frames["ok"]:
+        return ()
+    why = dict.fromkeys(map(_kind, counters["unimplemented"]))
+    return (f"parts of the model run without compiled code: {'; '.join(why) or 'no reason given'}",)
+
+
+def _kind(reason: str) -> str:
+    """The first line of a reason; of one that came while another was handled, that of the last."""
+    return reason.rpartition("***")[2].strip().partition("\n")[0]
+
+
 def gates(mode: Mode, multiprocessors: int | None) -> tuple[str, ...]:
     """What Inductor leaves out in this mode on a GPU of that size; None stands for a CPU."""
     tunes = mode in ("max-autotune", "max-autotune-no-cudagraphs")
@@ -120,14 +138,25 @@ def _graphs() -> int:
 
 
 def _set_float32_arithmetic(precision: Precision, device: torch.device) -> None:
-    """By torch's older flags: Inductor reads those while it tunes, and torch raises where they are
-    mixed with the newer ones."""
+    """Raises: UnsupportedCaseError: the device has no TF32."""
     has_tf32 = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
     if precision == "tf32" and not has_tf32:
         raise UnsupportedCaseError("TF32 exists on NVIDIA GPUs of compute capability 8.0 and newer")
     if has_tf32:  # elsewhere float32 is IEEE anyway
-        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
-        torch.backends.cudnn.allow_tf32 = precision == "tf32"
+        set_tf32(on=precision == "tf32")
+
+
+def set_tf32(*, on: bool) -> None:
+    """Let both matrix products and convolutions in float32 use TF32, or neither.
+
+    By torch's older flags and the newer one of cuDNN, in this order: Inductor reads both kinds
+    while it tunes (torch/_inductor/kernel/conv.py), and the older flags alone leave the newer ones
+    at "none". torch raises where the two contradict each other; set like this they do not.
+    """
+    backends: Any = torch.backends  # not all of its attributes are typed
+    torch.set_float32_matmul_precision("high" if on else "highest")
+    backends.cudnn.allow_tf32 = on
+    backends.cudnn.fp32_precision = "tf32" if on else "ieee"
 
 
 def _has_bfloat16(device: torch.device) -> bool:

@@ -15,8 +15,17 @@ from harness.verify import DegenerateOutputError, DisagreementError
 from harness.vocabulary import MAX_TRACEBACK_CHARACTERS, Reason, Stage
 
 MAX_MESSAGE_CHARACTERS: Final = 1000
-# What PyTorch's CPU allocator says; it raises a plain RuntimeError.
-_CPU_OUT_OF_MEMORY: Final = ("not enough memory", "can't allocate memory", "Cannot allocate memory")
+# What is said by others than PyTorch's allocator for GPUs, which has an exception of its own: its
+# allocator for CPUs, the CUDA runtime, Triton, and the libraries that allocate for themselves.
+_OUT_OF_MEMORY: Final = (
+    "not enough memory",
+    "can't allocate memory",
+    "Cannot allocate memory",
+    "CUDA error: out of memory",
+    "Triton Error [CUDA]: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
 NO_COMPILER_ADVICE: Final = (
     "no working C++ compiler was found, and torch.compile needs one: "
     "install it (Debian, Ubuntu: apt install g++ python3-dev) or set CXX"
@@ -64,7 +73,7 @@ def reason_for(error: BaseException, stage: Stage) -> Reason:
                 return reason
         if isinstance(link, OSError) and link.errno in (errno.ENOSPC, errno.EDQUOT):
             return "out_of_disk"
-        if any(text in str(link) for text in _CPU_OUT_OF_MEMORY):
+        if any(text in str(link) for text in _OUT_OF_MEMORY):
             return "oom"
     return "compile_error" if stage == "compile" else "error"
 

@@ -51,11 +51,14 @@ class WarmStart(Strict):
 
 
 class Probe(Strict):
-    """What a first process found. `driver_loaded` says that the CUDA driver was in the process
-    before anybody asked for a GPU: forking such a process breaks CUDA in the child."""
+    """What a first process found, or what torch said where it could not use the GPU.
 
-    environment: Environment
+    `driver_loaded` says that the CUDA driver was in the process before anybody asked for a GPU:
+    forking such a process breaks CUDA in the child."""
+
+    environment: Environment | None
     driver_loaded: bool
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,10 @@ def describe(connection: Connection) -> None:
     driver_loaded = _MAPS.exists() and "libcuda.so" in _MAPS.read_text(errors="replace")
     from harness import environment
 
-    probe = Probe(environment=environment.describe(), driver_loaded=driver_loaded)
+    try:
+        probe = Probe(environment=environment.describe(), driver_loaded=driver_loaded)
+    except RuntimeError as error:  # of torch.cuda, which sees a GPU but not through this driver
+        probe = Probe(environment=None, driver_loaded=driver_loaded, trouble=str(error))
     connection.send_bytes(probe.model_dump_json().encode())
 
 

@@ -38,9 +38,8 @@ _HOST_FAILURES: Final = 20
 # Lines that cannot be read leave a gap in the numbers, but never one like this.
 _WIDEST_GAP: Final = 100_000
 _SHOWN: Final = 120
-# Of refused records, so many are kept and told of: enough to see what is wrong with a host.
+# Of refused records, so many are told of: enough to see what is wrong with a host.
 REFUSALS_KEPT: Final = 20
-REFUSED_BYTES: Final = 64 << 10
 
 
 class TooMuchError(ValueError):
@@ -62,8 +61,7 @@ class Allowance:
         beats = _STAGES_OF_A_CASE + protocol.case_limit_s / protocol.heartbeat_s
         events = int(min(_MOST_EVENTS, _EVENTS + cases * beats))
         results = (cases + _HOST_FAILURES + 2) * line_bytes
-        refused = REFUSALS_KEPT * REFUSED_BYTES
-        return cls(line_bytes, events, results + events * _EVENT_BYTES + refused)
+        return cls(line_bytes, events, results + events * _EVENT_BYTES)
 
 
 def likely_bytes(plan: Plan) -> int:

@@ -90,8 +90,7 @@ def against_published(comparison: Comparison) -> Baseline:
         return Baseline(
             None,
             sentence="The table published in 2023 has no case of this run: it knows an A100, a "
-            "V100 and a T4 in float32, at batch 1, 4 and 16. Another run can be the baseline, too: "
-            "--baseline RUN.",
+            "V100 and a T4 in float32, at batch 1, 4 and 16. Another run can be the baseline, too.",
         )
     return Baseline(
         None,

@@ -97,6 +97,7 @@ def _inputs(found: Measured) -> str:
 _READ: Final[dict[str, Callable[[Measured], str]]] = {
     "Compiler": _compiler,
     "Graph breaks": _graph_breaks,
+    "Notes": lambda m: "; ".join(map(wording.one_line, m.notes)),
     "Agreement": _agreement,
     "Warm-up": _warm_up,
     "First calls": lambda m: (

@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Final, Protocol
 
 from harness.plan import Plan
@@ -22,7 +22,7 @@ from orchestrator.hosts.pooled import PooledHost
 from orchestrator.outcomes import Trouble
 from orchestrator.pool_work import Worker, lanes
 from orchestrator.rundir import AttemptFile, RunFolder
-from orchestrator.work import Doing, Ended, Message, Note, Opening, Twins, Work
+from orchestrator.work import Doing, Ended, Inbox, Note, Opening, Twins, Work
 
 # How long the threads get to store what a host still sends once it was asked to stop.
 STOP_S: Final = 25.0
@@ -128,7 +128,7 @@ class _Works:
     ) -> None:
         self._folder, self._observer = folder, observer
         self._detach, self._tick_s = detach, tick_s
-        self._messages: queue.Queue[tuple[Worker, Message]] = queue.Queue()
+        self._messages: Inbox[Worker] = Inbox()
         self._twins = Twins()
         self._all: list[Worker] = []
         self._troubles: dict[str, str] = {}
@@ -155,7 +155,8 @@ class _Works:
             work.start()
         left: list[Worker] | None = None
         try:
-            self._watch()
+            with closing(self._messages):
+                self._watch()
         except KeyboardInterrupt as interrupt:
             left = self._stop(detach=self._detach or isinstance(interrupt, HangUp))
         finally:
@@ -169,7 +170,7 @@ class _Works:
         running = list(self._all)
         while running:
             try:
-                work, message = self._messages.get(timeout=self._tick_s)
+                work, message = self._messages.get(self._tick_s)
             except queue.Empty:
                 self._observer.tick()
                 continue

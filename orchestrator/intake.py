@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from harness.plan import Plan
-from orchestrator.admission import REFUSALS_KEPT, REFUSED_BYTES, Admission, TooMuchError
-from orchestrator.stream import Read, Reader, Unreadable
+from orchestrator.admission import REFUSALS_KEPT, Admission, TooMuchError
+from orchestrator.stream import Read, Reader, Unreadable, refusal
 
 
 @dataclass(slots=True)
@@ -68,9 +68,11 @@ class Intake:
             yield from self._counted(replace(item, case_id="", seq=-1, line=b""))
 
     def _objected(self, item: Read, why: str) -> Unreadable:
+        """Its line is a sentence in the record's place: a later reader, who knows only the whole
+        plan of the run and not this host's part, must not come to admit the record itself."""
         seq = item.record.seq
-        keep = len(item.line) <= REFUSED_BYTES and self._admission.in_order(seq)
-        return Unreadable(item.number, why, seq=seq, line=item.line if keep else b"")
+        keep = self._admission.in_order(seq)
+        return Unreadable(item.number, why, seq=seq, line=refusal(why) if keep else b"")
 
     def _counted(self, item: Unreadable) -> Iterator[Unreadable]:
         self._refusals += 1

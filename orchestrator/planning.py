@@ -14,7 +14,6 @@ from harness import catalogue
 from harness.plan import MAX_CASES, Case, Picture, Plan, Protocol, number_of_cases
 from harness.vocabulary import (
     LASTING_REASONS,
-    MAX_MODEL_CHARACTERS,
     MODES,
     PRECISIONS,
     Backend,
@@ -23,6 +22,7 @@ from harness.vocabulary import (
     Size,
     Weights,
 )
+from orchestrator import model_names
 from orchestrator.errors import UnknownNameError, UsageError
 from orchestrator.outcomes import HostOutcome
 
@@ -201,48 +201,7 @@ def _share(text: str) -> float:
 
 
 def _models(names: Sequence[str], weights: Weights) -> tuple[str, ...]:
-    return _distinct("model", [_model(name, weights) for name in names])
-
-
-def _model(name: str, weights: Weights) -> str:
-    known = catalogue.find(name)
-    if known is not None:
-        return known.name
-    if len(name) > MAX_MODEL_CHARACTERS:
-        raise UsageError(
-            f'the model "{name[:40]}…" has {len(name)} characters; at most '
-            f"{MAX_MODEL_CHARACTERS} are possible"
-        )
-    if not name.isprintable():  # records are text; a file name need not be
-        raise UsageError(f"the model {name!r} has characters that no text has", "Rename it.")
-    if weights == "random" and ("/" in name or is_folder(name)):
-        raise UsageError(
-            f'"{name}" is not one of the twelve models, and random weights exist for those only',
-            "Measure it with its own weights:  --weights pretrained",
-        )
-    if is_folder(name):
-        return str(Path(name).resolve())
-    if catalogue.is_hub_id(name):
-        return name
-    if "/" in name and not name.startswith((".", "/", "~")):
-        raise UsageError(
-            f'"{name}" can be no model on the Hub, and no folder of that name is here',
-            "Write owner/name, each of letters, digits, dashes, underscores and dots.",
-        )
-    raise UnknownNameError(
-        "model",
-        name,
-        [model.name for model in catalogue.CATALOGUE],
-        "Any other Hub id (owner/name) or a local folder works, too, with --weights pretrained.",
-    )
-
-
-def is_folder(name: str) -> bool:
-    """Whether a model is a folder of this machine; no name is too strange to ask."""
-    try:
-        return Path(name).is_dir()
-    except OSError:  # too long to be one
-        return False
+    return _distinct("model", [model_names.resolve(name, weights) for name in names])
 
 
 def _modes(names: Sequence[str]) -> tuple[CompileMode, ...]:

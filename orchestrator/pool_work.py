@@ -5,7 +5,6 @@ To the fleet a worker is what a host is; to its cases it is who prepares, follow
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections.abc import Callable
@@ -22,13 +21,13 @@ from orchestrator.journal import End, JobNote
 from orchestrator.outcomes import Trouble
 from orchestrator.rundir import AttemptFile, RunFolder
 from orchestrator.shift import JobWatch, Shift, Task, shift_for
-from orchestrator.work import Doing, Ended, Message, Note, Opening, Twins, Work
+from orchestrator.work import Doing, Ended, Inbox, Message, Note, Opening, Twins, Work
 
 _GATE_S: Final = 0.2
 
 
 @dataclass(slots=True)
-class _Inbox:
+class _CaseInbox:
     """Between one case's work and the observers: what it says goes on, its end stays here."""
 
     lane: Lane
@@ -36,8 +35,7 @@ class _Inbox:
     finished: bool = False
     unfit: str = ""
 
-    def put(self, item: tuple[Work, Message], /) -> None:
-        message = item[1]
+    def put(self, _work: Work, message: Message, /) -> None:
         match message:
             case Ended(error):
                 self.error = error
@@ -58,7 +56,7 @@ class Lane:
     """One worker of a pool, as the fleet sees it; at work like a host of its own, case by case."""
 
     shift: Shift
-    messages: queue.Queue[tuple[Worker, Message]]
+    messages: Inbox[Worker]
     first: bool
     current: Work | None = None
     attempt: AttemptFile | None = None
@@ -88,7 +86,7 @@ class Lane:
         return self.current is not None and self.current.goes_on
 
     def say(self, message: Message) -> None:
-        self.messages.put((self, message))
+        self.messages.put(self, message)
 
     def introduce(self, started: Started) -> None:
         """A worker is one GPU to whoever watches, however many jobs it has one after the other."""
@@ -130,7 +128,7 @@ class Lane:
         return error
 
     def _measure(self, task: Task) -> DeskError | None:
-        inbox, watches = _Inbox(self), list[JobWatch]()
+        inbox, watches = _CaseInbox(self), list[JobWatch]()
         plan = _one(self.shift.plan, task.turn.case)
         with self.shift.file(task) as (attempt, known):
             self.attempt = attempt
@@ -138,7 +136,7 @@ class Lane:
             taken_up = task.note is not None
             work = Work(self.host, opening, attempt, plan, inbox, Twins(), taken_up)
             for record in known:
-                inbox.put((work, record))
+                inbox.put(work, record)
             self.current = work
             if self.stopping.is_set():  # asked while no case was under way
                 work.stopping.set()
@@ -162,7 +160,7 @@ class Lane:
 
         return start
 
-    def _conclude(self, task: Task, inbox: _Inbox, note: JobNote | None) -> DeskError | None:
+    def _conclude(self, task: Task, inbox: _CaseInbox, note: JobNote | None) -> DeskError | None:
         """Keep how a job ended. Returns: why this worker can take no more cases."""
         error = inbox.error
         if note is None:  # it never came to a job
@@ -231,7 +229,7 @@ def lanes(
     host: PooledHost,
     plan: Plan,
     folder: RunFolder,
-    messages: queue.Queue[tuple[Worker, Message]],
+    messages: Inbox[Worker],
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Lane]:
     """The workers of a pool for the cases that are left of a plan."""

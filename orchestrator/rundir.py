@@ -28,9 +28,7 @@ from typing import Final, Literal, Self
 
 from harness.complaints import complaint
 from harness.plan import Plan, read_plan
-from harness.vocabulary import NewerSchemaError
-from orchestrator import files, holding, journal, runmeta
-from orchestrator.admission import TooMuchError
+from orchestrator import files, holding, journal, reading, runmeta
 from orchestrator.errors import RunError, StorageError, UnknownNameError
 from orchestrator.files import (
     ensure_folder,
@@ -40,15 +38,12 @@ from orchestrator.files import (
     write_whole,
 )
 from orchestrator.holding import TakenError
-from orchestrator.intake import Intake
 from orchestrator.journal import JobNote
 from orchestrator.outcomes import Attempt, HostOutcome, Trouble, fold
 from orchestrator.runmeta import RunMeta
-from orchestrator.stream import Read, Unreadable
 
 _RESTORE: Final = "Restore it from a copy; what was measured is in records/, untouched."
 _RESTORE_ALL: Final = "Restore the folder from a copy."
-_CHUNK_BYTES: Final = 1 << 20
 # run.json is read, changed and written by the threads of several hosts.
 _CHANGING: Final = threading.Lock()
 
@@ -58,8 +53,7 @@ class AttemptFile:
     """An open record file of one host; a record is on disk when `append` returns.
 
     `next_seq` is the number of the first record that the file lacked when it was opened, and
-    `bytes_before` what it held then; `run` is how a command names its run. `job` is the one of a
-    cluster that it belongs to, if there is one.
+    `bytes_before` what it held then; `run` is how a command names its run, `job` a pool's job.
     """
 
     name: str
@@ -195,7 +189,7 @@ class RunFolder:
         Yields: the file, and what it holds. Raises: RunError.
         """
         path = self._path(name)
-        known = self._read(path, self.meta(), self.plan())
+        known = reading.read(path, self.meta(), self.plan())
         next_seq = 1 + max((record.seq for record in known.records), default=-1)
         with self._opened(name, "r+b") as file:
             file.truncate(whole_lines_bytes(file))
@@ -225,20 +219,17 @@ class RunFolder:
     def _attempts(self, host: str, meta: RunMeta, plan: Plan) -> dict[str, Attempt]:
         jobs = self.jobs(host)
         return {
-            path.name: replace(self._read(path, meta, plan), job=jobs.get(path.name))
+            path.name: replace(reading.read(path, meta, plan), job=jobs.get(path.name))
             for _, path in self._record_files(host)
         }
 
     def jobs(self, host: str) -> dict[str, JobNote]:
         """The jobs of a pool by record file, oldest first. Raises: RunError."""
-        return journal.load(self._journal(host))
+        return journal.load(self.path / "jobs" / f"{host}.jsonl")
 
     def note_job(self, host: str, note: JobNote) -> None:
         """Keep what is known of a job. Raises: StorageError."""
-        journal.append(self._journal(host), note)
-
-    def _journal(self, host: str) -> Path:
-        return self.path / "jobs" / f"{host}.jsonl"
+        journal.append(self.path / "jobs" / f"{host}.jsonl", note)
 
     def mark_interrupted(self, names: Sequence[str]) -> None:
         """Remember that the user stopped these attempts."""
@@ -298,36 +289,6 @@ class RunFolder:
 
     def _log(self, name: str) -> Path:
         return self.path / "logs" / f"{name.removesuffix('.jsonl')}.log"
-
-    def _read(self, path: Path, meta: RunMeta, plan: Plan) -> Attempt:
-        intake, records, remarks = Intake(plan), [], []
-        refused: dict[str, str] = {}
-        try:
-            for item in _items(path, intake):
-                if isinstance(item, Read):
-                    records.append(item.record)
-                    if strange := intake.oddity(item):
-                        remarks.append(f"{path.name}, line {item.number}: {strange}")
-                    continue
-                remarks.append(f"{path.name}, line {item.number} skipped: {item.why}")
-                if item.case_id:
-                    refused[item.case_id] = f"{item.why} ({path.name}, line {item.number})"
-        except TooMuchError as error:
-            remarks.append(f"{path.name} is not read to its end: {error}")
-        except NewerSchemaError as error:
-            raise RunError(f"{path} was {error}") from error
-        except OSError as error:
-            raise RunError(f"cannot read {path}: {error.strerror}") from error
-        interrupted = path.name in meta.interrupted
-        trouble = meta.troubles.get(path.name)
-        return Attempt(tuple(records), interrupted, tuple(remarks), trouble, refused)
-
-
-def _items(path: Path, intake: Intake) -> Iterator[Read | Unreadable]:
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            yield from intake.feed(chunk)
-    yield from intake.end()
 
 
 def _why(error: Exception) -> str:

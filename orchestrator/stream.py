@@ -21,6 +21,10 @@ from harness.vocabulary import NewerSchemaError
 MAX_LINE_BYTES: Final = 64 << 20
 
 
+_REFUSED: Final = "refused: "
+_SHOWN: Final = 300
+
+
 @dataclass(frozen=True, slots=True)
 class Read:
     """A record, the bytes it came as, line break included, and the number of that line."""
@@ -100,10 +104,17 @@ class Reader:
             return _refused(self._number, complaint(error), line)
 
 
+def refusal(why: str) -> bytes:
+    """The line that stands for a record which was refused when it came."""
+    return json.dumps(f"{_REFUSED}{why}").encode() + b"\n"
+
+
 def _refused(number: int, why: str, line: bytes) -> Unreadable:
     """A line that is no record, with what a result among such lines still tells."""
     try:
         content = json.loads(line)
+        if isinstance(content, str) and content.startswith(_REFUSED):
+            return Unreadable(number, content.removeprefix(_REFUSED)[:_SHOWN])
         case = Case.model_validate_json(json.dumps(content["case"]))
         return Unreadable(number, why, case.case_id, int(content["seq"]), line)
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):

@@ -49,11 +49,8 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentLine:
-    """One fact about all hosts; `differs` where they do not agree.
-
-    `recorded` says of each whether it told the fact at all: no Triton is a fact, too. `is_noise`
-    marks what every host, and every run, measures anew.
-    """
+    """One fact about all hosts; `differs` where they do not agree. `recorded` says of each whether
+    it told the fact at all: no Triton is a fact, too. `is_noise`: every run measures it anew."""
 
     name: str
     values: tuple[str, ...]

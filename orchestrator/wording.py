@@ -103,8 +103,7 @@ def cut(text: str, characters: int) -> str:
 
 def brief(name: str, characters: int = 40) -> str:
     """A name that a headline can hold: the middle of a longer one is left out, because hosts
-    often differ at the end. What must not be published is taken out before: half of a token is
-    no longer known as one."""
+    often differ at the end. Redacted before: a part of a secret is not known as one any more."""
     name = redacted(name)
     if len(name) <= characters:
         return name

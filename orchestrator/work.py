@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 from harness.plan import Plan
 from harness.records import Finished, Measurement, Record, Started
@@ -17,6 +19,11 @@ from orchestrator.hosts import FromStart, Say, Session
 from orchestrator.intake import Intake
 from orchestrator.rundir import AttemptFile
 from orchestrator.stream import Read, Unreadable
+
+# So many messages may wait to be shown. A measurement is one, and takes up to a megabyte.
+_WAITING: Final = 64
+# How long a full inbox is waited for before it is asked whether anybody still watches.
+_ROOM_S: Final = 0.2
 
 
 class StoppingError(Exception):
@@ -45,10 +52,13 @@ Opening: TypeAlias = Callable[[Say], Session]
 """Prepares a host and gives the harness at work there. Raises: DeskError."""
 
 
+_Speaker = TypeVar("_Speaker")
+
+
 class Mailbox(Protocol):
     """Where a thread says what happens."""
 
-    def put(self, item: tuple[Work, Message], /) -> None: ...
+    def put(self, work: Work, message: Message, /) -> None: ...
 
 
 @dataclass(slots=True)
@@ -69,6 +79,30 @@ class Twins:
                 "the cases of one host",
                 "Give each kind a table of its own in the inventory.",
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox(Generic[_Speaker]):
+    """What the threads say to whoever watches them; they wait for one who is behind."""
+
+    _messages: queue.Queue[tuple[_Speaker, Message]] = field(
+        default_factory=lambda: queue.Queue(_WAITING)
+    )
+    _unwatched: threading.Event = field(default_factory=threading.Event)
+
+    def put(self, work: _Speaker, message: Message) -> None:
+        while not self._unwatched.is_set():
+            with contextlib.suppress(queue.Full):
+                self._messages.put((work, message), timeout=_ROOM_S)
+                break
+
+    def get(self, timeout_s: float) -> tuple[_Speaker, Message]:
+        """Raises: queue.Empty."""
+        return self._messages.get(timeout=timeout_s)
+
+    def close(self) -> None:
+        """Nobody watches any more, so nothing need be said."""
+        self._unwatched.set()
 
 
 @dataclass(slots=True, eq=False)
@@ -231,7 +265,7 @@ class Work:
         self._say(Doing(what))
 
     def _say(self, message: Message) -> None:
-        self.messages.put((self, message))
+        self.messages.put(self, message)
 
     def stop(self) -> None:
         self.stopping.set()

@@ -82,7 +82,7 @@ function numbersOf(i) {
     .map(([heading, cell]) => {
       const hint = $("small", heading)?.textContent;
       const title = heading.textContent.slice(0, hint ? -hint.length : undefined);
-      const [text, small] = [...cell.childNodes].filter((node) => node.data).map((node) => node.data);
+      const [text, small] = [...cell.childNodes].map((node) => node.data?.trim()).filter((found) => found);
       return [hint ? `${title}, ${hint}` : title, small ? `${text} (${small})` : text];
     })
     .filter(([, text]) => text && text !== "–");
@@ -153,8 +153,9 @@ function commandPart(i) {
   const command = data.commands[i];
   if (!command) return [];
   const copy = html("button", { type: "button", "data-copy": command }, "Copy");
+  const words = command.split(" ").flatMap((word, n) => [n ? " " : "", html("span", {}, word)]);
   return part("Measure this case again",
-    html("div", { class: "command" }, html("pre", { tabindex: 0 }, command), copy));
+    html("div", { class: "command" }, html("pre", { tabindex: 0 }, ...words), copy));
 }
 
 function show(i) {

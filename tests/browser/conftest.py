@@ -1,4 +1,4 @@
-"""One Chromium per session, a fresh profile per test, and nothing but files to load.
+"""One Chromium per session, a page without a past per test, and nothing but files to load.
 
 The browser is the system's own (Debian's package `chromium`), found by CHROMIUM or on PATH; without
 one these tests are skipped, and fail where REQUIRE_ALL=1 says that nothing may be missing.
@@ -7,13 +7,14 @@ one these tests are skipped, and fail where REQUIRE_ALL=1 says that nothing may 
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from orchestrator.comparison import Comparison
 from orchestrator.report import render
@@ -37,6 +38,35 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
+class Profiles:
+    """Pages that nobody looks at, by the options of their profiles: a new one takes as long as
+    most tests. One that is given back forgets what it showed and stored."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._free: defaultdict[str, list[Page]] = defaultdict(list)
+
+    def take(self, width: int, options: dict[str, Any]) -> Page:
+        free = self._free[repr(sorted(options.items()))]
+        size: Any = {"width": width, "height": HEIGHT}
+        if not free:
+            return self._browser.new_context(viewport=size, **options).new_page()
+        page = free.pop()
+        page.set_viewport_size(size)
+        return page
+
+    def give_back(self, page: Page, options: dict[str, Any]) -> None:
+        if options.get("java_script_enabled", True):
+            page.evaluate("localStorage.clear()")
+        page.goto("about:blank")
+        self._free[repr(sorted(options.items()))].append(page)
+
+
+@pytest.fixture(scope="session")
+def profiles(browser: Browser) -> Profiles:
+    return Profiles(browser)
+
+
 @pytest.fixture
 def requests() -> list[str]:
     """Every address that a page of this test asked for."""
@@ -51,36 +81,42 @@ def complaints() -> list[str]:
 
 @pytest.fixture
 def open_page(
-    browser: Browser, tmp_path: Path, requests: list[str], complaints: list[str]
+    profiles: Profiles, tmp_path: Path, requests: list[str], complaints: list[str]
 ) -> Iterator[Open]:
     """Open a page of ours; options are those of a browser context, and a fragment.
 
     Whatever a test does, its page must ask for nothing but files and complain about nothing.
     """
-    contexts: list[BrowserContext] = []
+    taken: list[tuple[Page, dict[str, Any]]] = []
+    listeners: dict[str, Callable[[Any], None]] = {
+        "request": lambda request: requests.append(request.url),
+        "pageerror": lambda error: complaints.append(str(error)),
+        "console": lambda message: (
+            complaints.append(message.text) if message.type == "error" else None
+        ),
+        "dialog": lambda dialog: complaints.append(f"dialog: {dialog.message}"),
+    }
 
     def opened(html: str, fragment: str = "", *, width: int = WIDTH, **options: Any) -> Page:
         file = tmp_path / "page.html"
         file.write_text(html, encoding="utf-8")
-        context = browser.new_context(viewport={"width": width, "height": HEIGHT}, **options)
-        contexts.append(context)
-        page = context.new_page()
+        page = profiles.take(width, options)
+        taken.append((page, options))
         page.set_default_timeout(10_000)
-        page.on("request", lambda request: requests.append(request.url))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "console",
-            lambda message: complaints.append(message.text) if message.type == "error" else None,
-        )
-        page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
+        for event, listener in listeners.items():
+            page.on(event, listener)  # type: ignore[call-overload]
         page.goto(f"{file.as_uri()}{fragment}")
         return page
 
     yield opened
-    for context in contexts:
-        context.close()
+    for page, options in taken:
+        profiles.give_back(page, options)
+        for event, listener in listeners.items():
+            page.remove_listener(event, listener)
     assert complaints == []
-    assert [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert [
+        url for url in requests if not url.startswith(("file:", "data:", "blob:", "about:"))
+    ] == []
 
 
 @pytest.fixture

@@ -77,6 +77,7 @@ def test_a_failed_case_says_why_and_leads_to_all_that_is_known(show: Open) -> No
     page = show(runs.mixed())
     page.locator(".heat a.failed").click()
     assert "CUDA out of memory" in shown(page, "#case pre")[0]
+    assert all(page.locator("#case dd").all_inner_texts())
     page.get_by_role("link", name="All that is known about it").click()
     expect(page.locator("#case")).to_be_hidden()
     expect(page.locator(".trouble")).to_be_in_viewport()

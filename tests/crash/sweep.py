@@ -14,7 +14,8 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,17 +148,30 @@ def survive(seed: int, output: Path, typical_s: float = 0.3) -> Survived:
 
 def _desk(folder: RunFolder, output: Path, crash: Crash) -> int:
     """Start a desk. Returns: its process."""
-    child = os.fork()
-    if child:
-        return child
-    code = 70
-    with suppress(BaseException):  # nothing of the process that was forked may run here
+
+    def measure() -> None:
         hosts = [
             PlayedHost(name, output, crash.at_byte if name == HOSTS[0] else None, crash.pause_s)
             for name in HOSTS
         ]
-        pipeline.measure(folder, hosts, NoProgress(), detach=False)
+        with folder.held():
+            pipeline.measure(folder, hosts, NoProgress())
         pipeline.render(folder)
+
+    return forked(measure)
+
+
+def forked(work: Callable[[], object]) -> int:
+    """Do something in a process of its own. Returns: that process, which ends with 0 or 70."""
+    with warnings.catch_warnings():
+        # Another thread may hold a lock at this moment; none that the work needs.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child:
+        return child
+    code = 70
+    with suppress(BaseException):  # nothing of the process that was forked may run here
+        work()
         code = 0
     os._exit(code)
 

@@ -96,7 +96,7 @@ def _tar(steps: Sequence[Step]) -> bytes:
         busybox = shutil.which("busybox")
         assert busybox is not None
         _add(archive, "bin/busybox", Path(busybox).read_bytes())
-        for applet in ("sh", "cat", "sleep", "dd", "kill", "id", "env", "ls"):
+        for applet in ("sh", "cat", "cut", "sleep", "dd", "kill", "id", "env", "ls", "tr"):
             _link(archive, f"bin/{applet}")
         _add(archive, "replay", _REPLAY.encode())
         _folder(archive, "tmp", 0o1777)

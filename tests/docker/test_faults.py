@@ -252,13 +252,7 @@ def test_a_token_reaches_standard_input_and_nothing_that_is_kept(
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     # A library that prints what it was given.
     leak = stand_in.Do('read -r token; echo "$token" | wc -c >&2; echo $token >&2')
-    steps = [
-        step.replace(PLAN.plan_id.encode(), trial.PRETRAINED.plan_id.encode())
-        if isinstance(step, bytes)
-        else step
-        for step in STEPS
-    ]
-    trial.ready(fleet, ["t4"], [leak, *steps])
+    trial.ready(fleet, ["t4"], [leak, *trial.steps_for(trial.PRETRAINED)])
     run = Trial.new(tmp_path, [machine("t4")], trial.PRETRAINED)
     seen: list[str] = []
     trial.after_the_first_case(run, "t4", lambda: seen.append(inspected(fleet["t4"])))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.plan import Plan
 from orchestrator import addresses, pipeline
 from orchestrator.hosts import contained, image, local
 from orchestrator.hosts.docker import DockerEngine
@@ -93,19 +94,15 @@ def test_a_socket_that_nobody_listens_on_is_named(engine: Engine, tmp_path: Path
 def test_a_plan_with_a_large_picture_arrives_whole(engine: Engine, tmp_path: Path) -> None:
     # What the container read comes back in its log.
     size = 12 << 20
-    steps = [stand_in.Do("cat >/tmp/in; ls -l /tmp/in >&2"), *STEPS]
+    picture = trial.PLAN.picture.model_copy(update={"content_base64": "A" * size})
+    fields = trial.PLAN.model_dump() | {"plan_id": "", "picture": picture}
+    plan = Plan.model_validate(fields)
+    steps = [stand_in.Do("cat >/tmp/in; ls -l /tmp/in >&2"), *trial.steps_for(plan)]
     with contextlib.closing(engine.client()) as client:
         stand_in.load(client, image.recipe({}).tag, steps)
-    plan = trial.PLAN.model_copy(
-        update={"picture": trial.PLAN.picture.model_copy(update={"content_base64": "A" * size})}
-    )
-    run = Trial.new(tmp_path, [Machine("near", addresses.parse(engine.url), ())])
-    (run.folder.path / "plan.json").write_text(
-        plan.model_copy(update={"plan_id": ""})
-        .model_validate(plan.model_dump() | {"plan_id": ""})
-        .model_dump_json()
-    )
+    run = Trial.new(tmp_path, [Machine("near", addresses.parse(engine.url), ())], plan)
     run.measure()
+    assert run.watcher.troubles == {"near": ""}
     sent = len(run.folder.plan().model_dump_json()) + 2  # a token's empty line, and a line break
     log = (run.folder.path / "logs" / "near.1.log").read_text()
     assert str(sent) in log.split()

@@ -44,6 +44,14 @@ TRAP: Final = Do("trap 'exit 143' TERM")
 LINGER: Final = Do("sleep 600 & wait")
 _RECORDS: Final = stand_in.steps_of(STREAM)
 STEPS: Final = (TRAP, *_RECORDS, LINGER)
+
+
+def steps_for(plan: Plan) -> tuple[Step, ...]:
+    """The same, as an answer to another plan of these cases."""
+    old, new = PLAN.plan_id.encode(), plan.plan_id.encode()
+    return tuple(step.replace(old, new) if isinstance(step, bytes) else step for step in STEPS)
+
+
 # What a harness does until its first case is measured and the second one has begun.
 UNTIL_THEN: Final = STEPS[:5]
 # And what is on disk then.

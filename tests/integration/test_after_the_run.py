@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.fake_host import lines
+from tests.integration.replays import STARTED, new_folder
 from tests.integration.test_command_line import a_run, say
-from tests.integration.test_the_line import STARTED, new_folder
 
 
 def lock(run: Path) -> Path:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from orchestrator.cli import app
 from tests import factories
-from tests.integration.test_the_line import STARTED, WHOLE, new_folder
+from tests.integration.replays import STARTED, WHOLE, new_folder
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch._dynamo.utils import counters
 
 from harness import compile as compiler
 from harness import environment
@@ -35,6 +36,72 @@ def test_graph_breaks_and_recompiles_come_with_their_reasons() -> None:
     assert found.graph_breaks >= 1
     assert any("graph_break" in reason for reason in found.graph_break_reasons)
     assert any("size mismatch" in reason for reason in found.recompile_reasons)
+
+
+class Layer(torch.nn.Module):
+    """Breaks the graph, and takes another width in every layer."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(width, width + 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.linear(x)
+        torch._dynamo.graph_break()
+        return y.relu()
+
+
+class Layers(torch.nn.Module):
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.layers = torch.nn.ModuleList(Layer(2 + index) for index in range(number))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+def test_parts_that_dynamo_gave_up_on_are_named_though_others_were_compiled() -> None:
+    def after_running(layers: int) -> tuple[str, ...]:
+        torch.compiler.reset()
+        counters.clear()
+        model = compiler.compiled(Layers(layers), "default", "aot_eager")
+        with torch.no_grad():
+            model(torch.ones(1, 2))
+        assert compiler.evidence("aot_eager").graphs > 1
+        return compiler.given_up()
+
+    within, above = after_running(2), after_running(torch._dynamo.config.recompile_limit + 2)
+    assert "graph break in loop" in within[0]
+    assert "recompile limit" not in within[0]
+    assert "Dynamo recompile limit exceeded" in above[0]
+
+
+def test_a_model_in_one_graph_has_no_part_that_dynamo_gave_up_on() -> None:
+    torch.compiler.reset()
+    counters.clear()
+    compiler.compiled(torch.nn.ReLU(), "default", "aot_eager")(torch.ones(2))
+    assert compiler.given_up() == ()
+
+
+@pytest.mark.parametrize(("on", "precision"), [(True, "tf32"), (False, "ieee")])
+def test_tf32_is_set_for_all_who_read_it_by_old_flags_or_new(on: bool, precision: str) -> None:
+    backends = torch.backends
+    before = environment.flags()
+    try:
+        compiler.set_tf32(on=on)
+        flags = environment.flags()
+        read_by_inductor = backends.cudnn.fp32_precision, backends.cudnn.allow_tf32
+        read_by_others = backends.cuda.matmul.allow_tf32, torch.get_float32_matmul_precision()
+    finally:
+        torch.set_float32_matmul_precision("highest")
+        backends.cudnn.allow_tf32 = True
+        backends.cuda.matmul.fp32_precision = backends.cudnn.fp32_precision = "none"
+    assert flags["matmul fp32_precision"] == flags["conv fp32_precision"] == precision
+    assert read_by_inductor == (precision, on)
+    assert read_by_others == (on, "high" if on else "highest")
+    assert environment.flags() == before
 
 
 def test_flags_are_read_back_and_can_be_read_after_they_were_set() -> None:

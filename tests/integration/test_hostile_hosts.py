@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from orchestrator.progress import NoProgress
 from orchestrator.rundir import RunFolder
 from tests import factories
 from tests.fake_host import FakeHost, lines
-from tests.integration.test_the_line import (
+from tests.integration.replays import (
     DONE,
     FASTER,
     RESNET,
@@ -24,6 +25,7 @@ from tests.integration.test_the_line import (
     WHOLE,
     new_folder,
 )
+from tests.integration.test_command_line import say
 
 BEAT = Heartbeat(case_id=None, stage=None)
 ALIEN = factories.measurement(factories.case("detr"))
@@ -66,6 +68,21 @@ def test_a_record_of_a_case_that_was_not_asked_for_is_refused_and_costs_no_other
     ]
     assert rows_of(folder, "bad") == ["faster", "slower"]
     assert "is no case of its plan" in (folder.path / "report.html").read_text()
+
+
+def test_a_result_that_was_refused_is_not_admitted_when_it_is_read_again(tmp_path: Path) -> None:
+    """The second attempt has only one case left to measure, and sends both."""
+    folder = new_folder(tmp_path)
+    pipeline.measure(folder, [FakeHost("local", lines(STARTED, FASTER))], NoProgress())
+    slow = factories.measurement(RESNET, eager_s=0.010, compiled_s=0.090)
+    part = STARTED.model_copy(update={"case_ids": (VIT.case_id,)})
+    pipeline.measure(folder, [FakeHost("local", lines(part, slow, SLOWER))], NoProgress())
+    second = folder.attempts("local")["local.2.jsonl"]
+    assert [each.kind for each in second.records] == ["started", "measurement"]
+    assert second.remarks == (
+        "local.2.jsonl, line 2 skipped: 'resnet-50/default/float32/b1' is no case of its plan",
+    )
+    assert rows_of(folder, "local") == ["faster", "slower"]
 
 
 def test_the_first_result_of_a_case_stands(tmp_path: Path) -> None:
@@ -168,3 +185,21 @@ def test_a_clock_that_goes_backwards_is_on_the_page(tmp_path: Path) -> None:
         "record line 3: its clock went back by 40 s: do not trust what it timed"
     ]
     assert "its clock went back" in (folder.path / "report.html").read_text()
+
+
+def test_places_are_on_a_page_only_for_who_asks_and_secrets_for_nobody(tmp_path: Path) -> None:
+    told = f"no route to 10.0.0.7 from /home/ada/models, token hf_{'a' * 20}"
+    failed = factories.failure(VIT, "crash", told)
+    folder = new_folder(tmp_path)
+    pipeline.measure(folder, [FakeHost("local", lines(STARTED, FASTER, failed))], NoProgress())
+
+    def written(*options: str) -> str:
+        # In a context of its own: what one command is asked for is not for the next.
+        copy_context().run(say, "report", str(folder.path), *options)
+        return (folder.path / "report.html").read_text() + (folder.path / "results.md").read_text()
+
+    assert "10.0.0.7" not in written()
+    assert "/home/ada" not in written()
+    kept = written("--no-redact")
+    assert "10.0.0.7 from /home/ada/models" in kept
+    assert "hf_aaaa" not in kept

@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 
 import pytest
+import torch
 
 from harness import timed_calls
 from harness.clocks import DeviceClock
-from harness.instruments import Instruments
+from harness.failures import RecompiledError, reason_for
+from harness.instruments import Instruments, for_cpu
 from harness.kernels import Trace
 from harness.nvml import open_gpu
 from harness.plan import Protocol
@@ -65,6 +67,20 @@ def test_an_a_a_case_takes_no_energy() -> None:
     found = taken(FakeDevice(), energy=False)
     assert found.energy is None
     assert found.flags["gradients"] == "True", "read back while measuring"
+
+
+def test_a_graph_that_is_compiled_while_timing_makes_the_case_a_failure() -> None:
+    torch.compiler.reset()
+    lengths = iter(range(2, 100))
+    compiled = torch.compile(torch.sin, backend="eager", dynamic=False)
+    both: dict[Variant, Call] = {
+        "eager": lambda: torch.sin(torch.ones(2)),
+        "compiled": lambda: compiled(torch.ones(next(lengths))),
+    }
+    protocol = Protocol(iterations=2, max_blocks=2)
+    with pytest.raises(RecompiledError, match="graphs were compiled while timing") as caught:
+        timed_calls.take(both, for_cpu(), protocol, images_per_call=1, with_energy=False)
+    assert reason_for(caught.value, "measure") == "recompiled"
 
 
 def test_the_first_calls_after_a_pause_are_slow_and_fall_on_no_variant() -> None:

@@ -11,8 +11,8 @@ from harness.records import Failure, Finished, Measurement
 from orchestrator.rundir import RunFolder
 from tests import factories
 from tests.fake_host import lines
+from tests.integration.replays import NOW, PLAN, RESNET, STARTED, VIT
 from tests.integration.test_command_line import say
-from tests.integration.test_the_line import NOW, PLAN, RESNET, STARTED, VIT
 
 DONE = Finished(plan_id=PLAN.plan_id, measured=2, failed=0)
 HOSTILE = "\x1b[2J</script><script>alert(1)</script>"

@@ -9,6 +9,7 @@ import pytest
 from benchmarks import gpu_runs, gpu_table
 from harness.plan import Plan
 from harness.records import Measurement, Record, write_line
+from harness.vocabulary import Reason
 from orchestrator.rundir import RunFolder
 from tests import factories
 
@@ -72,7 +73,7 @@ def test_the_table_shows_both_runs_what_failed_and_what_does_not_hold(tmp_path: 
     assert found["device-busy / profiler's kernels within 3%"] is False
     assert "the profiler saw no kernel" in text
     assert found["host enqueue is shorter than wall"] is False
-    assert found["modes: every case was measured, or is unsupported"] is False
+    assert found["modes: every case was measured, is unsupported or too large"] is False
     assert not gpu_table.holds(tmp_path)
 
 
@@ -118,6 +119,33 @@ def test_cuda_graphs_must_have_been_recorded_and_launched(tmp_path: Path) -> Non
         written(folder / "graphs-1", factories.plan([case]), measured)
         found = {check.name: check.holds for check in gpu_table.checks(folder)}
         assert found[name] is expected
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"), [("unsupported", True), ("oom", True), ("crash", False)]
+)
+def test_a_run_whose_cases_fail_for_other_reasons_than_the_device_does_not_hold(
+    tmp_path: Path, reason: Reason, expected: bool
+) -> None:
+    written(tmp_path / "first", factories.plan([CASE]), factories.failure(CASE, reason))
+    found = {check.name: check.holds for check in gpu_table.checks(tmp_path)}
+    assert found["first: every case was measured, is unsupported or too large"] is expected
+
+
+@pytest.mark.parametrize(
+    ("note", "expected"),
+    [("no NVML: nvidia-ml-py is not installed", None), ("no telemetry: no sample", False)],
+)
+def test_a_machine_without_nvml_has_no_telemetry_to_demand(
+    tmp_path: Path, note: str, expected: bool | None
+) -> None:
+    seen = on_a_gpu(0.009, 0.002, 0.005)
+    blocks = tuple(block.model_copy(update={"telemetry": None}) for block in seen.blocks)
+    unseen = seen.model_copy(update={"blocks": blocks, "telemetry_note": note})
+    written(tmp_path / "first", factories.plan([CASE]), unseen)
+    (check,) = [c for c in gpu_table.checks(tmp_path) if c.name == "every block has telemetry"]
+    assert check.holds is expected
+    assert (note in check.found) is (expected is None)
 
 
 def test_instruments_that_fail_are_written_down_and_the_rest_goes_on(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from orchestrator import (
     caveats,
     choices,
+    evidence,
     exports,
     packing,
     page_data,
@@ -139,6 +140,14 @@ def test_a_host_that_never_started_says_why_and_has_no_device() -> None:
     assert "unknown device" not in page
     assert "nothing was measured on t4" in page
     assert json.loads(exports.to_json(run))["rows"][1]["gpu"] is None
+
+
+def test_the_notes_of_a_case_stand_beside_its_evidence() -> None:
+    noted = measurement(case("a")).model_copy(update={"notes": ("no warm start:\n slow", "gaps")})
+    (row,) = comparison(outcome("a100", noted), of=plan([case("a")])).rows
+    assert dict(zip(evidence.NAMES, evidence.of_row(row), strict=True))["Notes"] == (
+        "no warm start: slow; gaps"
+    )
 
 
 def test_a_host_that_was_lost_later_counts_what_it_left_unmeasured() -> None:

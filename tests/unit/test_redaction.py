@@ -9,7 +9,7 @@ from orchestrator import choices, sections, tables
 from orchestrator.comparison import Comparison
 from orchestrator.exports import to_csv, to_json, to_markdown
 from orchestrator.page_data import block, unpacked
-from orchestrator.redaction import keep_places, redact
+from orchestrator.redaction import keep_places
 from orchestrator.report import render
 from orchestrator.wording import redacted
 from tests.browser.runs import hostile, mixed
@@ -134,6 +134,6 @@ def _places_kept() -> Iterator[None]:
 @pytest.mark.usefixtures("_places_kept")
 def test_who_knows_the_places_may_keep_them_but_no_secret() -> None:
     places = "on 10.0.0.7 in /home/ada/models"
-    assert redact(places) == places
+    assert redacted(places) == places
     secret = f"{places} with hf_{'a' * 20} from https://ada:pass@example.org"
-    assert redact(secret) == f"{places} with hf_… from https://…@example.org"
+    assert redacted(secret) == f"{places} with hf_… from https://…@example.org"

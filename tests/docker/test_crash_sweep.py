@@ -1,0 +1,93 @@
+"""Desk, container or engine killed with -9 at a moment told by a seed: the run ends complete."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.records import Measurement
+from orchestrator import cleaning
+from orchestrator.cleaning import Wish
+from tests.crash.sweep import forked
+from tests.docker import stand_in, trial
+from tests.docker.bed import BedHost, Fleet
+from tests.docker.trial import RESNET, STEPS, VIT, Trial, machine
+
+VICTIMS = ("desk", "container", "engine")
+# Of a run of the stand-in below, from connecting to the last record.
+TYPICAL_S = 2.5
+POINTS = int(os.environ.get("CRASH_POINTS", "9"))
+
+
+@pytest.fixture(autouse=True)
+def reach(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in fleet.environment().items():
+        monkeypatch.setenv(name, value)
+    with contextlib.closing(fleet["t4"].engine.client()) as client:
+        stand_in.load(client, trial.image.recipe({}).tag, STEPS, pace_s=0.2)
+
+
+@pytest.mark.parametrize("seed", range(1, 1 + POINTS))
+def test_a_run_ends_complete_whatever_was_killed_when(
+    fleet: Fleet, tmp_path: Path, seed: int
+) -> None:
+    victim = VICTIMS[seed % len(VICTIMS)]
+    after_s = random.Random(seed).uniform(0, TYPICAL_S)
+    run = Trial.new(tmp_path, [machine("t4")])
+    if victim == "desk":
+        kill_desk(run, after_s)
+    else:
+        fault = kill_container if victim == "container" else restart_engine
+        timer = threading.Timer(after_s, fault, [fleet["t4"]])
+        timer.start()
+        run.measure()
+        timer.join()
+    run.attach()
+    if len(measured(run)) < 2:
+        run.measure()
+    assert sorted(measured(run)) == sorted([RESNET.case_id, VIT.case_id]), (victim, after_s)
+    assert run.verdicts("t4") == ["faster", "faster"]
+    if left(fleet["t4"]):  # its desk died between the last record and the removal
+        assert victim == "desk"
+        cleaning.clean(run.machines, Wish(run.folder.path.name), tmp_path)
+    assert left(fleet["t4"]) == []
+
+
+def kill_desk(run: Trial, after_s: float) -> None:
+    desk = forked(run.measure)
+    time.sleep(after_s)
+    os.kill(desk, signal.SIGKILL)
+    os.waitpid(desk, 0)
+
+
+def kill_container(host: BedHost) -> None:
+    with contextlib.closing(host.engine.client()) as client, contextlib.suppress(Exception):
+        for each in client.containers.list():
+            each.kill()
+
+
+def restart_engine(host: BedHost) -> None:
+    host.engine.kill()
+    host.engine.start()
+
+
+def measured(run: Trial) -> list[str]:
+    """The cases that were measured, as often as they were."""
+    return [
+        record.case_id
+        for attempt in run.folder.attempts("t4").values()
+        for record in attempt.records
+        if isinstance(record, Measurement)
+    ]
+
+
+def left(host: BedHost) -> list[str]:
+    with contextlib.closing(host.engine.client()) as client:
+        return [each.name for each in client.containers.list(all=True)]

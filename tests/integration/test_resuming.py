@@ -1,0 +1,161 @@
+"""What ends before all is measured, and how it goes on: with hosts that replay a harness."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.records import CaseStarted, Record
+from orchestrator import pipeline
+from orchestrator.errors import HangUp, StillThereError
+from orchestrator.fleet import InterruptedRunError
+from orchestrator.outcomes import Trouble
+from orchestrator.progress import NoProgress
+from tests import factories
+from tests.fake_host import FakeHost, lines
+from tests.integration.replays import (
+    DONE,
+    FASTER,
+    PLAN,
+    RESNET,
+    SLOWER,
+    STARTED,
+    VIT,
+    WHOLE,
+    Told,
+    measured,
+    new_folder,
+    verdicts,
+)
+
+NOISE = factories.case("resnet-50", mode="eager")
+
+
+def test_resuming_asks_only_for_what_is_lacking(tmp_path: Path) -> None:
+    folder = measured(tmp_path, FakeHost("local", lines(STARTED, FASTER)))
+    rest = FakeHost("local", lines(STARTED, SLOWER, DONE))
+    pipeline.measure(folder, [rest], NoProgress())
+    assert [case.case_id for case in rest.plans[0].cases()] == [VIT.case_id]
+    assert rest.plans[0].plan_id == PLAN.plan_id
+    assert verdicts(folder) == ["faster", "slower"]
+
+
+def test_resuming_tries_a_crash_again_but_not_a_lack_of_memory(tmp_path: Path) -> None:
+    stream = lines(STARTED, factories.failure(RESNET, "oom"), factories.failure(VIT, "crash"), DONE)
+    folder = measured(tmp_path, FakeHost("local", stream))
+    again = FakeHost("local", lines(STARTED, SLOWER, DONE))
+    pipeline.measure(folder, [again], NoProgress())
+    assert [case.case_id for case in again.plans[0].cases()] == [VIT.case_id]
+
+
+def test_resuming_a_complete_run_starts_nothing(tmp_path: Path) -> None:
+    folder = measured(tmp_path, FakeHost("local", WHOLE))
+    idle, told = FakeHost("local", WHOLE), Told()
+    pipeline.measure(folder, [idle], told)
+    assert idle.plans == []
+    assert told.skips == {"local": "complete: nothing is left to measure"}
+
+
+@pytest.mark.parametrize("ending", ["killed", "interrupted", "lost"])
+def test_resuming_what_still_measures_starts_nothing_and_loses_nothing(
+    tmp_path: Path, ending: str
+) -> None:
+    opened = CaseStarted(case_id=VIT.case_id, stage="compile")
+    folder = measured(tmp_path, FakeHost("t4", lines(STARTED, FASTER, opened)))
+    if ending == "interrupted":
+        folder.mark_interrupted(["t4.1.jsonl"])
+    if ending == "lost":
+        folder.mark_trouble("t4.1.jsonl", Trouble('host "t4" was lost'))
+    before, told = folder.attempts("t4")["t4.1.jsonl"].records, Told()
+    still = StillThereError("t4 still measures", "Follow it", "t4.1.jsonl")
+    pipeline.measure(folder, [FakeHost("t4", b"", refusal=still)], told)
+    assert told.troubles == {}
+    assert told.skips == {"t4": "t4 still measures. Follow it"}
+    assert {name: one.records for name, one in folder.attempts("t4").items()} == {
+        "t4.1.jsonl": before
+    }
+    assert verdicts(folder) == ["faster", "missing"]
+    assert folder.meta().troubles == {}
+    assert pipeline.exit_code(pipeline.render(folder).comparison) == 1
+
+
+def test_a_run_whose_harnesses_have_not_said_anything_yet_is_no_run_without_a_host(
+    tmp_path: Path,
+) -> None:
+    folder = measured(tmp_path, FakeHost("t4", b""))
+    still = StillThereError("t4 still measures", "Follow it", "t4.1.jsonl")
+    pipeline.measure(folder, [FakeHost("t4", b"", refusal=still)], NoProgress())
+    assert pipeline.exit_code(pipeline.render(folder).comparison) == 1
+
+
+@pytest.mark.parametrize(
+    ("last", "code"),
+    [
+        (None, 1),
+        (factories.failure(NOISE, "crash"), 1),
+        (factories.failure(NOISE, "oom"), 0),
+        (factories.measurement(NOISE), 0),
+    ],
+)
+def test_what_only_eager_against_eager_lacks_is_not_everything(
+    tmp_path: Path, last: Record | None, code: int
+) -> None:
+    plan = factories.plan([RESNET], noise_floor=(NOISE,))
+    ids = (RESNET.case_id, NOISE.case_id)
+    started = factories.started([RESNET], plan_id=plan.plan_id, case_ids=ids)
+    folder = new_folder(tmp_path, plan=plan)
+    records = [started, FASTER, *([last] if last else [])]
+    pipeline.measure(folder, [FakeHost("local", lines(*records))], NoProgress())
+    compared = pipeline.render(folder).comparison
+    assert pipeline.exit_code(compared) == code
+    remarks = [one for one in compared.hosts[0].remarks if NOISE.case_id in one]
+    assert len(remarks) == (last is None or last.kind == "failure")
+
+
+class Impatient(NoProgress):
+    """Presses Ctrl-C once the first result is there."""
+
+    def saw(self, host: str, record: Record) -> None:
+        if record.kind == "measurement":
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_stops_the_host_and_keeps_what_was_measured(tmp_path: Path) -> None:
+    opened = CaseStarted(case_id=VIT.case_id, stage="compile")
+    host = FakeHost("local", lines(STARTED, FASTER, opened), endless=True)
+    folder = new_folder(tmp_path)
+    with pytest.raises(InterruptedRunError):
+        pipeline.measure(folder, [host], Impatient())
+    assert host.sessions[0].stopped.is_set()
+    rows = pipeline.render(folder).comparison.rows
+    assert [row.verdict for row in rows] == ["faster", "missing"]
+
+
+class HungUp(NoProgress):
+    """Closes the terminal once the first result is there."""
+
+    def saw(self, host: str, record: Record) -> None:
+        if record.kind == "measurement":
+            raise HangUp
+
+
+def test_a_closed_terminal_leaves_running_what_can_do_without_it(tmp_path: Path) -> None:
+    opened = CaseStarted(case_id=VIT.case_id, stage="compile")
+    host = FakeHost("t4", lines(STARTED, FASTER, opened), endless=True)
+    folder = new_folder(tmp_path, "t4")
+    with pytest.raises(InterruptedRunError) as caught:
+        pipeline.measure(folder, [host], HungUp())
+    assert caught.value.running == ("t4",)
+    assert not host.sessions[0].killed
+
+
+def test_running_out_of_memory_is_a_result_and_a_crash_is_not(tmp_path: Path) -> None:
+    def code(reason: str) -> int:
+        stream = lines(STARTED, FASTER, factories.failure(VIT, reason), DONE)  # type: ignore[arg-type]
+        rendered = pipeline.render(measured(tmp_path, FakeHost("local", stream)))
+        return pipeline.exit_code(rendered.comparison)
+
+    assert code("oom") == 0
+    assert code("crash") == 1
+    assert code("fell_back_to_eager") == 1
