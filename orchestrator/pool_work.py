@@ -164,15 +164,15 @@ class Lane:
         """Keep how a job ended. Returns: why this worker can take no more cases."""
         error = inbox.error
         if note is None:  # it never came to a job
-            return error
+            return self._give_up(task, error)
         if inbox.finished:
             self._close(task, note, "whole")
             return None
         if isinstance(error, StorageError) or (self.leaving and self.goes_on):
-            return error  # whoever attaches finds the job
+            return self._give_up(task, error)  # whoever attaches finds the job
         if self.stopping.is_set() or error is None or isinstance(error, PoolError):
             self.shift.keep(replace(note, end="stopped", why=str(error or "the run was stopped")))
-            return error
+            return self._give_up(task, error)
         if isinstance(error, NodeLostError):
             self._repeat(task, note, error.sentence)
             return None
@@ -180,9 +180,14 @@ class Lane:
             self._repeat(task, note, inbox.unfit)
             return HostError(f'host "{self.host}": node {note.node} cannot measure: {inbox.unfit}')
         if isinstance(error, HostError) and error.reason == "host_unavailable":
-            return error  # the cluster is out of reach, and its job goes on
+            return self._give_up(task, error)  # the cluster is out of reach, and its job goes on
         self._broken(task, note, error)
         return None
+
+    def _give_up(self, task: Task, error: DeskError | None) -> DeskError | None:
+        """This worker ends, and nobody may think that its case is still being measured."""
+        self.shift.done(task)
+        return error
 
     def _close(self, task: Task, note: JobNote, end: End, why: str = "") -> None:
         self.shift.keep(replace(note, end=end, why=why))

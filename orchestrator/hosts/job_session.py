@@ -133,7 +133,9 @@ class JobSession:
             except ClusterLinkError as trouble:
                 error = trouble
             except JobsError as trouble:
-                raise self._ended(cluster_advice.explain(self.pool, trouble)) from trouble
+                told = cluster_advice.explain(self.pool, trouble)
+                # Of this desk's way to the cluster alone: the job goes on, and can be taken up.
+                raise self._ended(HostError(told.sentence, told.advice)) from trouble
             else:
                 break
             away_s = time.monotonic() - self._heard_s

@@ -34,6 +34,8 @@ CALL_S: Final = 30.0
 _UPLOAD_S: Final = 600.0
 _CLOSE_S: Final = 2.0
 _MAX_SHOWN: Final = 400
+# Ray sends some lines at a time, and no line that may be kept is longer.
+_MAX_MESSAGE_BYTES: Final = 64 << 20
 _NO_SUCH_JOB: Final = 404
 # Of a node's id, as its dashboard shows it too; an address would not be published with a page.
 _NODE_CHARACTERS: Final = 12
@@ -163,7 +165,7 @@ class RayJobs:
             close_timeout=_CLOSE_S,
             # A dead link shows in the silence; the dashboard answers no ping while it sends much.
             ping_interval=None,
-            max_size=None,
+            max_size=_MAX_MESSAGE_BYTES,
             # Ray 2.60 passes the offer on to the process behind, and cannot read what that then
             # sends compressed: the log ends at once, with the code of an orderly end.
             compression=None,

@@ -124,6 +124,8 @@ class Cluster:
         with (self.folder / f"{node.name}.log").open("ab") as log:
             node.process = subprocess.Popen(
                 [
+                    # It dies with whoever started it, so that no killed test run leaves a cluster.
+                    "setpriv", "--pdeathsig", "KILL",
                     "unshare", "--pid", "--fork", "--kill-child", "--mount-proc",
                     str(RAY / "ray"), "start", "--block", "--disable-usage-stats",
                     f"--node-ip-address={node.address}", "--num-cpus=4", f"--num-gpus={node.gpus}",
@@ -165,7 +167,7 @@ class Cluster:
 
 def missing() -> str:
     """Why there can be no cluster here; empty if there can."""
-    if os.geteuid() != 0 or shutil.which("unshare") is None:
+    if os.geteuid() != 0 or not (shutil.which("unshare") and shutil.which("setpriv")):
         return "needs Linux and root: process namespaces of its own"
     if not (RAY / "ray").exists():
         return "needs Ray in an environment of its own: make ray-test"

@@ -183,7 +183,7 @@ def test_a_cluster_out_of_reach_is_lost_and_its_job_goes_on(tmp_path: Path) -> N
 def test_a_token_that_is_refused_meanwhile_is_said(cluster: FakeCluster, tmp_path: Path) -> None:
     cluster.token = "another"
     heard = Heard(cluster, Played(["RUNNING"]), tmp_path)
-    assert isinstance(heard.error, PoolError)
+    assert type(heard.error) is HostError
     assert "it wants a token" in heard.error.sentence
 
 
