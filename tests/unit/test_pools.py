@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -66,3 +68,16 @@ def test_the_same_content_has_the_same_name() -> None:
     first, again = package.pack(plan([case()])), package.pack(plan([case()]))
     other = package.pack(plan([case(batch_size=4)]))
     assert first.name == again.name != other.name
+
+
+def test_a_case_that_its_plan_lacks_is_refused_in_a_sentence() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "--plan", "-", "--only", "nothing/of/the/plan"],
+        input=plan([case()]).model_dump_json(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "the plan has no case 'nothing/of/the/plan'" in done.stderr
