@@ -56,7 +56,8 @@ def test_a_run_ends_complete_whatever_was_killed_when(
     assert run.verdicts("t4") == ["faster", "faster"]
     if left(fleet["t4"]):  # its desk died between the last record and the removal
         assert victim == "desk"
-        cleaning.clean(run.machines, Wish(run.folder.path.name), tmp_path)
+        (done,) = cleaning.clean(run.machines, Wish(run.folder.path.name), tmp_path)
+        assert done.removed, done
     assert left(fleet["t4"]) == []
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 from harness import supervisor
 from harness.channel import Channel
 from harness.child import Nursery
+from harness.limits import Limits
 from harness.plan import Case, Plan
 from harness.records import Failure, Measurement, Record, read_record
 from harness.worker import Job
@@ -42,7 +43,9 @@ def run_case(nursery: Nursery, tmp_path: Path) -> RunCase:
 def supervise(nursery: Nursery) -> Supervise:
     """All records of a plan, by a supervisor in this process; `listen` sees each as it comes."""
 
-    def supervise(plan: Plan, listen: Listener = lambda _: None) -> list[Record]:
+    def supervise(
+        plan: Plan, listen: Listener = lambda _: None, limits: Limits | None = None
+    ) -> list[Record]:
         reader, writer = os.pipe()
         found: list[Record] = []
 
@@ -55,7 +58,7 @@ def supervise(nursery: Nursery) -> Supervise:
         reading = threading.Thread(target=read)
         reading.start()
         try:
-            supervisor.run(plan, Channel(writer), nursery=nursery)
+            supervisor.run(plan, Channel(writer), limits, nursery)
         finally:
             os.close(writer)
             reading.join()

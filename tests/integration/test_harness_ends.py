@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.child import Nursery
+from harness.limits import Limits
 from harness.plan import Picture, Plan
 from harness.records import (
     CaseStarted,
@@ -62,10 +63,11 @@ def test_a_run_ends_at_its_deadline_and_lingers_until_it_is_told_to_end() -> Non
         assert process.wait(20) in (1, 128 + signal.SIGTERM)
 
 
-def test_a_gpu_that_is_required_and_missing_ends_the_run_before_any_case() -> None:
-    plan = tiny().model_dump_json().encode()
-    code, records, _ = answer("--require-gpu", stdin=plan, CUDA_VISIBLE_DEVICES="")
-    assert code == 1
+@pytest.mark.skipif(Path("/proc/driver/nvidia").exists(), reason="there is a GPU")
+def test_a_gpu_that_is_required_and_missing_ends_the_run_before_any_case(
+    supervise: Supervise,
+) -> None:
+    records = supervise(tiny(), limits=Limits(require_gpu=True))
     (failure,) = (record for record in records if not isinstance(record, Heartbeat))
     assert isinstance(failure, Failure)
     assert "sees no GPU" in failure.message
