@@ -9,7 +9,7 @@ REAL ?= 3
 FUZZ ?= records:80000 page:20000 plan:60000 hosts:60000 run_json:40000 results:30000 command_line:10000
 LOCK := --quiet --universal --upgrade --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 
-.PHONY: help demo test check bench fuzz crash soak audit sbom gpu-check screenshot schema lock clean
+.PHONY: help demo test check bench fuzz crash soak audit sbom ray-test gpu-check screenshot schema lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -18,8 +18,11 @@ demo: $(VENV)/.measures  ## measure four full-size models on this machine: minut
 	$(BIN)/python orchestrate.py --hosts local --quick $(SETTINGS)
 
 test: $(VENV)/.develops  ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/docker $(SETTINGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/docker --ignore tests/ray $(SETTINGS)
 	$(BIN)/python -m pytest tests/docker $(SETTINGS) || [ $$? = 5 ]  # 5: SETTINGS chose none
+
+ray-test: $(VENV)/.develops .venv-ray/.ready  ## run the tests of pools on a Ray cluster of their own (Linux, root)
+	$(BIN)/python -m pytest tests/ray $(SETTINGS)
 
 check: $(VENV)/.develops  ## lint, types, import rules, schema drift
 	$(BIN)/ruff check .
@@ -68,9 +71,10 @@ lock: $(VENV)/.develops  ## renew the locked versions
 	$(BIN)/uv pip compile $(LOCK) -c requirements/harness.txt pyproject.toml --extra dev --extra png -o requirements/dev.txt
 	$(BIN)/uv pip compile $(LOCK) requirements/fuzz.in -o requirements/fuzz.txt
 	$(BIN)/uv pip compile $(LOCK) requirements/audit.in -o requirements/audit.txt
+	$(BIN)/uv pip compile $(LOCK) requirements/ray.in -o requirements/ray.txt
 
 clean:  ## remove what this Makefile made; reports stay
-	rm -rf $(VENV) .venv-audit build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .venv-audit .venv-ray build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -98,4 +102,10 @@ $(VENV)/.fuzzes: $(VENV)/.develops requirements/fuzz.txt
 .venv-audit/.ready: requirements/audit.txt
 	@$(PYTHON) -m venv .venv-audit
 	@.venv-audit/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements/audit.txt
+	@touch $@
+
+# Ray brings 380 MB, and versions of its own of what the desk uses.
+.venv-ray/.ready: requirements/ray.txt
+	@$(PYTHON) -m venv .venv-ray
+	@.venv-ray/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements/ray.txt
 	@touch $@

@@ -47,6 +47,8 @@ def main() -> None:
     else:
         token = _take_token() if arguments.two_lines else os.environ.get("HF_TOKEN", "")
         plan = _read(arguments.plan, one_line=arguments.two_lines)
+        if arguments.only is not None:
+            plan = _only(plan, arguments.only)
         limits = Limits(arguments.limit_s, arguments.require_gpu)
         code = _measure(plan, limits, token)
         _linger(arguments.linger_s)
@@ -113,6 +115,14 @@ def _read(source: str, *, one_line: bool) -> Plan:
         _refuse(f"the plan {source} cannot be used: {complaint(error)}")
 
 
+def _only(plan: Plan, case_id: str) -> Plan:
+    """The same plan, less all other cases, whatever it skips itself."""
+    every = {case.case_id for case in (*plan.all_cases(), *plan.noise_floor)}
+    if case_id not in every:
+        _refuse(f"the plan has no case {case_id!r}")
+    return plan.model_copy(update={"skip": tuple(sorted(every - {case_id}))})
+
+
 def _refuse(sentence: str) -> NoReturn:
     os.write(2, f"{sentence}\nA plan to start from: python -m harness --example-plan\n".encode())
     sys.exit(USAGE)
@@ -149,6 +159,11 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="with --plan -: standard input holds a Hub token, or nothing, on its first line and "
         "the plan on its second; it may stay open",
+    )
+    parser.add_argument(
+        "--only",
+        metavar="CASE",
+        help="measure this one case of the plan, such as resnet-50/default/float32/b1",
     )
     action = parser.add_mutually_exclusive_group(required=True)
     action.add_argument("--plan", metavar="FILE", help="the plan to measure, or - for stdin")

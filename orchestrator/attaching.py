@@ -1,15 +1,16 @@
 """Taking up a run whose terminal is gone: its harnesses went on, and their containers kept all they
-said."""
+said. Of a pool the jobs under way went on; what waited for them is measured from here."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 
+from harness.plan import Plan
 from orchestrator import fleet, planning
 from orchestrator.errors import HostError
 from orchestrator.fleet import Observer
-from orchestrator.hosts import STARTING, Say, Session, contained
+from orchestrator.hosts import STARTING, Say, Session, contained, pooled
 from orchestrator.hosts.contained import Terms
 from orchestrator.inventory import Machine
 from orchestrator.outcomes import Attempt
@@ -32,19 +33,33 @@ def attach(
     Raises: InterruptedRunError; StorageError; RunError: it is damaged.
     """
     left = {machine: _unfinished(folder, machine) for machine in machines}
-    if not any(left.values()):
+    pools = {machine: rest for machine in machines if (rest := _rest_of_pool(folder, machine))}
+    if not any(left.values()) and not pools:
         _tell_of_the_end(folder, machines, observer)
         return
     with ExitStack() as stack:
         openings = []
         for machine, names in left.items():
-            if not names:
+            if not names and machine not in pools:
                 _tell_of_the_end(folder, [machine], observer)
             for name in names:
                 attempt, known = stack.enter_context(folder.reopened(name))
                 _catch_up(machine.name, known, observer)
                 openings.append((machine.name, _opening(folder, machine, attempt, terms), attempt))
-        fleet.follow(openings, folder, observer, detach=detach)
+        hosts = {pooled.host_of(machine, terms): rest for machine, rest in pools.items()}
+        fleet.follow(openings, hosts, folder, observer, detach=detach)
+
+
+def _rest_of_pool(folder: RunFolder, machine: Machine) -> Plan | None:
+    """The cases of a pool that are under way, or that nobody has begun; None where there are
+    none. What failed is for --resume to measure again."""
+    if machine.pool is None:
+        return None
+    plan = folder.plan()
+    outcome = next(each for each in folder.each_outcome() if each.host == machine.name)
+    told = outcome.measurements.keys() | outcome.failures.keys()
+    rest = plan.model_copy(update={"skip": tuple(sorted(told))})
+    return rest if rest.cases() else None
 
 
 def _tell_of_the_end(folder: RunFolder, machines: Sequence[Machine], observer: Observer) -> None:
@@ -66,7 +81,7 @@ def _why_incomplete(folder: RunFolder, machine: Machine, attempts: Iterable[Atte
     if troubles:
         return troubles[-1]
     alone = "what measures without Docker ends with its terminal"
-    why = alone if machine.address is None else "its harness has ended"
+    why = alone if machine.is_local else "its harness has ended"
     return f"{why}. Measure the rest:  python orchestrate.py --resume {folder.pasted}"
 
 
@@ -85,6 +100,8 @@ def is_over(attempt: Attempt) -> bool:
     """Whether everything that this harness will ever say is on disk; one that broke off before
     there was a container says nothing."""
     trouble = attempt.trouble
+    if attempt.job is not None and attempt.job.end:
+        return True
     if trouble is not None and trouble.preparing not in ("", STARTING):
         return True
     ended = trouble is not None and trouble.reason != "host_unavailable"

@@ -61,7 +61,12 @@ def of_host(host: HostSummary, plan: Plan | None) -> tuple[str, ...]:
         ended = "was interrupted" if host.ending == "interrupted" else "was lost before its end"
         unmeasured = missing + sum(_lost(row) for row in host.rows)
         found.append(f"This host {ended}; {wording.many(unmeasured, 'case')} not measured.")
-    if host.environments > 1:
+    if host.differing:
+        found.append(
+            f"Its nodes differ in {wording.listed(host.differing)}: a difference between two of "
+            "its cases may come from that."
+        )
+    elif host.environments > 1:
         found.append(
             f"Measured in {host.environments} sittings, environments differing; the last is shown."
         )

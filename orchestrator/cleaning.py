@@ -11,9 +11,11 @@ from typing import Final, TypeAlias
 from orchestrator import asking
 from orchestrator.attaching import is_over
 from orchestrator.errors import UsageError
-from orchestrator.hosts import advice, contained, container
+from orchestrator.hosts import advice, cluster_advice, contained, container, pooled
 from orchestrator.hosts.engine import Container, Engine, EngineError
+from orchestrator.hosts.jobs import Jobs, JobsError, JobState
 from orchestrator.inventory import Machine
+from orchestrator.pools import Pool
 from orchestrator.rundir import RunFolder
 
 # Removing a large image takes a while; an engine that needs longer than this hangs.
@@ -45,19 +47,22 @@ class Cleaned:
 def clean(
     machines: Sequence[Machine], wish: Wish, output: Path, limit_s: float = LIMIT_S
 ) -> Iterator[Cleaned]:
-    """Clean every host that has an engine, all at once. Yields: each when it is done."""
-    distant = [machine for machine in machines if machine.address is not None]
+    """Clean every host that is not this machine, all at once. Yields: each when it is done."""
+    distant = [machine for machine in machines if not machine.is_local]
     why_keep = _reading(output)
     for machine, done in asking.ask_all(distant, lambda one: _clean(one, wish, why_keep), limit_s):
         yield done or _unanswered(machine, limit_s)
 
 
 def _unanswered(machine: Machine, limit_s: float) -> Cleaned:
-    sentence = f'host "{machine.name}" ({machine.address}) has not answered within {limit_s:.0f} s'
+    where = machine.pool.address if machine.pool is not None else machine.address
+    sentence = f'host "{machine.name}" ({where}) has not answered within {limit_s:.0f} s'
     return Cleaned(machine.name, failed=f"{sentence}. Look at it with the command doctor.")
 
 
 def _clean(machine: Machine, wish: Wish, why_keep: WhyKeep) -> Cleaned:
+    if machine.pool is not None:
+        return _clean_pool(machine, machine.pool, wish, why_keep)
     assert machine.address is not None
     done = Cleaned(machine.name)
     engine = contained.engine_of(machine)
@@ -74,6 +79,45 @@ def _clean(machine: Machine, wish: Wish, why_keep: WhyKeep) -> Cleaned:
     finally:
         engine.close()
     return done
+
+
+def _clean_pool(machine: Machine, pool: Pool, wish: Wish, why_keep: WhyKeep) -> Cleaned:
+    """Let a cluster forget this user's jobs, whose logs go with them."""
+    done, jobs = Cleaned(machine.name), pooled.connect(pool)
+    try:
+        for job in jobs.jobs():
+            if _is_wanted(job, machine.name, wish):
+                _remove_job(jobs, job, "" if wish.force else why_keep(_as_container(job)), done)
+    except JobsError as error:
+        told = cluster_advice.explain(machine.name, error, pool.address)
+        done.failed = f"{told.sentence}. {told.advice}".rstrip()
+    finally:
+        jobs.close()
+    return done
+
+
+def _is_wanted(job: JobState, host: str, wish: Wish) -> bool:
+    told = job.metadata
+    ours = told.get(container.OWNER) == contained.owner() and told.get(container.HOST) == host
+    return ours and wish.run_id in (None, told.get(container.RUN))
+
+
+def _remove_job(jobs: Jobs, job: JobState, why: str, done: Cleaned) -> None:
+    if why:
+        done.kept.append(f"kept job {job.id}, which {why}")
+        return
+    if not job.ended:
+        jobs.stop(job.id)
+        done.removed.append(f"job {job.id}: told to stop; clean again to have it forgotten")
+        return
+    jobs.delete(job.id)
+    done.removed.append(f"job {job.id}")
+
+
+def _as_container(job: JobState) -> Container:
+    """A job bears the labels of a container, and must be kept for the same reasons."""
+    status = "exited" if job.ended else "running"
+    return Container(job.id, job.id, dict(job.metadata), status)
 
 
 def _remove_containers(engine: Engine, wish: Wish, why_keep: WhyKeep, done: Cleaned) -> None:

@@ -86,10 +86,10 @@ def clean(
     from orchestrator.cleaning import Wish
 
     machines, run_id, place = _to_clean(run, hosts, output, inventory)
-    distant = [machine for machine in machines if machine.address is not None]
+    distant = [machine for machine in machines if not machine.is_local]
     if not distant:
         raise UsageError(
-            "there is nothing to clean: what is measured without Docker leaves nothing behind",
+            "there is nothing to clean: what is measured on this machine leaves nothing behind",
             "Name hosts with --hosts.",
         )
     wish = Wish(run_id, force, images, volumes)

@@ -151,4 +151,7 @@ COLUMNS: Final[dict[str, Reader]] = {
     "compiled_process_memory_bytes": _of_measurement("compiled_process_memory_bytes"),
     "retaken_blocks": lambda row: row.facts.retaken if row.facts else None,
     "stopped_early": _of_measurement("stopped_early"),
+    "node": lambda row: row.origin.node or None if row.origin else None,
+    "gpu_uuid": lambda row: row.origin.gpu_uuid or None if row.origin else None,
+    "attempt": lambda row: row.origin.number if row.origin else None,
 }

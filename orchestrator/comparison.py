@@ -20,7 +20,7 @@ from orchestrator import statistics
 from orchestrator.facts import CaseFacts
 from orchestrator.measured import Measured
 from orchestrator.noise import NoiseFloor
-from orchestrator.outcomes import Ending
+from orchestrator.outcomes import Ending, Origin
 from orchestrator.published import PublishedRow
 from orchestrator.statistics import PRACTICAL_THRESHOLD, BreakEven, Estimate, Summary
 from orchestrator.wording import redacted
@@ -51,7 +51,8 @@ class Row:
     which found them filled. `adjusted_p` is the p-value of the speed-up, adjusted for all rows of
     the page; `threshold` is its host's.
     `published` is the published row for the same GPU, model, mode and batch size, if any.
-    `price_per_hour` is what the host costs in USD, if that is known.
+    `price_per_hour` is what the host costs in USD, if that is known. `origin` is where a pool
+    measured the case.
     """
 
     host: str
@@ -76,6 +77,7 @@ class Row:
     published: PublishedRow | None = None
     note: str = ""
     price_per_hour: float | None = None
+    origin: Origin | None = None
 
     @property
     def throughput(self) -> tuple[float, float] | None:
@@ -100,7 +102,8 @@ class HostSummary:
     """One host, condensed for its card. Best and worst are by speed-up.
 
     `gpu` is empty where the host never started, and `trouble` says why it could not go on.
-    `environment` is the latest of its `environments`: a resumed run may have several.
+    `environment` is the latest of its `environments`: a resumed run may have several, and so may a
+    pool; `differing` says in what the nodes of one differ. `workers` of a pool measured something.
     `price_per_hour` is in USD.
     `noise` is None where no A/A case was measured; the threshold is then the practical one alone.
     `noise_problems` are why A/A cases have no times.
@@ -115,6 +118,8 @@ class HostSummary:
     harness_revision: str | None = None
     picture: str | None = None
     environments: int = 1
+    differing: tuple[str, ...] = ()
+    workers: int = 0
     price_per_hour: float | None = None
     noise: NoiseFloor | None = None
     noise_problems: tuple[Problem, ...] = ()

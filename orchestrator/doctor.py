@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from orchestrator import asking, diagnosis, local_diagnosis, torch_builds
+from orchestrator import asking, diagnosis, local_diagnosis, pool_diagnosis, torch_builds
 from orchestrator.addresses import Address
 from orchestrator.checks import Check, Examined
 from orchestrator.diagnosis import Facts, Fault
@@ -76,7 +76,8 @@ def _unanswered(visit: _Visit, limit_s: float) -> Examined:
     found = f"none within {limit_s:.0f} s, while {visit.doing}"
     address = visit.machine.address
     look = "" if address is None else advice.look(address)
-    return Examined(visit.machine.name, str(address or ""), (Check("Answer", "bad", found, look),))
+    where = visit.machine.pool.address if visit.machine.pool is not None else str(address or "")
+    return Examined(visit.machine.name, where, (Check("Answer", "bad", found, look),))
 
 
 def _docker_engine(address: Address) -> Patient:
@@ -124,6 +125,8 @@ class _Examiner:
 
     def examine(self, visit: _Visit) -> Examined:
         machine, address = visit.machine, visit.machine.address
+        if machine.pool is not None:
+            return pool_diagnosis.examine(machine)
         if address is None:
             checks = local_diagnosis.diagnose(_local(self.ask))
             return Examined(machine.name, sys.executable, checks)

@@ -18,7 +18,9 @@ from harness.plan import Plan
 from harness.records import Record
 from orchestrator.errors import DeskError, HangUp, HostError, StillThereError, StorageError
 from orchestrator.hosts import Host, Say, Session
+from orchestrator.hosts.pooled import PooledHost
 from orchestrator.outcomes import Trouble
+from orchestrator.pool_work import Worker, lanes
 from orchestrator.rundir import AttemptFile, RunFolder
 from orchestrator.work import Doing, Ended, Inbox, Note, Opening, Twins, Work
 
@@ -79,6 +81,10 @@ def run(
     with ExitStack() as stack:
         works = _Works(folder, observer, detach=detach, tick_s=tick_s)
         for host, plan in hosts.items():
+            if isinstance(host, PooledHost):
+                stack.callback(host.close)
+                works.add_pool(host, plan)
+                continue
             attempt = stack.enter_context(folder.attempt(host.name))
             works.add(host.name, _opening(host, plan, attempt), attempt, plan)
         works.run()
@@ -86,18 +92,24 @@ def run(
 
 def follow(
     sessions: Iterable[tuple[str, Opening, AttemptFile]],
+    pools: Mapping[PooledHost, Plan],
     folder: RunFolder,
     observer: Observer,
     *,
     detach: bool = False,
     tick_s: float = 0.2,
 ) -> None:
-    """Take up harnesses that are at work already. Raises: as `run`."""
-    works = _Works(folder, observer, detach=detach, tick_s=tick_s)
-    plan = folder.plan()
-    for host, opening, attempt in sessions:
-        works.add(host, opening, attempt, plan, taken_up=True)
-    works.run()
+    """Take up harnesses that are at work already, and pools, whose queue was here. Raises: as
+    `run`."""
+    with ExitStack() as stack:
+        works = _Works(folder, observer, detach=detach, tick_s=tick_s)
+        plan = folder.plan()
+        for host, opening, attempt in sessions:
+            works.add(host, opening, attempt, plan, taken_up=True)
+        for pool, left in pools.items():
+            stack.callback(pool.close)
+            works.add_pool(pool, left)
+        works.run()
 
 
 def _opening(host: Host, plan: Plan, attempt: AttemptFile) -> Opening:
@@ -116,9 +128,9 @@ class _Works:
     ) -> None:
         self._folder, self._observer = folder, observer
         self._detach, self._tick_s = detach, tick_s
-        self._messages = Inbox()
+        self._messages: Inbox[Worker] = Inbox()
         self._twins = Twins()
-        self._all: list[Work] = []
+        self._all: list[Worker] = []
         self._troubles: dict[str, str] = {}
         self._skipped: dict[str, str] = {}
         self._lost: StorageError | None = None
@@ -135,17 +147,20 @@ class _Works:
         work = Work(host, opening, attempt, plan, self._messages, self._twins, taken_up)
         self._all.append(work)
 
+    def add_pool(self, host: PooledHost, plan: Plan) -> None:
+        self._all += lanes(host, plan, self._folder, self._messages)
+
     def run(self) -> None:
         for work in self._all:
             work.start()
-        left: list[Work] | None = None
+        left: list[Worker] | None = None
         try:
             with closing(self._messages):
                 self._watch()
         except KeyboardInterrupt as interrupt:
             left = self._stop(detach=self._detach or isinstance(interrupt, HangUp))
         finally:
-            self._in_parallel(Work.kill, KILL_S)
+            self._in_parallel(lambda work: work.kill(), KILL_S)
         if left is not None:
             raise InterruptedRunError(self._running(left))
         if self._lost is not None:
@@ -174,7 +189,7 @@ class _Works:
             case record:
                 self._observer.saw(host, record)
 
-    def _end(self, work: Work, error: DeskError | None, *, last: bool) -> None:
+    def _end(self, work: Worker, error: DeskError | None, *, last: bool) -> None:
         if error is not None:
             self._remember(work, error)
         if not last:
@@ -185,10 +200,10 @@ class _Works:
         else:
             self._observer.ended(work.host, trouble)
 
-    def _remember(self, work: Work, error: DeskError) -> None:
+    def _remember(self, work: Worker, error: DeskError) -> None:
         """Keep why a host could not go on, for this user and for whoever reads the run later."""
         sentence = f"{error.sentence}. {error.advice}" if error.advice else error.sentence
-        if isinstance(error, StillThereError):
+        if isinstance(error, StillThereError) and work.attempt is not None:
             self._skipped.setdefault(work.host, sentence)
             self._folder.withdraw(work.attempt.name, error.attempt)
             return
@@ -198,9 +213,10 @@ class _Works:
             return
         reason = error.reason if isinstance(error, HostError) else "host_unavailable"
         trouble = Trouble(sentence, reason, "" if work.began else work.preparing)
-        self._folder.mark_trouble(work.attempt.name, trouble)
+        if work.attempt is not None:
+            self._folder.mark_trouble(work.attempt.name, trouble)
 
-    def _stop(self, *, detach: bool) -> list[Work]:
+    def _stop(self, *, detach: bool) -> list[Worker]:
         """Stop or leave every harness, let each thread store what still comes, remember why.
 
         A second Ctrl-C ends the waiting at once, and what was to be left is left all the same.
@@ -210,13 +226,14 @@ class _Works:
         if detach:
             for work in left:
                 work.leave()
-        self._folder.mark_interrupted([work.attempt.name for work in left])
+        names = [work.attempt.name for work in left if work.attempt is not None]
+        self._folder.mark_interrupted(names)
         try:
             if detach:
                 for work in left:
                     work.detach()
                 return left
-            self._in_parallel(Work.stop, STOP_S)
+            self._in_parallel(lambda work: work.stop(), STOP_S)
             deadline_s = time.monotonic() + KILL_S
             for work in left:
                 work.thread.join(timeout=max(0.0, deadline_s - time.monotonic()))
@@ -224,11 +241,11 @@ class _Works:
             pass
         return left
 
-    def _running(self, left: Iterable[Work]) -> tuple[str, ...]:
+    def _running(self, left: Iterable[Worker]) -> tuple[str, ...]:
         """The hosts that go on: left on purpose, or because they could not be told to end."""
         return tuple(dict.fromkeys(work.host for work in left if work.goes_on))
 
-    def _in_parallel(self, do: Callable[[Work], None], limit_s: float) -> None:
+    def _in_parallel(self, do: Callable[[Worker], None], limit_s: float) -> None:
         """One slow or dead host must not hold up the others."""
         threads = [
             threading.Thread(target=do, args=(work,), daemon=True)

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from orchestrator import addresses, contexts, ssh_config
+from orchestrator import addresses, contexts, pools, ssh_config
 from orchestrator.addresses import Address
 from orchestrator.errors import UnknownNameError, UsageError
+from orchestrator.pools import Pool
 
 LOCAL: Final = "local"
 DEFAULT_FILE: Final = Path("hosts.toml")
@@ -36,7 +37,8 @@ _GPU: Final = re.compile(r"\d{1,3}|(GPU|MIG)-[A-Za-z0-9/-]+")
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """One host. Without an address it is this machine, measured without Docker.
+    """One host: one with an engine at `address`, or a `pool`, or else this machine, measured
+    without Docker.
 
     `gpus` are indices or UUIDs that share the host's cases; none means the CPU.
     """
@@ -45,9 +47,16 @@ class Machine:
     address: Address | None = None
     gpus: tuple[str, ...] = FIRST_GPU
     price_per_hour: float | None = None
+    pool: Pool | None = None
+
+    @property
+    def is_local(self) -> bool:
+        return self.address is None and self.pool is None
 
     def settings(self) -> dict[str, object]:
         """As kept in run.json, which holds no secret."""
+        if self.pool is not None:
+            return {**self.pool.settings(), "price_per_hour": self.price_per_hour}
         return {
             "docker": str(self.address),
             "certificates": self.address.certificates if self.address else "",
@@ -59,11 +68,14 @@ class Machine:
     def from_settings(cls, name: str, settings: Mapping[str, object]) -> Self:
         """Raises: UsageError."""
         gpu, price = settings.get("gpu", []), settings.get("price_per_hour")
+        price = price if isinstance(price, int | float) else None
+        if "ray" in settings:
+            return cls(name, None, (), price, Pool.from_settings(settings))
         return cls(
             name,
             addresses.parse(str(settings.get("docker")), str(settings.get("certificates") or "")),
             tuple(map(str, gpu)) if isinstance(gpu, list) else (),
-            price if isinstance(price, int | float) else None,
+            price,
         )
 
 
@@ -215,9 +227,12 @@ def _machine(where: str, name: str, table: object) -> Machine:
             f'{where}: "{name[:_SHOWN]}" cannot be the name of a host',
             "Use up to 40 letters, digits, dots and dashes, and not the name local.",
         )
+    known = pools.KEYS if "ray" in table else (*KEYS, "ray")
     for key in table:
-        if key not in KEYS:
-            raise UnknownNameError(f"key in {where}", key[:_SHOWN], KEYS)
+        if key not in known:
+            raise UnknownNameError(f"key in {where}", key[:_SHOWN], known)
+    if "ray" in table:
+        return Machine(name, None, (), _price(where, table), Pool.of_table(where, table))
     return Machine(name, _address(where, table), _gpus(where, table), _price(where, table))
 
 
@@ -225,7 +240,7 @@ def _address(where: str, table: Mapping[str, object]) -> Address:
     docker, context = table.get("docker"), table.get("context")
     if (docker is None) == (context is None):
         raise UsageError(
-            f"{where}: one of docker and context is needed",
+            f"{where}: one of docker, context and ray is needed",
             'As in  docker = "ssh://ubuntu@203.0.113.10"  or  context = "a100-box"',
         )
     if context is None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from harness import catalogue
 from harness.plan import Case, Plan
 from harness.records import Device, Measurement
-from orchestrator import collecting, measured, noise, published, statistics, verdicts
+from orchestrator import collecting, environments, measured, noise, published, statistics, verdicts
 from orchestrator.comparison import Comparison, HostSummary, Problem, Row, RunInfo, label_of
 from orchestrator.facts import facts_of, samples
 from orchestrator.outcomes import HostOutcome
@@ -59,6 +59,7 @@ def _row(outcome: HostOutcome, case: Case, price_per_hour: float | None) -> Row:
         problem=problem,
         published=_published_for(outcome, case),
         price_per_hour=price_per_hour,
+        origin=outcome.origins.get(case.case_id),
     )
     measurement = outcome.measurements.get(case.case_id)
     if measurement is None:
@@ -139,7 +140,9 @@ def _host(outcome: HostOutcome, plan: Plan, price_per_hour: float | None) -> Hos
         remarks=(*outcome.remarks, *_noise_remarks(outcome, plan)),
         harness_revision=outcome.harness_revision,
         picture=outcome.picture,
-        environments=len(outcome.environments),
+        environments=len(environments.distinct(outcome.environments)),
+        differing=environments.differing(outcome.environments) if outcome.origins else (),
+        workers=len({(of.node, of.gpu_uuid) for of in outcome.origins.values()}),
         price_per_hour=price_per_hour,
         noise=noise.of_host(outcome.measurements.values()),
         noise_problems=tuple(problem for _, problem in _noise_problems(outcome, plan)),

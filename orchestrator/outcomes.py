@@ -21,8 +21,18 @@ from harness.records import (
     Started,
 )
 from harness.vocabulary import Reason, Stage
+from orchestrator.journal import JobNote
 
 Ending: TypeAlias = Literal["finished", "interrupted", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a case of a pool was measured, and at which of its tries."""
+
+    node: str
+    gpu_uuid: str
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +40,8 @@ class HostOutcome:
     """Everything that one host delivered, over all attempts.
 
     `refused` says by case why a result could not be accepted. `remarks` are sentences about the
-    stream itself, such as a line that could not be read.
+    stream itself, such as a line that could not be read. `origins` says by case where a result of
+    a pool comes from.
     """
 
     host: str
@@ -43,6 +54,7 @@ class HostOutcome:
     host_failures: tuple[Failure, ...] = ()
     remarks: tuple[str, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, Origin] = field(default_factory=dict)
 
     @property
     def environment(self) -> Environment | None:
@@ -75,6 +87,7 @@ class _Fold:
     refused: dict[str, str] = field(default_factory=dict)
     open_case: tuple[str, Stage] | None = None
     promised: set[str] = field(default_factory=set)
+    origins: dict[str, Origin] = field(default_factory=dict)
     ending: Ending = "lost"
 
     def take(self, record: Record) -> None:
@@ -121,6 +134,27 @@ class _Fold:
                 f"its cases were measured on {len(gpus)} GPUs of this kind, each case on one"
             )
 
+    def take_job(self, attempt: Attempt, job: JobNote) -> bool:
+        """Whether a job's records may be used. Without the harness's end record they are not, as
+        another attempt may be at the same case: only whole attempts are, and what broke off for a
+        reason of its own is told as a failure."""
+        self.promised.add(job.case_id)
+        if any(isinstance(record, Finished) for record in attempt.records):
+            uuids = [r.environment.device.uuid for r in attempt.records if isinstance(r, Started)]
+            self.origins[job.case_id] = Origin(job.node, (uuids or [""])[-1] or "", job.number)
+            return True
+        if job.end == "broken":
+            return True
+        if job.end == "lost":
+            what = "repeated" if job.again else "given up"
+            self.remarks.append(f"{job.case_id} was {what} after try {job.number}: {job.why}")
+        if job.end == "lost" and not job.again and job.case_id not in self.measurements:
+            self.failures[job.case_id] = Failure(
+                case_id=job.case_id, stage=None, reason="host_unavailable", message=job.why
+            )
+        self.ending = "interrupted" if attempt.interrupted or job.end == "stopped" else "lost"
+        return False
+
     def close_attempt(self, attempt: Attempt) -> None:
         """A case still open when the stream ended crashed, unless the user stopped it or nobody
         knows, because the host was lost."""
@@ -135,8 +169,11 @@ class _Fold:
         if self.open_case is not None and clear and not attempt.interrupted:
             self._take_failure(_broken_off(*self.open_case, trouble or _CUT))
         self.open_case = None
+        self.tell_trouble(trouble)
+
+    def tell_trouble(self, trouble: Trouble | None) -> None:
+        """For the cases that never began, which did not run out of memory themselves."""
         if trouble is not None:
-            # For the cases that never began, which did not run out of memory themselves.
             self.host_failures.append(
                 Failure(
                     case_id=None, stage=None, reason="host_unavailable", message=trouble.message
@@ -153,13 +190,15 @@ def _broken_off(case_id: str, stage: Stage, trouble: Trouble) -> Failure:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One stream of records, as far as it could be read; `refused` says why by case id."""
+    """One stream of records, as far as it could be read; `refused` says why by case id. `job` is
+    the one that made it, on a pool."""
 
     records: tuple[Record, ...]
     interrupted: bool = False
     remarks: tuple[str, ...] = ()
     trouble: Trouble | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
+    job: JobNote | None = None
 
 
 def fold(host: str, attempts: Iterable[Attempt], plan_id: str) -> HostOutcome:
@@ -174,11 +213,16 @@ def fold(host: str, attempts: Iterable[Attempt], plan_id: str) -> HostOutcome:
         if others:
             state.remarks.append(f"an attempt was made at another plan ({', '.join(others)})")
             continue
+        if attempt.job is not None and not state.take_job(attempt, attempt.job):
+            state.tell_trouble(attempt.trouble)
+            continue
         seen: set[int] = set()
+        broken = attempt.job is not None and attempt.job.end == "broken"
         for record in attempt.records:
             if record.seq not in seen:  # else replayed after a reconnect
                 seen.add(record.seq)
-                state.take(record)
+                if not (broken and isinstance(record, Measurement)):
+                    state.take(record)
         missing = max(seen, default=-1) + 1 - len(seen) - len(attempt.refused)
         if missing > 0:
             state.remarks.append(f"{missing} of {missing + len(seen)} records are missing")
@@ -196,4 +240,5 @@ def fold(host: str, attempts: Iterable[Attempt], plan_id: str) -> HostOutcome:
         host_failures=tuple(state.host_failures),
         remarks=tuple(state.remarks),
         refused=state.refused,
+        origins=state.origins,
     )

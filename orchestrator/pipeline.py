@@ -28,7 +28,7 @@ from orchestrator.comparison import Comparison
 from orchestrator.errors import NoHostError
 from orchestrator.files import ensure_folder
 from orchestrator.fleet import Observer
-from orchestrator.hosts import Host, contained
+from orchestrator.hosts import Host, contained, pooled
 from orchestrator.hosts.contained import Terms
 from orchestrator.hosts.image import ImageSource
 from orchestrator.hosts.local import LocalHost
@@ -51,8 +51,9 @@ class Rendered:
 
 def hosts_for(machines: Sequence[Machine], source: ImageSource, terms: Terms) -> tuple[Host, ...]:
     """What measures on these machines: several hosts of one name where GPUs share the cases."""
-    found: list[Host] = [LocalHost() for machine in machines if machine.address is None]
-    return (*found, *contained.hosts_for(machines, source, terms))
+    local = [LocalHost() for machine in machines if machine.is_local]
+    pools = [pooled.host_of(machine, terms) for machine in machines if machine.pool is not None]
+    return (*local, *contained.hosts_for(machines, source, terms), *pools)
 
 
 def new_run(
@@ -62,7 +63,7 @@ def new_run(
     command = shlex.join(["python", "orchestrate.py", *arguments])
     now = datetime.datetime.now().astimezone()
     names = [machine.name for machine in machines]
-    settings = {one.name: one.settings() for one in machines if one.address is not None}
+    settings = {one.name: one.settings() for one in machines if not one.is_local}
     prices = {one.name: one.price_per_hour for one in machines if one.price_per_hour is not None}
     return RunFolder.create(
         output, plan, names, command, now, machines=settings, prices_per_hour=prices

@@ -5,6 +5,7 @@
         plan.json              what was to be measured; written once
         records/local.1.jsonl  the records of the first attempt, appended and synced one by one
         logs/local.1.log       what the harness printed besides
+        jobs/a100.jsonl        of a pool: which job measured which case into which file
         report.html, results.csv, results.json, results.md
 
 A resumed run adds an attempt, and so does each further GPU of a host; no file of an earlier attempt
@@ -27,7 +28,7 @@ from typing import Final, Literal, Self
 
 from harness.complaints import complaint
 from harness.plan import Plan, read_plan
-from orchestrator import files, holding, reading, runmeta
+from orchestrator import files, holding, journal, reading, runmeta
 from orchestrator.errors import RunError, StorageError, UnknownNameError
 from orchestrator.files import (
     ensure_folder,
@@ -37,6 +38,7 @@ from orchestrator.files import (
     write_whole,
 )
 from orchestrator.holding import TakenError
+from orchestrator.journal import JobNote
 from orchestrator.outcomes import Attempt, HostOutcome, Trouble, fold
 from orchestrator.runmeta import RunMeta
 
@@ -51,7 +53,7 @@ class AttemptFile:
     """An open record file of one host; a record is on disk when `append` returns.
 
     `next_seq` is the number of the first record that the file lacked when it was opened, and
-    `bytes_before` what it held then; `run` is how a command names its run.
+    `bytes_before` what it held then; `run` is how a command names its run, `job` a pool's job.
     """
 
     name: str
@@ -62,6 +64,7 @@ class AttemptFile:
     bytes_before: int = 0
     plan_id: str = ""
     run: str = "RUN"
+    job: str = ""
 
     def append(self, line: bytes) -> None:
         try:
@@ -171,9 +174,10 @@ class RunFolder:
             yield
 
     @contextmanager
-    def attempt(self, host: str) -> Iterator[AttemptFile]:
-        """Open the next record file of a host."""
-        number = 1 + max((number for number, _ in self._record_files(host)), default=0)
+    def attempt(self, host: str, number: int = 0) -> Iterator[AttemptFile]:
+        """Open the next record file of a host; who opens thousands tells the number."""
+        if not number:
+            number = 1 + max((number for number, _ in self._record_files(host)), default=0)
         name = f"{host}.{number}.jsonl"
         with self._opened(name, "xb") as file:
             yield self._attempt_file(name, file)
@@ -213,7 +217,19 @@ class RunFolder:
         return self._attempts(host, self.meta(), self.plan())
 
     def _attempts(self, host: str, meta: RunMeta, plan: Plan) -> dict[str, Attempt]:
-        return {path.name: reading.read(path, meta, plan) for _, path in self._record_files(host)}
+        jobs = self.jobs(host)
+        return {
+            path.name: replace(reading.read(path, meta, plan), job=jobs.get(path.name))
+            for _, path in self._record_files(host)
+        }
+
+    def jobs(self, host: str) -> dict[str, JobNote]:
+        """The jobs of a pool by record file, oldest first. Raises: RunError."""
+        return journal.load(self.path / "jobs" / f"{host}.jsonl")
+
+    def note_job(self, host: str, note: JobNote) -> None:
+        """Keep what is known of a job. Raises: StorageError."""
+        journal.append(self.path / "jobs" / f"{host}.jsonl", note)
 
     def mark_interrupted(self, names: Sequence[str]) -> None:
         """Remember that the user stopped these attempts."""

@@ -131,7 +131,7 @@ def _about(plan: Plan, machine: Machine) -> str:
 def _estimated_s(plan: Plan, machine: Machine) -> float | None:
     """How long a machine may take, in seconds; None for a distant CPU, which may be any."""
     count = _gpus(machine)
-    if machine.address is not None and not count:
+    if not machine.is_local and not count:
         return None
     return estimate.seconds(plan, gpu=count > 0) / max(count, 1)
 
@@ -142,7 +142,9 @@ def _whole(seconds: float | None) -> int | None:
 
 def _gpus(machine: Machine) -> int:
     """On how many GPUs a machine spreads its cases; here it is the first one, if there is one."""
-    return int(has_gpu()) if machine.address is None else len(machine.gpus)
+    if machine.pool is not None:
+        return machine.pool.gpus * machine.pool.workers
+    return int(has_gpu()) if machine.is_local else len(machine.gpus)
 
 
 def plan_json(plan: Plan, machines: Sequence[Machine]) -> str:
@@ -158,7 +160,7 @@ def plan_json(plan: Plan, machines: Sequence[Machine]) -> str:
 
 def forewarning(plan: Plan, machines: Sequence[Machine]) -> list[str]:
     """What a user should know before a long run starts."""
-    if has_gpu() or not any(machine.address is None for machine in machines):
+    if has_gpu() or not any(machine.is_local for machine in machines):
         return []
     cases_s = estimate.case_seconds(plan, gpu=False)
     about_s = math.fsum(cases_s)

@@ -7,7 +7,7 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 from harness.plan import Plan
 from harness.records import Finished, Measurement, Record, Started
@@ -52,6 +52,15 @@ Opening: TypeAlias = Callable[[Say], Session]
 """Prepares a host and gives the harness at work there. Raises: DeskError."""
 
 
+_Speaker = TypeVar("_Speaker")
+
+
+class Mailbox(Protocol):
+    """Where a thread says what happens."""
+
+    def put(self, work: Work, message: Message, /) -> None: ...
+
+
 @dataclass(slots=True)
 class Twins:
     """The GPUs that share the cases of one host: results may only be mixed if they are alike."""
@@ -73,21 +82,21 @@ class Twins:
 
 
 @dataclass(frozen=True, slots=True)
-class Inbox:
+class Inbox(Generic[_Speaker]):
     """What the threads say to whoever watches them; they wait for one who is behind."""
 
-    _messages: queue.Queue[tuple[Work, Message]] = field(
+    _messages: queue.Queue[tuple[_Speaker, Message]] = field(
         default_factory=lambda: queue.Queue(_WAITING)
     )
     _unwatched: threading.Event = field(default_factory=threading.Event)
 
-    def put(self, work: Work, message: Message) -> None:
+    def put(self, work: _Speaker, message: Message) -> None:
         while not self._unwatched.is_set():
             with contextlib.suppress(queue.Full):
                 self._messages.put((work, message), timeout=_ROOM_S)
                 break
 
-    def get(self, timeout_s: float) -> tuple[Work, Message]:
+    def get(self, timeout_s: float) -> tuple[_Speaker, Message]:
         """Raises: queue.Empty."""
         return self._messages.get(timeout=timeout_s)
 
@@ -96,7 +105,7 @@ class Inbox:
         self._unwatched.set()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Work:
     """One host, or one GPU of it, at work on its plan. `preparing`: what it does before its first
     record. `next_seq` is the number of the record that the file lacks next; one that was `taken_up`
@@ -106,7 +115,7 @@ class Work:
     open: Opening
     attempt: AttemptFile
     plan: Plan
-    messages: Inbox
+    messages: Mailbox
     twins: Twins
     taken_up: bool = False
     session: Session | None = None
@@ -124,10 +133,11 @@ class Work:
         self.next_seq, self.kept_bytes = self.attempt.next_seq, self.attempt.bytes_before
 
     def start(self) -> None:
-        self.thread = threading.Thread(target=self._run, name=self.attempt.name, daemon=True)
+        self.thread = threading.Thread(target=self.run, name=self.attempt.name, daemon=True)
         self.thread.start()
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Prepare the host and follow it to its end, which is told last."""
         error: DeskError | None = None
         try:
             self.session = self.open(self._prepare)

@@ -1,0 +1,105 @@
+"""The cases of a pool over its workers (pure): which is next, which are under way, which were lost.
+
+The longest first, because a long case that begins last keeps all other workers waiting: Graham
+(1969), "Bounds on multiprocessing timing anomalies". Not safe for several threads by itself.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from harness.plan import Case
+
+# The first, and two repetitions.
+MOST_TRIES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One case, to be measured by one worker. `number` counts its tries from 1."""
+
+    case: Case
+    number: int = 1
+
+
+@dataclass(slots=True)
+class Dispatch:
+    """Who measures what next.
+
+    Args:
+        cost: seconds that a case takes, as estimated.
+        workers: how many cases may be under way at once.
+        clock: seconds, monotonic.
+    """
+
+    cases: Iterable[Case]
+    cost: Callable[[Case], float]
+    workers: int
+    clock: Callable[[], float]
+    _waiting: list[tuple[float, int, Turn]] = field(default_factory=list)
+    _under_way: dict[str, bool] = field(default_factory=dict)
+    _moved_s: float = field(init=False)
+    _order: int = 0
+
+    def __post_init__(self) -> None:
+        for case in self.cases:
+            self._put(Turn(case))
+        self._moved_s = self.clock()
+
+    def _put(self, turn: Turn) -> None:
+        self._order += 1
+        heapq.heappush(self._waiting, (-self.cost(turn.case), self._order, turn))
+
+    @property
+    def left(self) -> int:
+        """Cases that nobody has begun."""
+        return len(self._waiting)
+
+    @property
+    def under_way(self) -> int:
+        return len(self._under_way)
+
+    def take(self) -> Turn | None:
+        """The next case for a worker; None where there is none, or all workers have one."""
+        if not self._waiting or len(self._under_way) >= self.workers:
+            return None
+        turn = heapq.heappop(self._waiting)[2]
+        self.resume(turn)
+        return turn
+
+    def resume(self, turn: Turn) -> None:
+        """A case is under way already, begun by a desk that is gone."""
+        self._under_way[turn.case.case_id] = False
+
+    def runs(self, turn: Turn) -> None:
+        """A node has taken the case up."""
+        if not self._under_way[turn.case.case_id]:
+            self._under_way[turn.case.case_id] = True
+            self._moved_s = self.clock()
+
+    def done(self, turn: Turn) -> None:
+        """The case has its result, whatever it is."""
+        del self._under_way[turn.case.case_id]
+        self._moved_s = self.clock()
+
+    def lost(self, turn: Turn) -> bool:
+        """The node of a case is gone. Returns: whether the case will be tried again."""
+        self.done(turn)
+        if turn.number >= MOST_TRIES:
+            return False
+        self._put(Turn(turn.case, turn.number + 1))
+        return True
+
+    def give_back(self, turn: Turn) -> None:
+        """The case was never begun; somebody else may."""
+        del self._under_way[turn.case.case_id]
+        self._put(turn)
+
+    def starved_s(self) -> float:
+        """Seconds for which cases have waited for a node while not one was measured."""
+        if not self._under_way or any(self._under_way.values()):
+            return 0.0
+        return self.clock() - self._moved_s

@@ -1,0 +1,130 @@
+"""A pool of an inventory: nodes of one kind on a Ray cluster (pure)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+from orchestrator.errors import UsageError
+
+KEYS: Final = ("ray", "accelerator", "resource", "workers", "token_env", "gpu", "price_per_hour")
+NO_GPU: Final = "none"
+MOST_WORKERS: Final = 1000
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+# A value of a Kubernetes label, which Ray's own labels are like; Ray's resources have a colon, too.
+_LABEL: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
+_RESOURCE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,99}")
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Which nodes of which cluster, and how many cases may be under way on them at once.
+
+    `address` is the cluster's dashboard; `accelerator` the value of its nodes' label
+    `ray.io/accelerator-type`, `resource` a custom resource that they have; either may be empty.
+    `token_env` names a variable of this desk, so that the token itself is kept nowhere.
+    `gpus` is what each case takes: one, or none to measure the CPU.
+    """
+
+    address: str
+    accelerator: str = ""
+    resource: str = ""
+    workers: int = 1
+    token_env: str = ""
+    gpus: int = 1
+
+    @property
+    def kind(self) -> str:
+        """What its nodes are called."""
+        return self.accelerator or self.resource or ("GPU" if self.gpus else "CPU")
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether everybody on the way can read along."""
+        parts = urlsplit(self.address)
+        return parts.scheme == "http" and parts.hostname not in _LOOPBACK
+
+    def settings(self) -> dict[str, object]:
+        """As kept in run.json, which holds no secret."""
+        return {
+            "ray": self.address,
+            "accelerator": self.accelerator,
+            "resource": self.resource,
+            "workers": self.workers,
+            "token_env": self.token_env,
+            "gpu": 1 if self.gpus else NO_GPU,
+        }
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, object]) -> Self:
+        """Raises: UsageError."""
+        given = {key: value for key, value in settings.items() if value not in ("", None)}
+        return cls.of_table("run.json", {key: given[key] for key in KEYS if key in given})
+
+    @classmethod
+    def of_table(cls, where: str, table: Mapping[str, object]) -> Self:
+        """Read a table of the inventory that has the key ray. Raises: UsageError."""
+        workers = table.get("workers", 1)
+        if (
+            not isinstance(workers, int)
+            or isinstance(workers, bool)
+            or not 1 <= workers <= MOST_WORKERS
+        ):
+            raise UsageError(
+                f"{where}: workers is no number of nodes",
+                f"Write how many cases may run at once, 1 to {MOST_WORKERS}: workers = 4",
+            )
+        gpu = table.get("gpu", 1)
+        if gpu not in (1, NO_GPU) or isinstance(gpu, bool):
+            raise UsageError(
+                f"{where}: a pool gives each case one GPU of its own choice",
+                'Leave gpu out, or write gpu = "none" to measure the CPU of its nodes.',
+            )
+        pool = cls(
+            _address(where, table["ray"]),
+            _word(where, table, "accelerator", _LABEL, "A100"),
+            _word(where, table, "resource", _RESOURCE, "accelerator_type:A100"),
+            workers,
+            _word(where, table, "token_env", _VARIABLE, "RAY_AUTH_TOKEN"),
+            0 if gpu == NO_GPU else 1,
+        )
+        if not (pool.accelerator or pool.resource):
+            raise UsageError(
+                f"{where}: a pool needs accelerator or resource, so that its GPUs are of one kind",
+                'As in  accelerator = "A100"  ; docs/clusters.md says how nodes get the label.',
+            )
+        return pool
+
+
+def _address(where: str, value: object) -> str:
+    """A dashboard's address, without what could hold a secret. Raises: UsageError."""
+    example = 'Write the address of its dashboard:  ray = "http://127.0.0.1:8265"'
+    try:
+        parts = urlsplit(str(value))
+        right = parts.scheme in ("http", "https") and bool(parts.hostname)
+        right = right and (parts.port or 1) > 0
+    except ValueError:
+        right = False
+    if not isinstance(value, str) or not right or parts.query or parts.fragment:
+        raise UsageError(f"{where}: ray is no address of a cluster", example)
+    if parts.username is not None or parts.password is not None:
+        raise UsageError(
+            f"{where}: the address holds a user or a password, which others would get to see",
+            'Name the variable that holds the token instead:  token_env = "RAY_AUTH_TOKEN"',
+        )
+    return value.rstrip("/")
+
+
+def _word(
+    where: str, table: Mapping[str, object], key: str, pattern: re.Pattern[str], example: str
+) -> str:
+    value = table.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise UsageError(f"{where}: {key} is no name", f'Write, for example:  {key} = "{example}"')
+    return value

@@ -1,0 +1,124 @@
+"""A cluster in memory: its jobs say their records evenly over a while, or are lost on the way."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from harness.plan import Case, Plan
+from harness.records import CaseStarted, Failure, Finished
+from orchestrator.hosts.jobs import JobRequest, JobsError, JobState, Node
+from tests import factories
+from tests.fake_host import lines
+
+_UNFIT = lines(Failure(case_id=None, stage=None, reason="load_error", message="no GPU is visible"))
+_CASE = "torch-compile-benchmark.case"
+
+
+@dataclass
+class MemoryCluster:
+    """Measures the cases of a plan, each in a time between the two of `takes_s`, by chance.
+
+    `losses` says how many nodes are lost with a case before one measures it; `codes` with which
+    exit code its harness ends, without an end record; the first `unfit` ones find that their node
+    cannot measure at all. `refuses` is raised by every call.
+    """
+
+    plan: Plan
+    takes_s: tuple[float, float] = (0.0, 0.0)
+    losses: dict[str, int] = field(default_factory=dict)
+    codes: dict[str, int] = field(default_factory=dict)
+    unfit: int = 0
+    refuses: JobsError | None = None
+    pending: bool = False
+    requests: list[JobRequest] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)
+    work_s: float = 0.0
+    _cases: dict[str, Case] = field(init=False)
+    _began_s: dict[str, float] = field(default_factory=dict)
+    _ends: dict[str, JobState] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._cases = {case.case_id: case for case in self.plan.cases()}
+        self._of_job: dict[str, Case] = {}
+
+    def version(self) -> str:
+        if self.refuses is not None:
+            raise self.refuses
+        return "2.60.0"
+
+    def nodes(self) -> tuple[Node, ...]:
+        return (Node("10.0.0.1", True, "A100", 64),)
+
+    def keep_package(self, name: str, content: bytes) -> bool:
+        return False
+
+    def submit(self, request: JobRequest) -> None:
+        with self._lock:
+            self.requests.append(request)
+            self._began_s[request.id] = perf_counter()
+            self._of_job[request.id] = self._cases[request.metadata[_CASE]]
+
+    def state(self, job: str) -> JobState | None:
+        with self._lock:
+            if job in self.stopped:
+                return JobState(job, "STOPPED")
+            running = JobState(job, "PENDING" if self.pending else "RUNNING", node="10.0.0.1")
+            return self._ends.get(job, running)
+
+    def tail(self, job: str, silence_s: float) -> Generator[bytes, None, None]:
+        case = self._of_job[job]
+        stream = lines(
+            factories.started([case], plan_id=self.plan.plan_id),
+            CaseStarted(case_id=case.case_id, stage="build"),
+            factories.measurement(case),
+            Finished(plan_id=self.plan.plan_id, measured=1, failed=0),
+        ).splitlines(keepends=True)
+        end = self._end(job, case)
+        if self._is_unfit():
+            end = JobState(job, "FAILED", node="10.0.0.1", exit_code=1)
+            stream = [_UNFIT, b""]
+        if end.status != "SUCCEEDED":
+            del stream[-1]
+        took_s = random.Random(case.case_id).uniform(*self.takes_s)
+        for number, line in enumerate(stream, start=1):
+            due_s = self._began_s[job] + took_s * number / len(stream)
+            threading.Event().wait(max(0.0, due_s - perf_counter()))
+            if number == len(stream):
+                with self._lock:
+                    self.work_s += took_s
+                    self._ends[job] = end
+            yield line
+
+    def _is_unfit(self) -> bool:
+        with self._lock:
+            self.unfit -= 1
+            return self.unfit >= 0
+
+    def _end(self, job: str, case: Case) -> JobState:
+        with self._lock:
+            if self.losses.get(case.case_id, 0):
+                self.losses[case.case_id] -= 1
+                return JobState(job, "FAILED", error="JOB_SUPERVISOR_ACTOR_DIED", node="10.0.0.1")
+        if code := self.codes.get(case.case_id):
+            return JobState(job, "FAILED", node="10.0.0.1", exit_code=code)
+        return JobState(job, "SUCCEEDED", node="10.0.0.1", exit_code=0)
+
+    def log(self, job: str) -> bytes:
+        raise JobsError("Cannot connect to host", 500)
+
+    def stop(self, job: str) -> None:
+        self.stopped.append(job)
+
+    def delete(self, job: str) -> None:
+        self._ends.pop(job, None)
+
+    def jobs(self) -> tuple[JobState, ...]:
+        return tuple(self._ends.values())
+
+    def close(self) -> None:
+        """Nothing to let go."""

@@ -1,0 +1,225 @@
+"""Pools on a real cluster: placement, order, and whatever can go wrong with it."""
+
+from __future__ import annotations
+
+import signal
+import time
+from urllib.parse import urlsplit
+
+import pytest
+
+from harness.plan import Case, Plan
+from orchestrator.fleet import InterruptedRunError
+from orchestrator.hosts.contained import Terms
+from orchestrator.hosts.jobs import JobRequest
+from orchestrator.hosts.pooled import connect
+from orchestrator.rundir import RunFolder
+from tests import factories
+from tests.ray import proxy
+from tests.ray.cluster import TOKEN, Cluster
+from tests.ray.trial import (
+    CASES,
+    PLAN,
+    Trial,
+    killed_in_the_end,
+    press_ctrl_c,
+    soon,
+    wait_for,
+    when,
+)
+
+A100 = ("127.77.0.2", "127.77.0.3")
+
+
+def only(*cases: Case) -> Plan:
+    """The plan, with these cases left of it."""
+    skip = {case.case_id for case in CASES} - {case.case_id for case in cases}
+    return PLAN.model_copy(update={"skip": tuple(sorted(skip))})
+
+
+def test_cases_go_to_nodes_of_the_kind_and_their_records_arrive_whole(trial: Trial) -> None:
+    outcome = trial.measure(trial.pool())
+    trial.require_nothing_spliced()
+    assert outcome.ending == "finished"
+    nodes = {origin.node for origin in outcome.origins.values()}
+    assert {trial.cluster.address_of(node) for node in nodes} == set(A100)
+    assert {origin.gpu_uuid for origin in outcome.origins.values()} == {f"GPU-{n}" for n in A100}
+    assert {origin.number for origin in outcome.origins.values()} == {1}
+    assert all(len(nodes) == 1 for nodes in trial.ran().values())
+    sizes = [len(line) for path in (trial.folder.path / "records").glob("*.jsonl")
+             for line in path.read_bytes().splitlines()]  # fmt: skip
+    assert max(sizes) > 65_536
+    log = next((trial.folder.path / "logs").iterdir()).read_text()
+    assert "a library says hello" in log
+
+
+def test_a_tail_that_is_cut_is_taken_up_again_and_costs_no_record(trial: Trial) -> None:
+    trial.play(CASES, pace_s=0.7)
+    where = urlsplit(trial.cluster.url)
+    assert where.hostname is not None
+    assert where.port is not None
+    with proxy.linked(where.hostname, where.port) as link:
+        trial.watcher.act = lambda: [soon(link.cut, delay) for delay in (0.2, 1.5)]
+        trial.measure(trial.pool(ray=link.url))
+        assert link.cuts == 2
+    trial.require_nothing_spliced()
+    assert any("following again" in remark for remark in trial.watcher.remarks)
+
+
+def test_a_case_whose_node_is_killed_is_measured_again_and_never_spliced(trial: Trial) -> None:
+    trial.play(CASES, pace_s=1)
+    victim = trial.cluster.nodes["a2"]
+    trial.watcher.act = lambda: when(lambda: trial.is_measuring_on(victim.address), victim.kill)
+    try:
+        outcome = trial.measure(trial.pool())
+    finally:
+        trial.cluster.join(victim)
+    trial.require_nothing_spliced()
+    repeated = [case_id for case_id, nodes in trial.ran().items() if len(nodes) > 1]
+    assert repeated
+    for case_id in repeated:
+        assert outcome.origins[case_id].number == 2
+        assert trial.cluster.address_of(outcome.origins[case_id].node) == A100[0]
+        assert any(case_id in remark and "repeated" in remark for remark in outcome.remarks)
+    assert "was repeated" in trial.page()
+
+
+def test_a_desk_that_is_killed_loses_nothing_and_attach_goes_on(trial: Trial) -> None:
+    trial.play(CASES, pace_s=0.3)
+    trial.inventory(workers=2)
+    machine = trial.pool(workers=2)
+    folder = trial.new([machine], PLAN)
+    with killed_in_the_end(trial.desk("--resume", str(folder.path), "--progress", "plain")) as desk:
+        wait_for(lambda: any(note.node for note in folder.jobs("a100").values()))
+        time.sleep(0.5)
+        desk.send_signal(signal.SIGKILL)
+        desk.wait()
+    under_way = [note for note in folder.jobs("a100").values() if not note.end]
+    assert under_way
+    trial.attach(machine)
+    trial.require_nothing_spliced()
+    assert all(len(nodes) == 1 for nodes in trial.ran().values())
+
+
+def test_a_job_that_is_submitted_twice_runs_once(trial: Trial) -> None:
+    pool = trial.pool().pool
+    assert pool is not None
+    jobs = connect(pool)
+    jobs.keep_package("_ray_pkg_empty.zip", b"PK\5\6" + b"\0" * 18)
+    once = f"twice-{time.monotonic_ns()}"
+    request = JobRequest(once, f"echo ran >> {trial.output}/ran", "_ray_pkg_empty.zip", "A100")
+    jobs.submit(request)
+    jobs.submit(request)
+
+    def ended() -> bool:
+        state = jobs.state(once)
+        return state is not None and state.ended
+
+    wait_for(ended)
+    assert (trial.output / "ran").read_text() == "ran\n"
+    jobs.delete(once)
+    assert jobs.state(once) is None
+    jobs.close()
+
+
+def test_ctrl_c_stops_the_jobs_and_resume_measures_the_rest(trial: Trial) -> None:
+    trial.play(CASES, pace_s=0.5)
+    trial.watcher.act = lambda: soon(press_ctrl_c, 0.5)
+    machine = trial.pool()
+    with pytest.raises(InterruptedRunError) as caught:
+        trial.measure(machine)
+    assert caught.value.running == ()
+    assert trial.outcome("a100").ending == "interrupted"
+    pool = machine.pool
+    assert pool is not None
+    jobs = connect(pool)
+    names = {note.job for note in trial.folder.jobs("a100").values()}
+    wait_for(lambda: all(job.ended for job in jobs.jobs() if job.id in names))
+    jobs.close()
+    trial.play(CASES, pace_s=0.05)
+    trial.measure(machine)
+    trial.require_nothing_spliced()
+
+
+def test_ctrl_c_leaves_the_jobs_when_asked_and_attach_finishes(trial: Trial) -> None:
+    trial.play(CASES, pace_s=0.5)
+    trial.watcher.act = lambda: soon(press_ctrl_c, 0.5)
+    machine = trial.pool()
+    with pytest.raises(InterruptedRunError) as caught:
+        trial.measure(machine, detach=True)
+    assert caught.value.running == ("a100",)
+    trial.attach(machine)
+    trial.require_nothing_spliced()
+    assert all(len(nodes) == 1 for nodes in trial.ran().values())
+
+
+def test_a_token_that_is_refused_is_named(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "wrong-" + TOKEN)
+    outcome = trial.measure(trial.pool())
+    assert "it refuses the token" in trial.watcher.troubles["a100"]
+    assert TOKEN not in trial.watcher.troubles["a100"]
+    assert outcome.measurements == {}
+    trial.made = None
+    trial.measure(trial.pool(token_env=None))
+    assert "it wants a token" in trial.watcher.troubles["a100"]
+
+
+def test_an_accelerator_that_no_node_has_is_named_with_what_there_is(trial: Trial) -> None:
+    trial.measure(trial.pool(accelerator="H100"), terms=Terms(patience_s=3, silence_s=8))
+    trouble = trial.watcher.troubles["a100"]
+    assert "its cluster has no H100 node (there is: 2 × A100, 1 × T4)" in trouble
+    assert trial.ran() == {}
+
+
+def test_nodes_that_others_keep_busy_are_waited_for_and_then_named(trial: Trial) -> None:
+    pool = trial.pool().pool
+    assert pool is not None
+    jobs = connect(pool)
+    jobs.keep_package("_ray_pkg_empty.zip", b"PK\5\6" + b"\0" * 18)
+    busy = [f"busy-{time.monotonic_ns()}-{number}" for number in range(2)]
+    for name in busy:
+        jobs.submit(JobRequest(name, "sleep 60", "_ray_pkg_empty.zip", "A100", gpus=2))
+    wait_for(lambda: all((s := jobs.state(n)) and s.status == "RUNNING" for n in busy))
+    trial.measure(trial.pool(), terms=Terms(patience_s=3, silence_s=8))
+    for name in busy:
+        jobs.stop(name)
+    jobs.close()
+    assert "no A100 node was free for" in trial.watcher.troubles["a100"]
+    assert "waiting for a free A100 node" in trial.watcher.doings
+
+
+def test_a_harness_that_breaks_off_costs_its_case_alone(trial: Trial) -> None:
+    broken = CASES[2]
+    trial.play(CASES, codes={broken.case_id: 3})
+    path = trial.cluster.stage / broken.case_id.replace("/", "_")
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    outcome = trial.measure(trial.pool(), plan=only(CASES[1], broken))
+    assert list(outcome.measurements) == [CASES[1].case_id]
+    assert outcome.failures[broken.case_id].reason == "crash"
+    assert "ended with exit code 3" in outcome.failures[broken.case_id].message
+    assert len(trial.ran()[broken.case_id]) == 1
+
+
+def test_a_pool_by_a_resource_finds_its_nodes(trial: Trial) -> None:
+    outcome = trial.measure(trial.pool(resource="slot"), plan=only(CASES[0]))
+    assert list(outcome.measurements) == [CASES[0].case_id]
+
+
+def test_one_tiny_case_is_measured_for_real(trial: Trial) -> None:
+    case = factories.case("resnet-50", 1)
+    protocol = {"iterations": 20, "max_blocks": 10, "warmup_min_s": 0.0, "energy_s": 0.0}
+    plan = factories.plan(
+        [case], weights="random", size="tiny", backend="aot_eager", protocol=protocol,
+        picture={"url": "", "fallback": True},
+    )  # fmt: skip
+    machine = trial.pool("t4", accelerator="T4", workers=1, gpu="none")
+    outcome = trial.measure(machine, plan=plan)
+    assert case.case_id in outcome.measurements, outcome
+    assert trial.cluster.address_of(outcome.origins[case.case_id].node) == "127.77.0.4"
+    assert RunFolder(trial.folder.path).outcomes()[0].ending == "finished"
+
+
+def test_the_cluster_is_as_it_was(cluster: Cluster) -> None:
+    assert {cluster.address_of(node) for node in cluster.alive()} == {
+        f"127.77.0.{number}" for number in (1, 2, 3, 4)
+    }

@@ -1,0 +1,57 @@
+"""In what the nodes of a pool differ, and where a page says so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from orchestrator import caveats, environments
+from orchestrator.columns import COLUMNS
+from orchestrator.comparison import Comparison
+from orchestrator.exports import values_of
+from orchestrator.outcomes import Origin
+from orchestrator.report import render
+from tests.factories import case, comparison, environment, measurement, outcome
+
+
+def card(uuid: str, **changes: object) -> object:
+    return environment().device.model_copy(update={"uuid": uuid, **changes})
+
+
+def pool(*devices: object) -> Comparison:
+    origins = {
+        case().case_id: Origin("0a1b2c3d4e5f", "GPU-2", 2),
+        "another": Origin("b", "GPU-1", 1),
+    }
+    found = outcome("a100", measurement(case()))
+    told = tuple(environment(device=device) for device in devices)
+    return comparison(replace(found, environments=told, origins=origins))
+
+
+def test_cards_of_one_kind_are_one_environment() -> None:
+    alike = [environment(device=card("GPU-1")), environment(device=card("GPU-2"))]
+    assert len(environments.distinct(alike)) == 1
+    assert environments.differing(alike) == ()
+
+
+def test_what_differs_is_named_with_its_values() -> None:
+    found = pool(card("GPU-1"), card("GPU-2", driver="535.183.01"))
+    (host,) = found.hosts
+    assert host.differing == ("GPU driver (580.95.05 and 535.183.01)",)
+    assert host.workers == 2
+    said = caveats.of_host(host, None)
+    assert any(each.startswith("Its nodes differ in GPU driver") for each in said)
+    page = render(found)
+    assert "Its nodes differ in GPU driver" in page
+    assert "a100 spread its cases over 2 GPUs of a cluster" in page
+
+
+def test_alike_nodes_are_no_caveat() -> None:
+    (host,) = pool(card("GPU-1"), card("GPU-2")).hosts
+    assert host.environments == 1
+    assert not any("differ" in each for each in caveats.of_host(host, None))
+
+
+def test_a_row_tells_its_node_its_card_and_its_try() -> None:
+    row = pool(card("GPU-1")).rows[0]
+    named = dict(zip(COLUMNS, values_of(row), strict=True))
+    assert (named["node"], named["gpu_uuid"], named["attempt"]) == ("0a1b2c3d4e5f", "GPU-2", 2)
