@@ -26,7 +26,7 @@ from harness.records import (
 
 # A measurement holds at most six numbers of 22 characters per iteration, and beside them the calls
 # of the warm-up, telemetry by block and notes. Started and failures are smaller.
-_LINE_BYTES: Final = 1 << 20
+_LINE_BYTES: Final = 2 << 20
 _ITERATION_BYTES: Final = 256
 _OTHERWISE_BYTES: Final = 32 << 10
 # Heartbeats and stages hold a case id and little else.
