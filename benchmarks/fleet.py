@@ -63,6 +63,9 @@ class ReplaySession:
     def detach(self) -> bool:
         return self.stop()
 
+    def recover(self, _seq: int, /) -> bool:
+        return False
+
     def finish(self) -> None:
         pass
 

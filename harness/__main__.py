@@ -50,7 +50,7 @@ def main() -> None:
         if arguments.only is not None:
             plan = _only(plan, arguments.only)
         limits = Limits(arguments.limit_s, arguments.require_gpu)
-        code = _measure(plan, limits, token)
+        code = _measure(plan, limits, token, arguments.copy)
         _linger(arguments.linger_s)
         sys.exit(code)
 
@@ -65,10 +65,10 @@ def example_plan() -> Plan:
     )
 
 
-def _measure(plan: Plan, limits: Limits, token: str) -> int:
+def _measure(plan: Plan, limits: Limits, token: str, copy: Path | None) -> int:
     from harness import supervisor
 
-    channel = Channel(claim_stdout(), token)
+    channel = Channel(claim_stdout(), token, None if copy is None else _begin(copy))
     signal.signal(signal.SIGTERM, _terminated)
     try:
         return supervisor.run(plan, channel, limits)
@@ -76,6 +76,13 @@ def _measure(plan: Plan, limits: Limits, token: str) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return TERMINATED
+
+
+def _begin(copy: Path) -> int:
+    try:
+        return os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    except OSError as error:
+        _refuse(f"cannot keep a copy of the records in {copy}: {error.strerror}")
 
 
 def _linger(seconds: float) -> None:
@@ -148,6 +155,12 @@ def _parser() -> argparse.ArgumentParser:
         default=0.0,
         metavar="SECONDS",
         help="after the last record stay until terminated, at most so many seconds (default: 0)",
+    )
+    parser.add_argument(
+        "--copy",
+        type=Path,
+        metavar="FILE",
+        help="keep the records in a file as well, for when something on their way loses some",
     )
     parser.add_argument(
         "--require-gpu",

@@ -182,16 +182,32 @@ class Work:
         for chunk in session.chunks():
             if isinstance(chunk, FromStart):
                 intake = Intake(self.plan)
-                self._say(Note(chunk.remark))
+                if chunk.remark:
+                    self._say(Note(chunk.remark))
                 continue
             for item in intake.feed(chunk):
-                if isinstance(item, Read):
-                    if item.record.seq >= self.next_seq:  # else replayed after a cut
-                        self._take(item)
-                    if strange := intake.oddity(item):
-                        self._remark(item.number, f": {strange}")
-                else:
-                    self._refuse(item)
+                if self._recovers(item, session):
+                    break  # it will come again
+                self._receive(item, intake)
+
+    def _recovers(self, item: Read | Unreadable, session: Session) -> bool:
+        """Whether a record between this one and the last is missing and being looked for."""
+        return (
+            isinstance(item, Read)
+            and item.record.seq > self.next_seq
+            and session.recover(self.next_seq)
+        )
+
+    def _receive(self, item: Read | Unreadable, intake: Intake) -> None:
+        if isinstance(item, Unreadable):
+            self._refuse(item)
+            return
+        strange = intake.oddity(item)
+        if item.record.seq < self.next_seq:  # it came before
+            return
+        self._take(item)
+        if strange:
+            self._remark(item.number, f": {strange}")
 
     def _refuse(self, item: Unreadable) -> None:
         self._remark(item.number, f" skipped: {item.why}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -30,10 +30,17 @@ def ours() -> dict[str, str]:
     return {image.REVISION_LABEL: revision(), container.SCHEMA: str(SCHEMA_VERSION)}
 
 
+def played(pieces: Iterable[Playing]) -> Iterator[bytes]:
+    for piece in pieces:
+        if isinstance(piece, EngineError):
+            raise piece
+        yield piece
+
+
 @dataclass
 class FakeEngine:
     """Each `logs` plays the next list; an error in it is raised there. `states` are told in turn,
-    the last one for ever; `deaf` connections fail."""
+    the last one for ever; `deaf` connections fail. Each `file` plays the next of `copies`."""
 
     plays: list[list[Playing]] = field(default_factory=list)
     states: list[ContainerState | EngineError] = field(default_factory=lambda: [EXITED])
@@ -43,6 +50,7 @@ class FakeEngine:
     has_nvidia: bool = True
     told: EngineFacts | None = None
     calls: list[str] = field(default_factory=list)
+    copies: list[list[Playing]] = field(default_factory=list)
     refuses: dict[str, EngineError] = field(default_factory=dict)
     others: tuple[Container, ...] = ()
     settings: Mapping[str, object] = field(default_factory=dict)
@@ -92,11 +100,13 @@ class FakeEngine:
         self.given = standard_input
 
     def logs(self, container: str, silence_s: float) -> Iterator[tuple[Stream, bytes]]:
-        for piece in self.plays.pop(0):
-            if isinstance(piece, EngineError):
-                raise piece
+        for piece in played(self.plays.pop(0)):
             stream: Stream = "stderr" if piece.startswith(b"!") else "stdout"
             yield stream, piece
+
+    def file(self, container: str, path: str, silence_s: float) -> Iterator[bytes]:
+        self._call("file")
+        yield from played(self.copies.pop(0) if self.copies else [])
 
     def state(self, container: str) -> ContainerState:
         told = self.states.pop(0) if len(self.states) > 1 else self.states[0]

@@ -21,8 +21,8 @@ def lines(*records: Record) -> bytes:
 
 @dataclass
 class FakeSession:
-    """Gives the stream in chunks, and `then` as one that starts again; with `endless` it waits
-    until it is stopped."""
+    """Gives the stream in chunks, and `then` as one that starts again, which is also where a record
+    is looked for that did not come; with `endless` it waits until it is stopped."""
 
     stream: bytes
     chunk_bytes: int
@@ -30,10 +30,13 @@ class FakeSession:
     then: bytes = b""
     stopped: threading.Event = field(default_factory=threading.Event)
     killed: bool = False
+    recovering: bool = False
 
     def chunks(self) -> Iterator[bytes | FromStart]:
         for start in range(0, len(self.stream), self.chunk_bytes):
             yield self.stream[start : start + self.chunk_bytes]
+            if self.recovering:
+                break
         if self.then:
             yield FromStart("the link broke")
             yield self.then
@@ -43,6 +46,10 @@ class FakeSession:
     def stop(self) -> bool:
         self.stopped.set()
         return True
+
+    def recover(self, _seq: int, /) -> bool:
+        self.recovering = bool(self.then) and not self.recovering
+        return self.recovering
 
     def finish(self) -> None:
         pass

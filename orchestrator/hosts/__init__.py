@@ -18,7 +18,8 @@ off before."""
 
 @dataclass(frozen=True, slots=True)
 class FromStart:
-    """What follows is the stream from its first byte again; `remark` says what happened."""
+    """What follows is the stream from its first byte again; `remark` says what happened, or nothing
+    where that is of no interest."""
 
     remark: str
 
@@ -31,6 +32,13 @@ class Session(Protocol):
 
         Raises: HostError: how the harness ended, where that is worth a sentence, or that the host
         was lost.
+        """
+        ...
+
+    def recover(self, seq: int, /) -> bool:
+        """A record of this number should have come, and a later one has.
+
+        Returns: whether the stream now begins anew, with that record if the harness still has it.
         """
         ...
 

@@ -45,8 +45,8 @@ LIMITS: Final = Limits()
 
 @dataclass(frozen=True, slots=True)
 class BoundedEngine:
-    """An engine, within limits; only following a log may take as long as there is something in it,
-    because the harness itself has a deadline."""
+    """An engine, within limits; only following a log, or reading a file, may take as long as there
+    is something in it, because the harness itself has a deadline."""
 
     engine: Engine
     limits: Limits = LIMITS
@@ -94,6 +94,9 @@ class BoundedEngine:
 
     def logs(self, container: str, silence_s: float) -> Iterator[tuple[Stream, bytes]]:
         return self.engine.logs(container, silence_s)
+
+    def file(self, container: str, path: str, silence_s: float) -> Iterator[bytes]:
+        return self.engine.file(container, path, silence_s)
 
     def state(self, container: str) -> ContainerState:
         return self._short("asking for the container", lambda: self.engine.state(container))

@@ -175,6 +175,8 @@ def session_of(
     attempt: AttemptFile,
     terms: Terms,
     memory_bytes: int = 0,
+    *,
+    taken_up: bool = False,
 ) -> ContainerSession:
     """Follow a container of ours."""
     return ContainerSession(
@@ -187,6 +189,7 @@ def session_of(
         silence_s=terms.silence_s,
         memory_bytes=memory_bytes,
         secret=token().encode(),
+        taken_up=taken_up,
     )
 
 
@@ -235,7 +238,7 @@ def find(machine: Machine, attempt: AttemptFile, terms: Terms) -> ContainerSessi
         engine.close()
         return None
     attempt.log.unlink(missing_ok=True)  # the replay writes it anew
-    return session_of(machine, engine, found[0].id, attempt, terms)
+    return session_of(machine, engine, found[0].id, attempt, terms, taken_up=True)
 
 
 def token() -> str:

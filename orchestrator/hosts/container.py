@@ -19,6 +19,8 @@ _MEMORY_SHARE: Final = 0.9
 _TMP_BYTES: Final = 4 << 30
 _SHM_BYTES: Final = 1 << 30
 _PIDS: Final = 4096
+COPY: Final = f"/tmp/{PREFIX}.jsonl"  # noqa: S108  inside the container
+"""Where a harness keeps its records as well."""
 # How long an engine may be down at the very end of a run without a record being lost.
 _LINGER_S: Final = 600.0
 
@@ -97,7 +99,7 @@ def memory_limit(memory_bytes: int, lane: Lane) -> int:
 def command(*, gpu: bool, limit_s: float) -> list[str]:
     """The arguments of `python -m harness`."""
     words = ["--plan", "-", "--two-lines", "--limit-s", f"{limit_s:.0f}"]
-    words += ["--linger-s", f"{_LINGER_S:.0f}"]
+    words += ["--linger-s", f"{_LINGER_S:.0f}", "--copy", COPY]
     return [*words, "--require-gpu"] if gpu else words
 
 

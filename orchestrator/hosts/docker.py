@@ -50,6 +50,7 @@ IMAGE_SILENCE_S: Final = 1200
 # A plan may carry a picture of 10 MB over a slow line; then the engine takes a moment over it.
 _INPUT_S: Final = 600
 _PASS_ON_S: Final = 10
+_CHUNK_BYTES: Final = 1 << 16
 
 
 class DockerEngine:
@@ -196,18 +197,18 @@ class DockerEngine:
                     each.close()
 
     def logs(self, container: str, silence_s: float) -> Iterator[tuple[Stream, bytes]]:
-        api = self._api()
+        options = "follow=1&stdout=1&stderr=1"
+        with self._streamed("GET", f"containers/{container}/logs?{options}", silence_s) as answer:
+            yield from demultiplex(answer.iter_content(None))
+
+    def file(self, container: str, path: str, silence_s: float) -> Iterator[bytes]:
         with self._translated():
-            response = api.get(
-                f"{api.base_url}/v{api.api_version}/containers/{container}/logs",
-                params={"follow": 1, "stdout": 1, "stderr": 1},
-                stream=True,
-                timeout=(CALL_S, silence_s),
-            )
-            with contextlib.closing(response):
-                if response.status_code != requests.codes.ok:
-                    raise EngineError(message(response), response.status_code)
-                yield from demultiplex(response.iter_content(None))
+            made = self._api().exec_create(container, ["cat", path])["Id"]
+        begin: dict[str, object] = {"Detach": False, "Tty": False}
+        with self._streamed("POST", f"exec/{made}/start", silence_s, begin) as answer:
+            for stream, chunk in demultiplex(answer.iter_content(_CHUNK_BYTES)):
+                if stream == "stdout":
+                    yield chunk
 
     def state(self, container: str) -> ContainerState:
         with self._translated():
@@ -257,6 +258,25 @@ class DockerEngine:
                     self._api().remove_volume(volume)
                     removed.append(f"volume {volume}")
         return removed
+
+    @contextmanager
+    def _streamed(
+        self, method: str, path: str, silence_s: float, body: Mapping[str, object] | None = None
+    ) -> Iterator[requests.Response]:
+        """An answer that is still coming. The SDK's own streams know no limit of silence."""
+        api = self._api()
+        with self._translated():
+            answer = api.request(
+                method,
+                f"{api.base_url}/v{api.api_version}/{path}",
+                json=body,
+                stream=True,
+                timeout=(CALL_S, silence_s),
+            )
+            with contextlib.closing(answer):
+                if answer.status_code != requests.codes.ok:
+                    raise EngineError(message(answer), answer.status_code)
+                yield answer
 
     def _sdk(self) -> docker.DockerClient:
         if self._client is None:

@@ -117,6 +117,13 @@ class Engine(Protocol):
         """
         ...
 
+    def file(self, container: str, path: str, silence_s: float) -> Iterator[bytes]:
+        """A file in a container that runs, read there by `cat`; nothing if it is not there.
+
+        Raises: LinkError: as for `logs`; EngineError: the container does not run.
+        """
+        ...
+
     def state(self, container: str) -> ContainerState: ...
 
     def stop(self, container: str, grace_s: int) -> None: ...

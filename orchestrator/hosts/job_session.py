@@ -158,6 +158,10 @@ class JobSession:
             return self._done.is_set()
         return True
 
+    def recover(self, _seq: int, /) -> bool:
+        """A job's log is all there is of it."""
+        return False
+
     def finish(self) -> None:
         self._finished = True
 

@@ -67,6 +67,10 @@ class LocalSession:
         self.kill()
         return True
 
+    def recover(self, _seq: int, /) -> bool:
+        """A pipe loses nothing."""
+        return False
+
     def finish(self) -> None:
         """It ends by itself."""
 

@@ -2,7 +2,8 @@
 
 The end of a stream proves nothing: a dead link and a dead engine end it as well. So the container
 is inspected, and unless it has ended, the log is followed again from its first byte; who reads the
-records drops those he has. Silence counts as a dead link, because a harness sends heartbeats.
+records drops those he has. Silence counts as a dead link, because a harness sends heartbeats. What
+an engine may have lost is in the copy that the harness keeps itself, which is read first.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from orchestrator.errors import HostError
 from orchestrator.hosts import FromStart, advice
 from orchestrator.hosts.blanking import Blanking
 from orchestrator.hosts.engine import ContainerState, Engine, EngineError, LinkError
+from orchestrator.hosts.keepsake import Keepsake
 from orchestrator.inventory import Machine
 
 # Six heartbeats of the harness.
@@ -37,7 +39,8 @@ class ContainerSession:
     """A harness at work in a container of one host.
 
     `run` is how a command names its run; `patience_s` is how long a host may stay out of reach
-    before it counts as lost; `secret` is blanked in the log.
+    before it counts as lost; `secret` is blanked in the log; one that was `taken_up` began before
+    this desk followed it.
     """
 
     machine: Machine
@@ -50,23 +53,26 @@ class ContainerSession:
     silence_s: float = SILENCE_S
     secret: bytes = b""
     pause_s: float = FIRST_PAUSE_S
+    taken_up: bool = False
     _closing: threading.Event = field(default_factory=threading.Event)
     _done: threading.Event = field(default_factory=threading.Event)
     _stopped: bool = False
     _finished: bool = False
     _blanking: Blanking = field(init=False)
+    _keepsake: Keepsake = field(init=False)
     _errors_written: int = 0
     _heard_bytes: int = 0
     _heard_s: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         self._blanking = Blanking(self.secret)
+        self._keepsake = Keepsake(self.engine, self.container, self.silence_s, due=self.taken_up)
 
     def chunks(self) -> Iterator[bytes | FromStart]:
         """Raises: HostError."""
         while True:
             try:
-                yield from self._replay()
+                yield from self._stream()
                 state = self.engine.state(self.container)
             except EngineError as error:
                 if self._closing.is_set():
@@ -87,8 +93,22 @@ class ContainerSession:
             self._closing.wait(self.pause_s)
         self._conclude(state)
 
+    def _stream(self) -> Iterator[bytes | FromStart]:
+        """What the harness kept, where that is due, then the log; both again, when a record is
+        missed."""
+        while True:
+            yield from self._keepsake.chunks()
+            if not self._keepsake.wanted:
+                self._keepsake.due = True
+                yield from self._replay()
+            if not self._keepsake.wanted:
+                return
+            self._keepsake.wanted = False
+            yield FromStart("a record did not come; asking the harness for it")
+
     def _replay(self) -> Iterator[bytes]:
-        """The log from its first byte; what is not records goes to the log file, once."""
+        """The log from its first byte until a record is missed; what is not records goes to the
+        log file, once."""
         errors, heard = 0, 0
         for stream, chunk in self.engine.logs(self.container, self.silence_s):
             heard += len(chunk)
@@ -96,6 +116,8 @@ class ContainerSession:
                 self._heard_bytes, self._heard_s = heard, time.monotonic()
             if stream == "stdout":
                 yield chunk
+                if self._keepsake.wanted:
+                    return
                 continue
             errors += len(chunk)
             news = errors - self._errors_written
@@ -158,6 +180,9 @@ class ContainerSession:
         error = advice.ended(self.machine.name, state, run=self.run, memory_bytes=self.memory_bytes)
         if error is not None and not self._stopped:
             raise error
+
+    def recover(self, seq: int, /) -> bool:
+        return self._keepsake.want(seq)
 
     def stop(self) -> bool:
         """Returns: whether it could be told to."""

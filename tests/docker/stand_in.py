@@ -1,6 +1,6 @@
 """A tiny image that stands in for the real one: it speaks the record protocol and misbehaves.
 
-What it does is a list of steps. Bytes are written to standard output as they are; a `Do` is shell
+What it does is a list of steps. Bytes are written to standard output and kept; a `Do` is shell
 run in the same process. So a test says in a line what goes wrong, and after which record.
 """
 
@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 
 from docker import DockerClient
 
+from orchestrator.hosts import container
 from tests.fake_engine import ours
 
 
@@ -26,18 +27,26 @@ class Do:
     shell: str
 
 
-Step: TypeAlias = bytes | Do
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A record that the engine loses: the harness has said it, and keeps it."""
+
+    line: bytes
+
+
+Step: TypeAlias = bytes | Do | Dropped
 
 HANG: Final = Do("while :; do sleep 3600; done")
 DEAF: Final = Do("trap '' TERM INT")
 OUT_OF_MEMORY: Final = Do("all=x; while :; do all=$all$all; done")
 FILL_TMP: Final = Do("dd if=/dev/zero of=/tmp/full bs=1M || exit 28")
-_REPLAY: Final = """\
+_REPLAY: Final = f"""\
 #!/bin/sh
 for step in /steps/*; do
   case $step in
     *.sh) . "$step" ;;
-    *) cat "$step"; sleep "$PACE_S" ;;
+    *.dropped) cat "$step" >> {container.COPY} ;;
+    *) cat "$step" >> {container.COPY}; cat "$step"; sleep "$PACE_S" ;;
   esac
 done
 """
@@ -104,6 +113,8 @@ def _tar(steps: Sequence[Step]) -> bytes:
             match step:
                 case bytes():
                     _add(archive, f"steps/{number:06}", step)
+                case Dropped(line):
+                    _add(archive, f"steps/{number:06}.dropped", line)
                 case Do(shell):
                     _add(archive, f"steps/{number:06}.sh", f"{shell}\n".encode())
     return buffer.getvalue()

@@ -21,7 +21,7 @@ from tests import factories
 from tests.docker import stand_in, trial
 from tests.docker.bed import BedHost, Fleet
 from tests.docker.machine import wait_until
-from tests.docker.trial import HALF, PLAN, RESNET, STEPS, STREAM, UNTIL_THEN, Trial, machine
+from tests.docker.trial import HALF, LAST, PLAN, RESNET, STEPS, STREAM, UNTIL_THEN, Trial, machine
 from tests.fake_host import lines
 from tests.integration.test_command_line import say
 
@@ -143,6 +143,29 @@ def test_an_engine_that_comes_back_costs_nothing(
     assert run.records("t4") == STREAM
     assert any("following again" in remark for remark in run.watcher.remarks)
     assert run.exit_code() == 0
+
+
+def test_a_record_that_an_engine_loses_is_fetched_from_the_harness(
+    fleet: Fleet, run: Trial
+) -> None:
+    lost = stand_in.Dropped(LAST)
+    trial.ready(fleet, ["t4"], [*UNTIL_THEN, lost, *STEPS[len(UNTIL_THEN) + 1 :]])
+    run.measure()
+    assert run.records("t4") == STREAM
+    assert run.watcher.remarks == ["t4: a record did not come; asking the harness for it"]
+    assert run.exit_code() == 0
+
+
+def test_the_last_record_that_an_engine_loses_is_fetched_when_nothing_more_comes(
+    fleet: Fleet, run: Trial
+) -> None:
+    *before, last, linger = STEPS
+    assert isinstance(last, bytes)
+    trial.ready(fleet, ["t4"], [*before, stand_in.Dropped(last), linger])
+    run.measure()
+    assert run.records("t4") == STREAM
+    assert run.watcher.troubles["t4"] == ""
+    assert containers(fleet["t4"]) == []
 
 
 def test_a_link_that_is_down_for_ten_seconds_costs_nothing(fleet: Fleet, run: Trial) -> None:
@@ -414,6 +437,7 @@ def test_attach_removes_what_was_fetched_before_the_terminal_died(fleet: Fleet, 
 
 
 def test_ctrl_c_stops_the_harnesses_and_leaves_nothing(fleet: Fleet, run: Trial) -> None:
+    trial.ready(fleet, ["t4"], [*UNTIL_THEN, trial.LINGER])
     trial.after_the_first_case(run, "t4", press_ctrl_c)
     with pytest.raises(InterruptedRunError) as caught:
         run.measure()

@@ -56,6 +56,8 @@ def steps_for(plan: Plan) -> tuple[Step, ...]:
 UNTIL_THEN: Final = STEPS[:5]
 # And what is on disk then.
 HALF: Final = b"".join(_RECORDS[:4])  # type: ignore[arg-type]
+# The result that is then to come.
+LAST: Final = _RECORDS[4]
 # Half a second for every record, and little patience: a test need not wait as a user would.
 PACE_S: Final = 0.5
 TERMS: Final = Terms(patience_s=60, silence_s=3)

@@ -49,12 +49,17 @@ def test_a_plan_on_the_second_line_needs_no_end_of_input_and_a_token_is_shown_no
     assert not [record for record in records if token in record.model_dump_json()]
 
 
-def test_a_run_ends_at_its_deadline_and_lingers_until_it_is_told_to_end() -> None:
-    with harness(tiny(), "--limit-s", "0", "--linger-s", "60") as process:
+def test_a_run_ends_at_its_deadline_and_lingers_with_its_copy_until_it_is_told_to_end(
+    tmp_path: Path,
+) -> None:
+    copy = tmp_path / "copy.jsonl"
+    with harness(tiny(), "--limit-s", "0", "--linger-s", "60", "--copy", str(copy)) as process:
         assert process.stdout is not None
-        records = []
+        said, records = b"", []
         while not (records and isinstance(records[-1], Failure)):
-            records.append(read_record(process.stdout.readline()))
+            said += process.stdout.readline()
+            records.append(read_record(said.splitlines()[-1]))
+        assert copy.read_bytes() == said
         assert (records[-1].case_id, records[-1].reason) == (None, "timeout")
         assert not [record for record in records if isinstance(record, Finished | Measurement)]
         with pytest.raises(subprocess.TimeoutExpired):

@@ -140,6 +140,22 @@ def test_what_a_host_sends_again_is_kept_once(tmp_path: Path) -> None:
     assert (folder.path / "records" / "local.1.jsonl").read_bytes() == WHOLE
 
 
+def test_a_record_that_is_lost_on_the_way_is_looked_for_and_kept_in_its_place(
+    tmp_path: Path,
+) -> None:
+    records = WHOLE.splitlines(keepends=True)
+    torn = b"".join(records[:1] + records[2:])
+    folder = measured(tmp_path, FakeHost("local", torn, chunk_bytes=len(torn), then=WHOLE))
+    assert (folder.path / "records" / "local.1.jsonl").read_bytes() == WHOLE
+
+
+def test_a_record_that_nobody_has_any_more_costs_no_other(tmp_path: Path) -> None:
+    records = WHOLE.splitlines(keepends=True)
+    torn = b"".join(records[:1] + records[2:])
+    folder = measured(tmp_path, FakeHost("local", torn, chunk_bytes=len(torn), then=torn))
+    assert (folder.path / "records" / "local.1.jsonl").read_bytes() == torn
+
+
 def test_hosts_whose_names_begin_alike_keep_their_records_apart(tmp_path: Path) -> None:
     folder = measured(tmp_path, FakeHost("a", WHOLE), FakeHost("a.1", lines(STARTED, FASTER, DONE)))
     assert [len(outcome.measurements) for outcome in folder.outcomes()] == [2, 1]

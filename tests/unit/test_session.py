@@ -27,14 +27,14 @@ def session(engine: FakeEngine, folder: Path, **settings: object) -> ContainerSe
 
 
 def heard(of: ContainerSession) -> list[bytes]:
-    """What was played from each start, joined."""
+    """What was played from each start, joined, where there was something."""
     streams = [b""]
     for chunk in of.chunks():
         if isinstance(chunk, FromStart):
             streams.append(b"")
         else:
             streams[-1] += chunk
-    return streams
+    return [stream for stream in streams if stream]
 
 
 def test_a_whole_stream_is_given_and_the_container_removed(tmp_path: Path) -> None:
@@ -46,12 +46,69 @@ def test_a_whole_stream_is_given_and_the_container_removed(tmp_path: Path) -> No
 def test_a_broken_stream_is_played_again_from_its_start(tmp_path: Path) -> None:
     engine = FakeEngine([[b"one\ntw", BROKEN], [b"one\n", b"two\n"]])
     assert heard(session(engine, tmp_path))[-1] == b"one\ntwo\n"
-    assert engine.calls == ["connect", "remove", "close"]
+    assert engine.calls == ["connect", "file", "remove", "close"]
 
 
 def test_an_end_of_the_stream_proves_nothing_while_the_container_runs(tmp_path: Path) -> None:
     engine = FakeEngine([[b"one\n"], [b"one\n", b"two\n"]], [RUNNING, EXITED])
     assert heard(session(engine, tmp_path)) == [b"one\n", b"one\ntwo\n"]
+
+
+def test_what_the_harness_kept_itself_is_given_before_the_log_is_played_again(
+    tmp_path: Path,
+) -> None:
+    engine = FakeEngine([[b"one\n", BROKEN], [b"one\n", b"three\n"]], copies=[[b"one\ntwo\n"]])
+    assert heard(session(engine, tmp_path)) == [b"one\n", b"one\ntwo\n", b"one\nthree\n"]
+
+
+def test_a_harness_that_is_taken_up_is_asked_for_what_it_kept_at_once(tmp_path: Path) -> None:
+    engine = FakeEngine([[b"one\n"]], copies=[[b"one\ntwo\n"]])
+    assert heard(session(engine, tmp_path, taken_up=True)) == [b"one\ntwo\n", b"one\n"]
+
+
+def test_a_record_that_is_missed_is_looked_for_where_the_harness_kept_it(tmp_path: Path) -> None:
+    engine = FakeEngine([[b"one\n", b"three\n", b"never\n"]] * 2, copies=[[b"one\ntwo\n"]])
+    of = session(engine, tmp_path)
+    got: list[bytes | FromStart] = []
+    for chunk in of.chunks():
+        got.append(chunk)
+        if chunk == b"three\n" and len(got) == 2:
+            assert of.recover(1)
+    assert got[2:5] == [
+        FromStart("a record did not come; asking the harness for it"),
+        b"one\ntwo\n",
+        FromStart(""),
+    ]
+    assert got[5:] == [b"one\n", b"three\n", b"never\n"]
+    assert not of.recover(1)  # it was looked for
+
+
+def test_a_host_that_leaves_out_record_after_record_is_not_asked_for_ever(tmp_path: Path) -> None:
+    of = session(FakeEngine(), tmp_path)
+    assert [of.recover(seq) for seq in range(21)] == [True] * 20 + [False]
+
+
+def test_a_copy_with_a_hole_begins_anew_as_well(tmp_path: Path) -> None:
+    engine = FakeEngine([[BROKEN], [b"log\n"]], copies=[[b"hole\n", b"rest\n"], [b"copy\n"]])
+    of = session(engine, tmp_path)
+    got: list[bytes | FromStart] = []
+    for chunk in of.chunks():
+        got.append(chunk)
+        if chunk == b"hole\n":
+            of.recover(0)
+    assert [each for each in got if isinstance(each, bytes)] == [b"hole\n", b"copy\n", b"log\n"]
+
+
+def test_a_copy_that_cannot_be_read_costs_nothing(tmp_path: Path) -> None:
+    ended = EngineError("Container is not running", 409)
+    engine = FakeEngine([[BROKEN], [b"one\n"]], copies=[[ended]])
+    assert heard(session(engine, tmp_path)) == [b"one\n"]
+
+
+def test_an_engine_that_hangs_over_copies_is_asked_for_the_log_alone(tmp_path: Path) -> None:
+    engine = FakeEngine([[BROKEN], [b"one\n"]], copies=[[BROKEN]] * 9)
+    assert heard(session(engine, tmp_path)) == [b"one\n"]
+    assert engine.calls.count("file") == 3
 
 
 def test_what_is_no_record_reaches_the_log_once_however_often_it_is_played(tmp_path: Path) -> None:
@@ -127,7 +184,7 @@ def test_a_harness_that_lingers_is_told_to_end_again_after_a_cut(tmp_path: Path)
     assert next(stream) == b"last\n"
     of.finish()
     list(stream)
-    assert engine.calls == ["stop", "connect", "stop", "remove", "close"]
+    assert engine.calls == ["stop", "connect", "stop", "file", "remove", "close"]
 
 
 def test_a_detached_harness_is_left_alone(tmp_path: Path) -> None:
