@@ -93,13 +93,15 @@ class _Wanted:
     reference: str
     build: Build
     pinned: bool = False
+    torch_lock: str | None = None
 
     @classmethod
     def of(cls, source: ImageSource) -> _Wanted:
         if source.kind == "pull":
             return cls(source.reference, Build("", ""), pinned=True)
         recipe = image.recipe(source.arguments)
-        return cls(recipe.tag, _build(source.arguments))
+        lock = image.torch_lock(source.arguments)
+        return cls(recipe.tag, _build(source.arguments), torch_lock=lock)
 
     def fault_of(self, here: ImageFacts | None) -> str:
         """Why what bears its name is not it; a digest can only be of another version."""
@@ -159,6 +161,7 @@ class _Examiner:
             image_bytes=here.size_bytes if here else None,
             image_fault=self.wanted.fault_of(here),
             pinned=self.wanted.pinned,
+            torch_lock=self.wanted.torch_lock,
             build=_inside(here, build),
             skew_s=_skew_s(told.time, (before_s + after_s) / 2),
         )
