@@ -84,8 +84,9 @@ def as_the_dockerfile(index: Index, locks: Path, place: Path) -> subprocess.Comp
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     }
+    step = step.replace("/opt/requirements", str(locks)).replace("/tmp/torch", f"{place}/torch")
     return subprocess.run(
-        ["sh", "-c", step.replace("/opt/requirements", str(locks)).replace("/tmp/torch", f"{place}/torch")],
+        ["sh", "-c", step],
         env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
