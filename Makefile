@@ -48,10 +48,14 @@ crash: $(VENV)/.develops  ## kill a desk with -9 at 60 seeded points, the real h
 soak: $(VENV)/.develops  ## 2,000 cases over hosts that fail at random: memory, processes, files
 	$(BIN)/python -m benchmarks.soak --seed $(SEED)
 
-audit: .venv-audit/.ready  ## ask PyPI for known vulnerabilities of what is locked (needs network)
+audit: .venv-audit/.ready  ## ask PyPI for known vulnerabilities of what is locked, or offline: ADVISORIES=all.zip
+ifdef ADVISORIES
+	@.venv-audit/bin/python requirements/offline_audit.py $(ADVISORIES) $(LOCKED:%=requirements/%.txt)
+else
 	@for each in $(LOCKED); do \
 	  .venv-audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements/$$each.txt || exit 1; \
 	done
+endif
 
 sbom: .venv-audit/.ready  ## bills of materials from the locks, as CycloneDX JSON in build/
 	@mkdir -p build

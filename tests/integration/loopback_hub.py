@@ -44,6 +44,7 @@ class LoopbackHub:
     proposals: dict[str, Proposal] = field(default_factory=dict)
     gated: set[str] = field(default_factory=set)
     cut: set[str] = field(default_factory=set)
+    address: str = "127.0.0.1"
 
     def __enter__(self) -> Self:
         self._start(port=0)
@@ -63,7 +64,7 @@ class LoopbackHub:
         class Handler(_Handler):
             content = hub
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server = ThreadingHTTPServer((self.address, port), Handler)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.01,), daemon=True
         )
@@ -95,7 +96,7 @@ class LoopbackHub:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"http://{self.address}:{self._server.server_address[1]}"
 
 
 class _Handler(BaseHTTPRequestHandler):
