@@ -23,6 +23,7 @@ PARTS: Final = ("Dockerfile", "harness", "requirements")
 ARGUMENTS: Final = ("BASE_IMAGE", "TORCH_VERSION", "TORCH_INDEX")
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 REVISION_LABEL: Final = "org.opencontainers.image.revision"
+LOCK_LABEL: Final = "torch-compile-benchmark.torch-lock"
 STRANGE: Final = "what bears its name holds another harness"
 # PEP 440, as far as releases of PyTorch go; a URL of an index; whatever `docker pull` takes.
 _VALUES: Final = {
