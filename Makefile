@@ -7,8 +7,10 @@ SETTINGS ?=
 SEED ?= 1
 REAL ?= 3
 FUZZ ?= records:80000 page:20000 plan:60000 hosts:60000 run_json:40000 results:30000 command_line:10000
-# The PyTorch of this machine, as pyproject.toml has it; requirements/torch-*.txt are its locks.
-TORCH ?= 2.13.0
+# The PyTorch of this machine, as pyproject.toml has it.
+TORCH_HERE := 2.13.0
+# The one that lock-torch locks.
+TORCH ?= $(TORCH_HERE)
 INDEX ?=
 LOCKED := desk harness dev $(patsubst requirements/%.txt,%,$(wildcard requirements/torch-*.txt))
 LOCK := --quiet --universal --upgrade --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
@@ -94,17 +96,17 @@ $(VENV)/.python:
 	  echo "$(PYTHON) cannot make a virtual environment. On Debian or Ubuntu: sudo apt install python3-venv"; exit 1; }
 	@touch $@
 
-$(VENV)/.measures: $(VENV)/.python requirements/desk.txt requirements/harness.txt requirements/torch-$(TORCH).txt pyproject.toml
+$(VENV)/.measures: $(VENV)/.python requirements/desk.txt requirements/harness.txt requirements/torch-$(TORCH_HERE).txt pyproject.toml
 	@echo "Installing into $(VENV): a few minutes the first time, because torch is large."
 	@$(PIP) --require-hashes -r requirements/desk.txt -r requirements/harness.txt
 	@# Which build it is, pip's settings say; that it is the build that it claims to be, the lock.
 	@rm -rf build/torch
-	@$(BIN)/python -m pip download --quiet --no-deps --only-binary :all: --dest build/torch torch==$(TORCH)
-	@$(PIP) --require-hashes --no-deps --no-index --find-links build/torch -r requirements/torch-$(TORCH).txt
+	@$(BIN)/python -m pip download --quiet --no-deps --only-binary :all: --dest build/torch torch==$(TORCH_HERE)
+	@$(PIP) --require-hashes --no-deps --no-index --find-links build/torch -r requirements/torch-$(TORCH_HERE).txt
 	@rm -rf build/torch
 	@# A build for the CPU misses nothing now; one for a GPU misses CUDA and Triton.
 	@$(BIN)/python -m pip check --quiet >/dev/null || \
-	  $(PIP) --require-hashes --no-deps -r requirements/torch-$(TORCH)-libraries.txt
+	  $(PIP) --require-hashes --no-deps -r requirements/torch-$(TORCH_HERE)-libraries.txt
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
