@@ -11,9 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.records import Finished
-from orchestrator import pipeline
+from orchestrator import console, pipeline
 from orchestrator.cli import app
+from orchestrator.console import Showing
+from orchestrator.endings import Ending
 from orchestrator.errors import StorageError
+from orchestrator.exits import INTERRUPTED
+from orchestrator.fleet import InterruptedRunError
 from orchestrator.intake import Intake
 from orchestrator.progress import NoProgress
 from orchestrator.rundir import RunFolder
@@ -117,6 +121,28 @@ def test_a_full_disk_leaves_the_page_that_was_there_and_no_half_one(small_disk: 
     left = {path.name for path in folder.path.rglob("*") if path.is_file()}
     assert left <= {"run.json", "plan.json", "local.1.jsonl", "report.html", "results.csv",
                     "results.json", "results.md"}  # fmt: skip
+
+
+def test_a_page_without_room_costs_a_run_that_was_measured_neither_advice_nor_its_hosts(
+    small_disk: Disk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = RunFolder.create(small_disk.path, sweep.PLAN, ["local"], "", sweep.NOW)
+    (folder.path / "records" / "local.1.jsonl").write_bytes(FIRST)
+    small_disk.fill()
+    showing = Showing("none", Ending(small_disk.path, None, None, as_json=False))
+    with pytest.raises(StorageError, match="No space left on device") as caught:
+        console.watch(folder, ["local"], showing, lambda _: None)
+    assert "is kept" in caught.value.advice
+    assert f"orchestrate.py report {folder.pasted}" in caught.value.advice
+
+    def interrupted(_: object) -> None:
+        raise InterruptedRunError(("a100",))
+
+    assert console.watch(folder, ["local"], showing, interrupted) == INTERRUPTED
+    said = capsys.readouterr().err
+    assert f"orchestrate.py report {folder.pasted}" in said
+    assert "Still measuring" in said
+    assert f"attach {folder.pasted}" in said
 
 
 def refused(*arguments: object) -> str:
