@@ -8,7 +8,7 @@
 #   current: capability 7.5 to 12.0, driver 580 or newer; the newest PyTorch, from PyPI
 #       --build-arg TORCH_VERSION=2.15.0 --build-arg TORCH_INDEX=
 # PyTorch's packages bring their own CUDA libraries, so the base only has to let the driver in.
-ARG BASE_IMAGE=nvidia/cuda:12.6.3-base-ubuntu24.04
+ARG BASE_IMAGE=nvidia/cuda:12.6.3-base-ubuntu24.04@sha256:c87e78933f4c16e3272123bf2f75537306596d0fbaa395a29696a22786e5ee0e
 FROM ${BASE_IMAGE}
 
 # torch.compile builds C++ that includes Python.h, on a GPU as well. tini reaps what a killed case
@@ -24,13 +24,28 @@ ENV PATH=/opt/venv/bin:$PATH \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PYTHONDONTWRITEBYTECODE=1
 
-COPY requirements/harness.txt /opt/requirements.txt
-RUN pip install --require-hashes -r /opt/requirements.txt
+COPY requirements/harness.txt /opt/requirements/
+RUN pip install --require-hashes -r /opt/requirements/harness.txt
 
-# Outside the hashed lock, because which build is right depends on the GPU.
+# Which build is right depends on the GPU, so each has a lock of its own: make lock-torch writes it.
+# pip finds the build, and the lock verifies it: asked for both at once, pip prefers wheels whose
+# index tells their hashes. A build for the CPU brings no libraries; pip check knows.
+COPY requirements/torch-*.txt /opt/requirements/
 ARG TORCH_VERSION=2.14.1
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cu126
-RUN pip install ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "torch==${TORCH_VERSION}"
+RUN from="${TORCH_INDEX%/}"; \
+    lock="/opt/requirements/torch-$TORCH_VERSION${from:+-${from##*/}}"; \
+    index="${from:+--index-url $from}"; \
+    if [ -f "$lock.txt" ]; then \
+        pip download $index --no-deps --only-binary :all: --dest /tmp/torch "torch==$TORCH_VERSION" \
+     && pip install --require-hashes --no-deps --no-index --find-links /tmp/torch -r "$lock.txt" \
+     && { pip check || pip install $index --require-hashes --no-deps -r "$lock-libraries.txt"; } \
+     && pip check \
+     && rm -r /tmp/torch; \
+    else \
+        echo "PyTorch is not verified: there is no ${lock##*/}.txt with its hashes" \
+     && pip install $index "torch==$TORCH_VERSION"; \
+    fi
 
 # A new volume takes its owner from the folder it covers. Everything else is written to /tmp, which
 # must allow execution: compiled code is loaded from there.
@@ -48,11 +63,13 @@ USER 10001:10001
 
 ARG SOURCE_REVISION=unknown
 ARG SCHEMA_VERSION=unknown
+ARG TORCH_LOCK=unknown
 LABEL org.opencontainers.image.title="torch.compile vision benchmark, measuring side" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.revision="${SOURCE_REVISION}" \
       torch-compile-benchmark.schema="${SCHEMA_VERSION}" \
       torch-compile-benchmark.torch="${TORCH_VERSION}" \
-      torch-compile-benchmark.torch-index="${TORCH_INDEX}"
+      torch-compile-benchmark.torch-index="${TORCH_INDEX}" \
+      torch-compile-benchmark.torch-lock="${TORCH_LOCK}"
 ENTRYPOINT ["tini", "--", "python", "-m", "harness"]
 CMD ["--help"]

@@ -7,9 +7,15 @@ SETTINGS ?=
 SEED ?= 1
 REAL ?= 3
 FUZZ ?= records:80000 page:20000 plan:60000 hosts:60000 run_json:40000 results:30000 command_line:10000
+# The PyTorch of this machine, as pyproject.toml has it.
+TORCH_HERE := 2.13.0
+# The one that lock-torch locks.
+TORCH ?= $(TORCH_HERE)
+INDEX ?=
+LOCKED := desk harness dev $(patsubst requirements/%.txt,%,$(wildcard requirements/torch-*.txt))
 LOCK := --quiet --universal --upgrade --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 
-.PHONY: help demo test check bench fuzz crash soak audit sbom ray-test gpu-check screenshot schema lock clean
+.PHONY: help demo test check bench fuzz crash soak audit sbom ray-test gpu-check screenshot schema lock lock-torch clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -44,14 +50,18 @@ crash: $(VENV)/.develops  ## kill a desk with -9 at 60 seeded points, the real h
 soak: $(VENV)/.develops  ## 2,000 cases over hosts that fail at random: memory, processes, files
 	$(BIN)/python -m benchmarks.soak --seed $(SEED)
 
-audit: .venv-audit/.ready  ## ask PyPI for known vulnerabilities of what is locked (needs network)
-	@for each in desk harness dev; do \
+audit: .venv-audit/.ready  ## ask PyPI for known vulnerabilities of what is locked, or offline: ADVISORIES=all.zip
+ifdef ADVISORIES
+	@.venv-audit/bin/python requirements/offline_audit.py $(ADVISORIES) $(LOCKED:%=requirements/%.txt)
+else
+	@for each in $(LOCKED); do \
 	  .venv-audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements/$$each.txt || exit 1; \
 	done
+endif
 
 sbom: .venv-audit/.ready  ## bills of materials from the locks, as CycloneDX JSON in build/
 	@mkdir -p build
-	@for each in desk harness torch dev; do \
+	@for each in $(LOCKED); do \
 	  .venv-audit/bin/python -W ignore -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible \
 	    --of JSON -o build/sbom-$$each.json requirements/$$each.txt && echo build/sbom-$$each.json || exit 1; \
 	done
@@ -73,6 +83,9 @@ lock: $(VENV)/.develops  ## renew the locked versions
 	$(BIN)/uv pip compile $(LOCK) requirements/audit.in -o requirements/audit.txt
 	$(BIN)/uv pip compile $(LOCK) requirements/ray.in -o requirements/ray.txt
 
+lock-torch: $(VENV)/.develops  ## lock a PyTorch by its hashes: TORCH=2.14.1 INDEX=https://download.pytorch.org/whl/cu126
+	$(BIN)/python requirements/torch_lock.py $(TORCH) $(INDEX)
+
 clean:  ## remove what this Makefile made; reports stay
 	rm -rf $(VENV) .venv-audit .venv-ray build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
@@ -83,11 +96,18 @@ $(VENV)/.python:
 	  echo "$(PYTHON) cannot make a virtual environment. On Debian or Ubuntu: sudo apt install python3-venv"; exit 1; }
 	@touch $@
 
-$(VENV)/.measures: $(VENV)/.python requirements/desk.txt requirements/harness.txt requirements/torch.txt pyproject.toml
+$(VENV)/.measures: $(VENV)/.python requirements/desk.txt requirements/harness.txt requirements/torch-$(TORCH_HERE).txt pyproject.toml
 	@echo "Installing into $(VENV): a few minutes the first time, because torch is large."
 	@$(PIP) --require-hashes -r requirements/desk.txt -r requirements/harness.txt
-	@$(PIP) -r requirements/torch.txt
-	@$(PIP) --no-deps -e .
+	@# Which build it is, pip's settings say; that it is the build that it claims to be, the lock.
+	@rm -rf build/torch
+	@$(BIN)/python -m pip download --quiet --no-deps --only-binary :all: --dest build/torch torch==$(TORCH_HERE)
+	@$(PIP) --require-hashes --no-deps --no-index --find-links build/torch -r requirements/torch-$(TORCH_HERE).txt
+	@rm -rf build/torch
+	@# A build for the CPU misses nothing now; one for a GPU misses CUDA and Triton.
+	@$(BIN)/python -m pip check --quiet >/dev/null || \
+	  $(PIP) --require-hashes --no-deps -r requirements/torch-$(TORCH_HERE)-libraries.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.develops: $(VENV)/.measures requirements/dev.txt

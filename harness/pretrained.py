@@ -1,8 +1,8 @@
 """A model with its published weights: from the Hub, or from a folder of save_pretrained.
 
 Never runs code that comes with a checkpoint, and reads pickles only where that was asked for: even
-torch's weights-only unpickler has had holes (CVE-2025-32434). The twelve models of the catalogue,
-whose publishers are known, may be pickles. All files of one model come from one commit.
+torch's weights-only unpickler has had holes (CVE-2025-32434). All files of one model come from one
+commit.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from huggingface_hub.errors import EntryNotFoundError
 from torch import nn
 from transformers.utils.hub import cached_file, extract_commit_hash
 
-from harness import catalogue, inputs, resnet_backbone
+from harness import catalogue, inputs, resnet_backbone, safe_weights
 from harness.inputs import Preprocess
 from harness.load_errors import LoadError, Source, UnsupportedModelError
 
@@ -50,7 +50,7 @@ def load(name: str, *, pickled_weights: bool = False) -> Loaded:
     """Load a model by short name, Hub id or folder.
 
     Args:
-        pickled_weights: whether a checkpoint without safetensors may be read.
+        pickled_weights: whether a checkpoint without safetensors may be read as a pickle.
     Raises: LoadError, UnsupportedModelError; lack of memory or disk space as it comes.
     """
     # Else a checkpoint without safetensors starts a thread that asks the Hub to convert it, and
@@ -64,8 +64,10 @@ def load(name: str, *, pickled_weights: bool = False) -> Loaded:
         config, key_mapping = _configuration(source, commit)
     auto_class = known.auto_class if known else auto_class_for(config, source.name)
     with source.explaining("weights"):
-        safe_alone = known is None and not pickled_weights
-        module = _module(source, auto_class, config, commit, key_mapping, safe_alone=safe_alone)
+        if commit is not None and not pickled_weights:
+            commit = safe_weights.commit(source.name, commit)
+        safe_alone = None if pickled_weights else True
+        module = _module(source, auto_class, config, commit, key_mapping, safe_alone)
     with source.explaining("processor"):
         preprocess = _preprocess(source, auto_class, commit)
     return Loaded(module, preprocess, commit)
@@ -136,17 +138,16 @@ def _module(
     config: transformers.PreTrainedConfig,
     commit: str | None,
     key_mapping: dict[str, str] | None,
-    *,
-    safe_alone: bool,
+    safe_alone: bool | None,
 ) -> nn.Module:
-    # safetensors where there are, else, if permitted, .bin through torch's weights-only unpickler.
+    # None: safetensors where there are, else .bin through torch's weights-only unpickler.
     module, info = getattr(transformers, auto_class).from_pretrained(
         source.name,
         config=config,
         revision=commit,
         dtype=torch.float32,
         weights_only=True,
-        use_safetensors=True if safe_alone else None,
+        use_safetensors=safe_alone,
         trust_remote_code=False,
         output_loading_info=True,
         key_mapping=key_mapping,

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.errors import StorageError, UnwrittenError
 from orchestrator.exits import INTERRUPTED, complain
 
 if TYPE_CHECKING:
@@ -84,12 +85,27 @@ def _watch(
 def _end(folder: RunFolder, showing: Showing, interrupted: InterruptedRunError | None) -> int:
     from orchestrator import pipeline
 
-    rendered = pipeline.render(folder, showing.ending.against)
-    code = conclude(rendered, showing.ending, interrupted=interrupted is not None)
-    if interrupted is None:
-        return code
+    try:
+        rendered = pipeline.render(folder, showing.ending.against)
+    except UnwrittenError as error:
+        lost = _without_page(folder, error)
+        if interrupted is None:
+            raise lost from error
+        complain(lost.sentence, lost.advice)
+    else:
+        code = conclude(rendered, showing.ending, interrupted=interrupted is not None)
+        if interrupted is None:
+            return code
     _say_what_goes_on(folder, interrupted, detached=showing.detach)
     return INTERRUPTED
+
+
+def _without_page(folder: RunFolder, error: UnwrittenError) -> StorageError:
+    return StorageError(
+        error.sentence,
+        "Everything measured so far is kept. Make room, then write the page:  "
+        f"python orchestrate.py report {folder.pasted}",
+    )
 
 
 def _say_what_goes_on(

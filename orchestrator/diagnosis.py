@@ -24,6 +24,7 @@ _TOOLKIT: Final = (
 # Good for every CUDA that an image may have, and the last branch for a V100.
 _DRIVER: Final = "sudo apt-get install -y nvidia-driver-580-server && sudo reboot"
 _OTHER_IMAGE: Final = "docker build -t torch-compile-benchmark .   # here, and push that"
+_NO_LOCK: Final = "make lock-torch writes the lock that it lacks"
 _MORE_ROOM: Final = "docker system prune --all   # removes every image that no container uses"
 
 
@@ -54,6 +55,7 @@ class Facts:
     of the GPUs to measure on; none means the CPU. `gpus` is empty where there is a driver without
     any; `driver_fault` is what nvidia-smi said when it failed. `image_fault` is why the image that
     is there is not the one that is wanted; a `pinned` one is taken by its digest and not built.
+    `torch_lock` is the file of hashes that its PyTorch is held against, empty for none.
     """
 
     address: str
@@ -70,6 +72,7 @@ class Facts:
     image_bytes: int | None = None
     image_fault: str = ""
     pinned: bool = False
+    torch_lock: str | None = None
     skew_s: float | None = None
 
 
@@ -173,15 +176,16 @@ def _disk(facts: Facts) -> Check:
 
 
 def _image(facts: Facts) -> Check:
+    unverified = f"; no hash verifies its PyTorch: {_NO_LOCK}" if facts.torch_lock == "" else ""
     if facts.image_fault and facts.pinned:
         return Check("Image", "bad", facts.image_fault, _OTHER_IMAGE)
     if facts.image_fault:
-        return Check(
-            "Image", "unknown", f"{facts.image_fault}: the first run builds it, in minutes"
-        )
+        found = f"{facts.image_fault}: the first run builds it, in minutes"
+        return Check("Image", "unknown", found + unverified)
     if facts.image_bytes is None:
-        return Check("Image", "unknown", "not here yet: the first run brings it, in minutes")
-    return Check("Image", "good", f"here, {wording.data_size(facts.image_bytes)}")
+        found = "not here yet: the first run brings it, in minutes"
+        return Check("Image", "unknown", found + unverified)
+    return Check("Image", "good", f"here, {wording.data_size(facts.image_bytes)}{unverified}")
 
 
 def _clock(facts: Facts) -> Check:

@@ -93,13 +93,15 @@ class _Wanted:
     reference: str
     build: Build
     pinned: bool = False
+    torch_lock: str | None = None
 
     @classmethod
     def of(cls, source: ImageSource) -> _Wanted:
         if source.kind == "pull":
             return cls(source.reference, Build("", ""), pinned=True)
         recipe = image.recipe(source.arguments)
-        return cls(recipe.tag, _build(source.arguments))
+        lock = image.torch_lock(source.arguments)
+        return cls(recipe.tag, _build(source.arguments), torch_lock=lock)
 
     def fault_of(self, here: ImageFacts | None) -> str:
         """Why what bears its name is not it; a digest can only be of another version."""
@@ -159,6 +161,7 @@ class _Examiner:
             image_bytes=here.size_bytes if here else None,
             image_fault=self.wanted.fault_of(here),
             pinned=self.wanted.pinned,
+            torch_lock=_lock(here, self.wanted.torch_lock),
             build=_inside(here, build),
             skew_s=_skew_s(told.time, (before_s + after_s) / 2),
         )
@@ -179,6 +182,12 @@ def _inside(here: ImageFacts | None, expected: Build) -> Build:
     if _LABELS["TORCH_VERSION"] not in labels:
         return expected
     return torch_builds.of_image({name: labels.get(key, "") for name, key in _LABELS.items()}, "")
+
+
+def _lock(here: ImageFacts | None, expected: str | None) -> str | None:
+    """The hashes that the PyTorch of an image was held against, as its label has it."""
+    label = here.labels.get(image.LOCK_LABEL) if here else None
+    return expected if label is None else "" if label in ("none", "unknown") else label
 
 
 def _skew_s(clock: str, now_s: float) -> float | None:

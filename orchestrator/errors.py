@@ -4,6 +4,7 @@ DeskError
 ├── UsageError             2   an option, a name or a file that cannot be used
 │   ├── UnknownNameError       with what exists and the nearest match
 │   └── RunError               a run folder that is missing or cannot be read or written
+│       └── UnwrittenError     a page or another file that finds no room
 ├── HostError              1   one host cannot be used, or was lost; the others go on
 │   └── StillThereError        an earlier harness of the run is there already
 ├── StorageError           1   a measurement could not be kept
@@ -54,6 +55,10 @@ class UnknownNameError(UsageError):
 
 class RunError(UsageError):
     """A run folder that cannot be found, read or written."""
+
+
+class UnwrittenError(RunError):
+    """A file could not be written, for lack of space or of permission; the old one is there."""
 
 
 class StorageError(DeskError):

@@ -12,7 +12,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Final
 
-from orchestrator.errors import RunError
+from orchestrator.errors import RunError, UnwrittenError
 
 _CHUNK_BYTES: Final = 1 << 20
 
@@ -73,7 +73,7 @@ def fresh_folder(output: Path, stem: str) -> Path:
 
 
 def write_whole(path: Path, content: str | bytes) -> Path:
-    """Write a file, whole or not at all; text as UTF-8. Raises: RunError.
+    """Write a file, whole or not at all; text as UTF-8. Raises: UnwrittenError.
 
     A link stays a link, and what is no file, such as /dev/stdout, is written to as it is.
     """
@@ -85,10 +85,8 @@ def write_whole(path: Path, content: str | bytes) -> Path:
         else:
             _write_atomically(path.resolve(), encoded)
     except OSError as error:
-        raise RunError(
-            f"cannot write {path}: {error.strerror}",
-            "Make room or choose another place, and try again.",
-        ) from error
+        room = f"Make room, {1 + len(encoded) // 1024} KiB, or choose another place, and try again."
+        raise UnwrittenError(f"cannot write {path}: {error.strerror}", room) from error
     return path
 
 

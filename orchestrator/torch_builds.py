@@ -94,10 +94,21 @@ class Build:
 
 def of_image(arguments: Mapping[str, str], dockerfile: str) -> Build:
     """The build that an image gets from its build arguments and the defaults in its Dockerfile."""
+    torch, index = _wanted(arguments, dockerfile)
+    return Build(torch, _pypi(torch) if not index else _of_index(index))
+
+
+def lock_of_image(arguments: Mapping[str, str], dockerfile: str) -> str:
+    """The file of hashes that the Dockerfile looks for: torch-VERSION[-NAME OF THE INDEX].txt."""
+    torch, index = _wanted(arguments, dockerfile)
+    return "-".join(filter(None, ("torch", torch, _last_part(index)))) + ".txt"
+
+
+def _wanted(arguments: Mapping[str, str], dockerfile: str) -> tuple[str, str]:
+    """The version and the index, as given or as the Dockerfile has them."""
     defaults = dict(re.findall(r"^ARG (\w+)=(\S*)$", dockerfile, re.MULTILINE))
     settings = defaults | dict(arguments)
-    torch, index = settings.get("TORCH_VERSION", ""), settings.get("TORCH_INDEX", "")
-    return Build(torch, _pypi(torch) if not index else _of_index(index))
+    return settings.get("TORCH_VERSION", ""), settings.get("TORCH_INDEX", "")
 
 
 def version(text: str) -> tuple[int, ...]:
@@ -108,8 +119,12 @@ def version(text: str) -> tuple[int, ...]:
 
 def _of_index(index: str) -> str:
     """The last part of an index's address names its builds."""
-    name = index.rstrip("/").rpartition("/")[2]
+    name = _last_part(index)
     return name if re.fullmatch(r"cu\d{3}|cpu", name) else ""
+
+
+def _last_part(index: str) -> str:
+    return index.rstrip("/").rpartition("/")[2]
 
 
 def _pypi(torch: str) -> str:

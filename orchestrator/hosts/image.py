@@ -13,6 +13,7 @@ from typing import Final, Literal, TypeAlias
 
 from harness.revision import revision
 from harness.vocabulary import SCHEMA_VERSION
+from orchestrator import torch_builds
 from orchestrator.errors import UnknownNameError, UsageError
 from orchestrator.hosts import container
 
@@ -22,12 +23,13 @@ PARTS: Final = ("Dockerfile", "harness", "requirements")
 ARGUMENTS: Final = ("BASE_IMAGE", "TORCH_VERSION", "TORCH_INDEX")
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 REVISION_LABEL: Final = "org.opencontainers.image.revision"
+LOCK_LABEL: Final = "torch-compile-benchmark.torch-lock"
 STRANGE: Final = "what bears its name holds another harness"
 # PEP 440, as far as releases of PyTorch go; a URL of an index; whatever `docker pull` takes.
 _VALUES: Final = {
     "TORCH_VERSION": (r"\d+\.\d+(\.\d+)?((a|b|rc|\.dev|\.post)\d+)*(\+[a-z0-9.]+)?", "2.14.1"),
     "TORCH_INDEX": (r"(https?://\S+)?", "https://download.pytorch.org/whl/cu126, or nothing"),
-    "BASE_IMAGE": (r"[a-zA-Z0-9][\w.:/@-]*", "nvidia/cuda:12.6.3-base-ubuntu24.04"),
+    "BASE_IMAGE": (r"[a-zA-Z0-9][\w.:/@-]*", "nvidia/cuda:12.6.3-base-ubuntu24.04@sha256:…"),
 }
 _DIGEST: Final = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
 
@@ -114,10 +116,18 @@ def recipe(arguments: Mapping[str, str], root: Path = ROOT) -> Recipe:
         **arguments,
         "SOURCE_REVISION": revision(),
         "SCHEMA_VERSION": str(SCHEMA_VERSION),
+        "TORCH_LOCK": torch_lock(arguments, root) or "none",
     }
     digest = hashlib.sha256(context)
     digest.update(repr(sorted(everything.items())).encode())
     return Recipe(context, everything, f"{REPOSITORY}:{digest.hexdigest()[:16]}")
+
+
+def torch_lock(arguments: Mapping[str, str], root: Path = ROOT) -> str:
+    """The file of hashes that an image's PyTorch is held against; empty where there is none."""
+    dockerfile = (root / "Dockerfile").read_text(encoding="utf-8")
+    name = torch_builds.lock_of_image(arguments, dockerfile)
+    return name if (root / "requirements" / name).is_file() else ""
 
 
 def _pack(root: Path) -> bytes:

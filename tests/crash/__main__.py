@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.crash import real, sweep
+from tests.crash import disk, real, sweep
 
 
 def main() -> None:
@@ -30,6 +30,12 @@ def main() -> None:
     for seed in range(chosen.seed, chosen.seed + chosen.real):
         with tempfile.TemporaryDirectory(prefix="crash-") as folder:
             print(real.survive(seed, Path(folder)), flush=True)
+    if chosen.real:
+        with tempfile.TemporaryDirectory(prefix="crash-") as folder:
+            try:
+                print(disk.survive(Path(folder)), flush=True)
+            except disk.NoDiskError as reason:
+                print(f"no full disk: {reason}", flush=True)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from harness.records import Measurement
 from orchestrator.rundir import RunFolder
 
 _ROOT: Final = Path(__file__).resolve().parent.parent.parent
-_TINY: Final = (
+TINY: Final = (
     "--hosts", "local", "--models", "vit-base,resnet-50", "--batch-sizes", "1", "--iterations", "6",
     "--quick", "--size", "tiny", "--weights", "random", "--backend", "aot_eager",
     "--progress", "none",
@@ -33,7 +33,7 @@ def survive(seed: int, output: Path) -> str:
     """Kill, resume, and hold the run against its plan. Returns: what was done, in a few words."""
     chance = random.Random(seed)
     victim, wait_s = VICTIMS[seed % len(VICTIMS)], chance.uniform(0, _WHILE_S)
-    desk = _orchestrate("--output", str(output), *_TINY)
+    desk = _orchestrate("--output", str(output), *TINY)
     _await(lambda: any(output.glob("*/records/*.jsonl")), "no record file")
     time.sleep(wait_s)
     family = _descendants(desk.pid)
@@ -43,7 +43,7 @@ def survive(seed: int, output: Path) -> str:
     (path,) = (each for each in output.iterdir() if (each / "run.json").is_file())
     again = _orchestrate("--output", str(output), "--resume", str(path), "--progress", "none")
     assert again.wait(_LIMIT_S) == 0
-    _require_complete(RunFolder(path))
+    require_complete(RunFolder(path))
     return f"seed {seed}: killed the {victim} {wait_s:.1f} s after the first record"
 
 
@@ -99,7 +99,7 @@ def _await(condition: Callable[[], bool], complaint: str) -> None:
         time.sleep(0.05)
 
 
-def _require_complete(folder: RunFolder) -> None:
+def require_complete(folder: RunFolder) -> None:
     planned = sorted(case.case_id for case in folder.plan().cases())
     measured = sorted(
         record.case_id

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
+import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from harness.records import Finished
-from orchestrator import pipeline
+from orchestrator import console, pipeline
+from orchestrator.cli import app
+from orchestrator.console import Showing
+from orchestrator.endings import Ending
 from orchestrator.errors import StorageError
+from orchestrator.exits import INTERRUPTED
+from orchestrator.fleet import InterruptedRunError
 from orchestrator.intake import Intake
 from orchestrator.progress import NoProgress
 from orchestrator.rundir import RunFolder
 from orchestrator.stream import Read
 from tests import factories
+from tests.crash import disk as disks
 from tests.crash import sweep
+from tests.crash.disk import Disk
 from tests.fake_host import FakeHost, lines
 
 RESNET, VIT = factories.case("resnet-50"), factories.case("vit-base")
@@ -69,26 +77,22 @@ def test_so_does_a_record_file_and_what_is_appended_to_it_later(tmp_path: Path) 
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def small_disk(tmp_path: Path) -> Iterator[Disk]:
     """A file system of its own with room for a part of a run."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small file system")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "desk", disk], check=False)
-    if mounted.returncode:
-        pytest.skip("mounting is not permitted here")
-    yield disk
-    subprocess.run(["umount", disk], check=True)
+    with contextlib.ExitStack() as stack:
+        try:
+            disk = stack.enter_context(disks.mounted(tmp_path / "disk", "256k"))
+        except disks.NoDiskError as reason:
+            pytest.skip(str(reason))
+        yield disk
 
 
 def test_a_full_disk_keeps_what_was_written_says_what_is_needed_and_resuming_finishes(
-    small_disk: Path,
+    small_disk: Disk,
 ) -> None:
     stream = sweep.stream_of(sweep.PLAN)
-    folder = RunFolder.create(small_disk, sweep.PLAN, ["local"], "", sweep.NOW)
-    free_bytes = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize
-    (small_disk / "other").write_bytes(b"\0" * (free_bytes - len(stream) // 2))
+    folder = RunFolder.create(small_disk.path, sweep.PLAN, ["local"], "", sweep.NOW)
+    small_disk.fill(but_bytes=len(stream) // 2)
     with pytest.raises(StorageError, match="No space left on device") as caught:
         pipeline.measure(folder, [FakeHost("local", stream)], NoProgress())
     assert "Host local needs about" in caught.value.advice
@@ -96,12 +100,56 @@ def test_a_full_disk_keeps_what_was_written_says_what_is_needed_and_resuming_fin
     (outcome,) = folder.outcomes()
     before = set(outcome.measurements)
     assert 0 < len(before) < len(sweep.CASES)
-    subprocess.run(["mount", "-o", "remount,size=16m", small_disk], check=True)
+    small_disk.grow()
     rest = planned_rest(folder)
     pipeline.measure(folder, [FakeHost("local", rest)], NoProgress())
     pipeline.render(folder)
     (outcome,) = folder.outcomes()
     assert outcome.measurements.keys() == {case.case_id for case in sweep.PLAN.cases()}
+
+
+def test_a_full_disk_leaves_the_page_that_was_there_and_no_half_one(small_disk: Disk) -> None:
+    folder = RunFolder.create(small_disk.path, sweep.PLAN, ["local"], "", sweep.NOW)
+    (folder.path / "records" / "local.1.jsonl").write_bytes(FIRST)
+    (folder.path / "report.html").write_text("as it was")
+    small_disk.fill(but_bytes=48 << 10)  # for the tables, not for the page
+    said = refused("report", folder.path)
+    assert re.search(r"report\.html: No space left on device\nMake room, \d+ KiB,", said)
+    assert (folder.path / "report.html").read_text() == "as it was"
+    small_disk.fill()
+    assert re.search(r"\.svg: No space left", refused("export", folder.path, "--format", "svg"))
+    left = {path.name for path in folder.path.rglob("*") if path.is_file()}
+    assert left <= {"run.json", "plan.json", "local.1.jsonl", "report.html", "results.csv",
+                    "results.json", "results.md"}  # fmt: skip
+
+
+def test_a_page_without_room_costs_a_run_that_was_measured_neither_advice_nor_its_hosts(
+    small_disk: Disk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = RunFolder.create(small_disk.path, sweep.PLAN, ["local"], "", sweep.NOW)
+    (folder.path / "records" / "local.1.jsonl").write_bytes(FIRST)
+    small_disk.fill()
+    showing = Showing("none", Ending(small_disk.path, None, None, as_json=False))
+    with pytest.raises(StorageError, match="No space left on device") as caught:
+        console.watch(folder, ["local"], showing, lambda _: None)
+    assert "is kept" in caught.value.advice
+    assert f"orchestrate.py report {folder.pasted}" in caught.value.advice
+
+    def interrupted(_: object) -> None:
+        raise InterruptedRunError(("a100",))
+
+    assert console.watch(folder, ["local"], showing, interrupted) == INTERRUPTED
+    said = capsys.readouterr().err
+    assert f"orchestrate.py report {folder.pasted}" in said
+    assert "Still measuring" in said
+    assert f"attach {folder.pasted}" in said
+
+
+def refused(*arguments: object) -> str:
+    """What the command line says when it ends with code 2."""
+    done = CliRunner().invoke(app, list(map(str, arguments)))
+    assert done.exit_code == 2, done.output
+    return done.output
 
 
 def planned_rest(folder: RunFolder) -> bytes:

@@ -87,6 +87,11 @@ class Bed:
         engine.start()
         return engine
 
+    def apart(self, name: str) -> Engine:
+        """A single engine, not started yet, with a network of its own for its containers."""
+        machine = self._boot(name)
+        return Engine(machine, machine.folder / "data", f"{self.tag}/{name}", bridge=True)
+
     def fleet(self, names: Sequence[str]) -> Fleet:
         """Hosts with an engine each, reached by SSH under their names."""
         lan = Lan(self._boot("desk"))

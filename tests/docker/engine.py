@@ -13,6 +13,7 @@ import docker
 
 from tests.docker.machine import Machine, wait_until
 
+GATEWAY: Final = "10.78.0.1"
 _CGROUPS: Final = Path("/sys/fs/cgroup")
 # Mounts the layers that a store, $1, lends to another, $2. An engine mounts its store over itself,
 # and would cover ours, unless it is a shared mount already; it unmounts all of it when it ends.
@@ -31,7 +32,8 @@ done
 class Engine:
     """One dockerd. `socket` is for the tests; `/run/docker.sock` in there is for who logs in.
 
-    `lender` is the store of another engine, whose layers this one may read.
+    `lender` is the store of another engine, whose layers this one may read. With `bridge` its
+    containers have a network, which ends at GATEWAY.
     """
 
     machine: Machine
@@ -39,6 +41,7 @@ class Engine:
     cgroup: str
     live_restore: bool = True
     lender: Path | None = None
+    bridge: bool = False
     pid: int = field(init=False, default=0)
 
     @property
@@ -68,9 +71,16 @@ class Engine:
             *("dockerd", "--data-root", str(self.data), "--exec-root", str(folder / "exec")),
             *("--pidfile", str(folder / "dockerd.pid"), "--config-file", str(self._config())),
             *("-H", self.url, "-H", "unix:///run/docker.sock"),
-            *("--bridge=none", "--iptables=false", *live_restore),
+            *self._network(),
+            *live_restore,
             *("--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", f"/{self.cgroup}"),
         )
+
+    def _network(self) -> list[str]:
+        if not self.bridge:
+            return ["--bridge=none", "--iptables=false"]
+        own = ("--iptables=false", "--ip-forward=false", "--ip-masq=false")
+        return [f"--bip={GATEWAY}/24", *own]
 
     def wait(self) -> None:
         """Wait until the engine answers."""

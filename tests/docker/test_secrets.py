@@ -6,19 +6,25 @@ import base64
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from docker.errors import APIError, NotFound
 
 from orchestrator import addresses
+from orchestrator.hosts import image
 from orchestrator.hosts.image import ImageSource
 from orchestrator.inventory import Machine
 from tests.docker import needs, registry, stand_in, trial
-from tests.docker.engine import Engine
+from tests.docker.bed import Bed
+from tests.docker.engine import GATEWAY, Engine
+from tests.docker.real_image import RealImage
 from tests.docker.trial import PLAN, PRETRAINED, STEPS, UNTIL_THEN, Trial
 from tests.integration.loopback_hub import LoopbackHub
 from tests.integration.test_pretrained import save
@@ -148,6 +154,128 @@ def test_no_secret_is_kept_by_the_real_harness_even_where_the_hub_refuses_it(
     assert kept_below(tmp_path / "home") == {}
     (record,) = (tmp_path / "reports").glob("*/records/*.jsonl")
     assert b'"kind":"measurement"' in record.read_bytes()
+
+
+# A Hub in the network of an engine: told what it serves, it prints its address and serves it.
+HUB = """
+import sys
+from pathlib import Path
+from tests.integration.loopback_hub import LoopbackHub
+address, folder = sys.argv[1:]
+models = {"someone/vit": Path(folder)}
+with LoopbackHub(models=models, gated={"someone/gated"}, address=address) as hub:
+    print(hub.url, flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def hub_beside(engine: Engine, checkpoint: Path) -> Iterator[str]:
+    """A Hub that the containers of an engine reach; its address."""
+    with subprocess.Popen(
+        [*engine.machine.enter_network(), sys.executable, "-c", HUB, GATEWAY, checkpoint],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.kill()
+
+
+def checkout(place: Path, hub: str) -> Path:
+    """A checkout that nobody built before, whose image asks that Hub; secrets lie about in it."""
+    for name in ("harness", "orchestrator", "requirements", "templates"):
+        shutil.copytree(ROOT / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("Dockerfile", "orchestrate.py"):
+        shutil.copy(ROOT / name, place / name)
+    with (place / "harness" / "__init__.py").open("a") as file:
+        file.write("# changed\n")
+    with (place / "Dockerfile").open("a") as file:
+        file.write(f"ENV HF_ENDPOINT={hub}\n")
+    (place / ".env").write_text(f"HF_TOKEN={TOKEN}\n")
+    return place
+
+
+def saved(engine: Engine, tag: str) -> list[str]:
+    """What is kept by an image as `docker save` writes it: every layer, configuration, history."""
+    found: set[str] = set()
+    with contextlib.closing(engine.client()) as client:
+        found.update(kept(json.dumps(client.api.history(tag)).encode()))
+        end = b""
+        for chunk in client.images.get(tag).save(chunk_size=8 << 20):
+            found.update(kept(end + chunk))
+            end = chunk[-200:]
+    return sorted(found)
+
+
+@pytest.fixture
+def apart(bed: Bed, real_image: RealImage) -> Iterator[Engine]:
+    """An engine that has the real image's layers, and a network for its containers."""
+    engine = bed.apart("apart")
+    real_image.seed(engine)
+    engine.start()
+    yield engine
+    engine.stop()
+
+
+def test_no_secret_is_kept_by_the_real_image_nor_by_the_harness_in_it(
+    apart: Engine, real_image: RealImage, credentials: Path, tmp_path: Path
+) -> None:
+    """Built, run and told of by a user who has a token, and logins that Docker knows of."""
+    credentials.write_text(json.dumps({"auths": {"registry.example": {"auth": AUTH}}}))
+    (checkpoint := tmp_path / "vit").mkdir()
+    save("vit-base", checkpoint)
+    (picture := tmp_path / "cat.bmp").write_bytes(bitmap())
+    (place := tmp_path / "checkout").mkdir()
+    (inventory := place / "hosts.toml").write_text(
+        f'# {TOKEN}\n[hosts.near]\ndocker = "{apart.url}"\ngpu = "none"\n'
+    )
+    with hub_beside(apart, checkpoint) as hub:
+        command = [
+            sys.executable, checkout(place, hub) / "orchestrate.py", "--hosts", "near",
+            "--inventory", inventory, "--models", "someone/vit,someone/gated", "--image", picture,
+            "--batch-sizes", 1, "--iterations", 6, "--weights", "pretrained",
+            "--backend", "aot_eager", "--output", tmp_path / "reports", *real_image.options,
+        ]  # fmt: skip
+        with subprocess.Popen(
+            list(map(str, command)), cwd=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as run:
+            told = told_until_the_end(apart, run)
+            said = run.stdout.read() if run.stdout else b""
+    assert run.returncode == 1, said
+    assert b"gated" in said
+    assert b"torch-compile-benchmark.run" in told
+    assert kept(said) == []
+    assert kept(told) == []
+    assert kept(apart.log.read_bytes()) == []
+    (path,) = (each.parent for each in (tmp_path / "reports").glob("*/run.json"))
+    assert b'"kind":"measurement"' in b"".join(each.read_bytes() for each in path.glob("records/*"))
+    subprocess.run(
+        [sys.executable, place / "orchestrate.py", "export", path, "--format", "svg"],
+        cwd=place, capture_output=True, check=True,
+    )  # fmt: skip
+    assert any((path / "charts").iterdir())
+    assert kept_below(tmp_path / "reports") == {}
+    assert saved(apart, newest(apart)) == []
+
+
+def newest(engine: Engine) -> str:
+    """The image that was built last."""
+    with contextlib.closing(engine.client()) as client:
+        images = client.images.list(filters={"label": image.REVISION_LABEL})
+        return str(max(images, key=lambda one: str(one.attrs["Created"])).id)
+
+
+def told_until_the_end(engine: Engine, run: subprocess.Popen[bytes]) -> bytes:
+    """What an engine tells of the containers of a run, and of itself, while it goes on."""
+    told = b""
+    with contextlib.closing(engine.client()) as client:
+        while run.poll() is None:
+            for made in client.containers.list(all=True, ignore_removed=True):
+                with contextlib.suppress(NotFound, APIError):
+                    told += json.dumps([made.attrs, made.top(), client.info()]).encode()
+                    told += made.logs()
+            time.sleep(0.3)
+    return told
 
 
 def bitmap() -> bytes:

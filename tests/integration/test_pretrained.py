@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from harness import catalogue, offline
 from harness.configurations import Recipe
-from tests.integration.loopback_hub import COMMIT, LoopbackHub
+from tests.integration.loopback_hub import COMMIT, PROPOSED, LoopbackHub, Proposal
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 Load = Callable[[str | Path], dict[str, Any]]
@@ -154,15 +154,46 @@ def test_the_task_of_any_other_model_is_read_from_its_configuration(
     assert facts["revision"] is None
 
 
+def pickled(folder: Path) -> Path:
+    """The same checkpoint with its weights as a pickle alone, as older models have it."""
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    return folder
+
+
+@pytest.mark.parametrize("name", ["someone/older", "beit-base", "detr-resnet-101"])
 def test_weights_without_safetensors_are_loaded_if_the_user_insists(
-    hub: LoopbackHub, load: Load, copied: Path
+    hub: LoopbackHub, load: Load, tmp_path: Path, name: str
 ) -> None:
-    weights = copied / "model.safetensors"
-    torch.save(load_file(weights), copied / "pytorch_model.bin")
-    weights.unlink()
-    hub.models["someone/older"] = copied
-    assert "--allow-pickle" in refusal(load("someone/older"))
-    assert load("someone/older --allow-pickle")["parameters"] > 0
+    """The models of the catalogue are no exception."""
+    model = catalogue.find(name)
+    folder = pickled(save(model.name if model else "vit-base", tmp_path))
+    hub.models[model.hub_id if model else name] = folder
+    assert "--allow-pickle" in refusal(load(name))
+    insisting = load(f"{name} --allow-pickle")
+    assert insisting["parameters"] > 0
+    assert insisting["revision"] == COMMIT
+
+
+def test_weights_that_the_hubs_bot_converted_are_taken_from_its_pull_request(
+    hub: LoopbackHub, load: Load, classifier: Path, copied: Path
+) -> None:
+    hub.models["someone/converted"] = pickled(copied)
+    hub.proposals["someone/converted"] = Proposal(classifier)
+    assert load("someone/converted")["revision"] == PROPOSED
+
+
+@pytest.mark.parametrize(
+    "proposal",
+    [{"author": "SFconvertb0t"}, {"title": "Adding weights"}, {"parent": "1" * 40}],
+    ids=["of another", "of something else", "on an older state"],
+)
+def test_no_other_pull_request_is_taken(
+    hub: LoopbackHub, load: Load, classifier: Path, copied: Path, proposal: dict[str, str]
+) -> None:
+    name = f"someone/{'-'.join(proposal)}"
+    hub.models[name], hub.proposals[name] = pickled(copied), Proposal(classifier, **proposal)
+    assert "--allow-pickle" in refusal(load(name))
 
 
 def test_a_detector_on_the_backbone_of_timm_is_loaded_without_timm(

@@ -97,6 +97,12 @@ def test_an_image_that_is_there_needs_no_room() -> None:
     assert found["Image"].found.replace("\N{NO-BREAK SPACE}", " ") == "here, 6.00 GiB"
 
 
+def test_a_torch_that_no_hash_verifies_is_named() -> None:
+    assert "make lock-torch" in lines(torch_lock="")["Image"].found
+    assert "make lock-torch" in lines(torch_lock="", image_bytes=6 << 30)["Image"].found
+    assert "hash" not in lines(torch_lock="torch-2.15.0.txt")["Image"].found
+
+
 def test_what_cannot_be_learnt_is_neither_right_nor_wrong() -> None:
     found = lines(ssh=False, gpus=None, gpu_runtime=None, free_bytes=None, skew_s=None)
     unknown = [subject for subject, check in found.items() if check.state == "unknown"]

@@ -120,6 +120,17 @@ def test_the_labels_of_an_image_say_what_is_in_it() -> None:
     assert examine(FakeEngine(), source=PULLED)["GPU and driver"].state == "unknown"
 
 
+def test_an_image_whose_torch_no_hash_verifies_is_told_of() -> None:
+    unlocked = ImageSource(arguments={"TORCH_VERSION": "9.9.9"})
+    locked = ImageSource(arguments={"TORCH_VERSION": "2.15.0", "TORCH_INDEX": ""})
+    assert "make lock-torch" in examine(FakeEngine(), source=unlocked)["Image"].found
+    assert "make lock-torch" not in examine(FakeEngine(), source=locked)["Image"].found
+    for label, told in (("none", True), ("torch-2.15.0.txt", False)):
+        labels = ours() | {"torch-compile-benchmark.torch-lock": label}
+        here = FakeEngine(ImageFacts("sha256:1", 6 << 30, labels))
+        assert ("make lock-torch" in examine(here, source=PULLED)["Image"].found) is told
+
+
 def test_a_host_that_answers_for_ever_holds_up_no_other_and_is_given_up() -> None:
     for_ever = threading.Event()
 

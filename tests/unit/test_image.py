@@ -44,9 +44,21 @@ def test_a_change_of_code_or_of_an_argument_changes_the_tag(tmp_path: Path) -> N
     assert image.recipe({}, there).tag != before
 
 
+def test_an_image_says_by_which_lock_its_torch_was_verified(tmp_path: Path) -> None:
+    there = copy(tmp_path)
+    mirror = {"TORCH_VERSION": "2.14.1", "TORCH_INDEX": "https://mirror.example/whl/cu126/"}
+    assert image.recipe(mirror, there).arguments["TORCH_LOCK"] == "none"
+    (there / "requirements" / "torch-2.14.1-cu126.txt").write_text("torch==2.14.1")
+    assert image.recipe(mirror, there).arguments["TORCH_LOCK"] == "torch-2.14.1-cu126.txt"
+    newest = {"TORCH_VERSION": "2.15.0", "TORCH_INDEX": ""}
+    assert image.recipe(newest, there).arguments["TORCH_LOCK"] == "torch-2.15.0.txt"
+
+
 def test_a_source_is_read() -> None:
     assert image.parse_source("build", []) == ImageSource()
     assert image.parse_source("ship", ["TORCH_INDEX="]).arguments == {"TORCH_INDEX": ""}
+    base = f"nvidia/cuda:12.6.3-base-ubuntu24.04@sha256:{'0' * 64}"
+    assert image.parse_source("build", [f"BASE_IMAGE={base}"]).arguments == {"BASE_IMAGE": base}
     assert image.parse_source(f"pull:{DIGEST}", []) == ImageSource("pull", DIGEST)
 
 

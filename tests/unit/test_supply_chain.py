@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.hosts import image
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
-HASHED = [path for path in LOCKS if path.name != "torch.txt"]
 
 
-@pytest.mark.parametrize("lock", HASHED, ids=lambda path: str(path.name))
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: str(path.name))
 def test_every_package_of_a_lock_has_its_version_and_its_hashes(lock: Path) -> None:
     lines = lock.read_text().replace("\\\n", " ").splitlines()
     packages = [line for line in lines if line and not line.lstrip().startswith("#")]
@@ -23,20 +24,37 @@ def test_every_package_of_a_lock_has_its_version_and_its_hashes(lock: Path) -> N
         assert "--hash=sha256:" in line, line
 
 
-def test_torch_alone_is_pinned_without_hashes() -> None:
-    """Which build is right depends on the GPU: each index has wheels, and hashes, of its own."""
-    lines = (ROOT / "requirements" / "torch.txt").read_text().splitlines()
-    (pin,) = [line for line in lines if line and not line.startswith("#")]
-    assert re.fullmatch(r"torch==\d+\.\d+\.\d+", pin)
+def test_the_torch_of_this_machine_and_the_newest_image_are_locked() -> None:
+    torch = re.search(r'"torch==([0-9.]+)"', (ROOT / "pyproject.toml").read_text())
+    assert torch
+    assert f"TORCH_HERE := {torch[1]}\n" in (ROOT / "Makefile").read_text()
+    for arguments in ({"TORCH_VERSION": torch[1]}, {"TORCH_VERSION": "2.15.0"}):
+        lock = image.torch_lock({**arguments, "TORCH_INDEX": ""})
+        pins = (ROOT / "requirements" / lock).read_text()
+        assert f"torch=={arguments['TORCH_VERSION']} " in pins
+        libraries = lock.replace(".txt", "-libraries.txt")
+        assert "nvidia-cudnn" in (ROOT / "requirements" / libraries).read_text()
+
+
+def test_the_base_image_is_named_by_its_digest() -> None:
+    (base,) = re.findall(r"^ARG BASE_IMAGE=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert re.fullmatch(r"nvidia/cuda:[\w.-]+@sha256:[0-9a-f]{64}", base)
 
 
 @pytest.mark.parametrize("file", ["Makefile", "Dockerfile"])
 def test_no_lock_is_installed_without_its_hashes(file: str) -> None:
-    lines = (ROOT / file).read_text().replace("\\\n", " ").splitlines()
-    installs = [line for line in lines if re.search(r"(\$\(PIP\)|pip install)\b.*-r ", line)]
-    assert installs
+    commands = re.split(r"[;&|\n]+", (ROOT / file).read_text().replace("\\\n", " "))
+    installs = [line for line in commands if re.search(r"(PIP\)|install).* -r ", line)]
+    assert len(installs) >= 3
     for line in installs:
-        assert "--require-hashes" in line or "requirements/torch.txt" in line, line
+        assert "--require-hashes" in line, line
+
+
+def test_this_package_is_built_by_what_is_locked() -> None:
+    """Else pip fetches a setuptools that nobody verified."""
+    (own,) = [line for line in (ROOT / "Makefile").read_text().splitlines() if " -e ." in line]
+    assert "--no-build-isolation" in own
+    assert "setuptools==" in (ROOT / "requirements" / "harness.txt").read_text()
 
 
 def keywords(name: str) -> list[tuple[str, ast.expr]]:
