@@ -93,7 +93,7 @@ class Trial:
     def pool(self, name: str = "a100", **changes: object) -> Machine:
         settings: dict[str, object] = {
             "ray": self.cluster.url, "accelerator": "A100", "workers": 4,
-            "token_env": "RAY_AUTH_TOKEN", **changes,
+            "token_env": "RAY_AUTH_TOKEN", "controls": False, **changes,
         }  # fmt: skip
         return Machine(name, None, (), None, Pool.of_table("trial", settings))
 
