@@ -66,10 +66,10 @@ def agreement(host: HostSummary) -> str:
         return ""
     control = f"{found.case.model} b{found.case.batch_size}"
     if found.between is None:
-        text = f"{control} was to be measured on several GPUs at once, and was on one alone."
+        text = f"{control} was to be measured on several {worker(host)}s at once, and was on one."
     else:
         text = (
-            f"{control} was measured on {found.cards} GPUs at once: between two of them "
+            f"{control} was measured on {found.cards} {worker(host)}s at once: between two of them "
             f"{_by(found.between, 'at most ')}."
         )
     if found.alone is not None:
@@ -78,6 +78,12 @@ def agreement(host: HostSummary) -> str:
     is_within = "is within" if most <= host.threshold else "is more than"
     limit = f"the {threshold(host.threshold)} below which this host calls nothing different"
     return f"{text} That {is_within} {limit}."
+
+
+def worker(host: HostSummary) -> str:
+    """What measures the cases of a pool: "GPU", or "node" where its CPU does."""
+    is_cpu = host.environment is not None and host.environment.device.type == "cpu"
+    return "node" if is_cpu else "GPU"
 
 
 def _by(apart: Apart, at_most: str = "") -> str:
@@ -145,7 +151,8 @@ def _apart(host: HostSummary) -> Iterator[str]:
         return
     of = f"{host.spread.case.model} b{host.spread.case.batch_size}"
     between, alone = host.spread.between, host.spread.alone
-    for found, where in ((between, "from one GPU to another"), (alone, "with other workers busy")):
+    from_one = f"from one {worker(host)} to another"
+    for found, where in ((between, from_one), (alone, "with other workers busy")):
         if found is None or found.most <= host.threshold:
             continue
         eager, ratio = (wording.percent(of, signed=False) for of in (found.eager, found.speed_up))

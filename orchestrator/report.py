@@ -80,7 +80,9 @@ def _facts(comparison: Comparison) -> dict[str, object]:
         "bounds": facts,
         "has_noise_floor": any(host.noise is not None for host in comparison.hosts),
         "pools": [
-            (host, conditions.agreement(host)) for host in comparison.hosts if host.workers > 1
+            (host, conditions.worker(host), conditions.agreement(host))
+            for host in comparison.hosts
+            if host.workers > 1
         ],
         "clocks": {row.measurement.clock for row in comparison.rows if row.measurement},
         "host_names": [host_name(host, comparison.hosts) for host in comparison.hosts],
