@@ -15,7 +15,7 @@ KEYS: Final = (
 )  # fmt: skip
 NO_GPU: Final = "none"
 MOST_WORKERS: Final = 1000
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+_LOOPBACK: Final = re.compile(r"localhost|::1|127(\.\d{1,3}){3}")
 # A value of a Kubernetes label, which Ray's own labels are like; Ray's resources have a colon, too.
 _LABEL: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 _RESOURCE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,99}")
@@ -50,7 +50,7 @@ class Pool:
     def is_exposed(self) -> bool:
         """Whether everybody on the way can read along."""
         parts = urlsplit(self.address)
-        return parts.scheme == "http" and parts.hostname not in _LOOPBACK
+        return parts.scheme == "http" and not _LOOPBACK.fullmatch(parts.hostname or "")
 
     def settings(self) -> dict[str, object]:
         """As kept in run.json, which holds no secret."""

@@ -84,22 +84,23 @@ class Cluster:
             self.join(node)
 
     def join(self, node: Node) -> None:
-        before = set(self.alive())
+        self._wait(lambda: node.address not in self.alive())  # until it is known to be dead
         labels = (f"--labels=ray.io/accelerator-type={node.kind}",) if node.kind else ()
         resources = '--resources={"slot": 1}'
         self._launch(
             node, f"--address=127.77.0.1:{self.gcs}", resources, *labels
         )  # fmt: skip
-        self._wait(lambda: not set(self.alive()) <= before)
+        self._wait(lambda: node.address in self.alive())
 
-    def alive(self) -> list[str]:
-        """The ids of the nodes that the head believes to live."""
+    def alive(self) -> dict[str, str]:
+        """The addresses of the nodes that the head believes to live, with their ids; none where a
+        busy machine keeps it from answering."""
         told = json.loads(self.ask("/nodes?view=summary") or '{"data": {"summary": []}}')
-        return [
-            str(one["raylet"]["nodeId"])
+        return {
+            str(one["raylet"]["nodeManagerAddress"]): str(one["raylet"]["nodeId"])
             for one in told["data"]["summary"]
             if one["raylet"].get("state") == "ALIVE"
-        ]
+        }
 
     def address_of(self, node: str) -> str:
         """Where a node is that jobs name by the start of its id."""
