@@ -9,7 +9,7 @@ REAL ?= 3
 FUZZ ?= records:80000 page:20000 plan:60000 hosts:60000 run_json:40000 results:30000 command_line:10000
 LOCK := --quiet --universal --upgrade --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 
-.PHONY: help demo test check bench fuzz crash soak audit sbom ray-test gpu-check screenshot schema lock clean
+.PHONY: help demo test everyday-test docker-test check bench fuzz crash soak audit sbom ray-test gpu-check screenshot schema lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -18,7 +18,13 @@ demo: $(VENV)/.measures  ## measure four full-size models on this machine: minut
 	$(BIN)/python orchestrate.py --hosts local --quick $(SETTINGS)
 
 test: $(VENV)/.develops  ## run the tests
+	@$(MAKE) --no-print-directory everyday-test
+	@$(MAKE) --no-print-directory docker-test
+
+everyday-test: $(VENV)/.develops
 	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/docker --ignore tests/ray $(SETTINGS)
+
+docker-test: $(VENV)/.develops
 	$(BIN)/python -m pytest tests/docker $(SETTINGS) || [ $$? = 5 ]  # 5: SETTINGS chose none
 
 ray-test: $(VENV)/.develops .venv-ray/.ready  ## run the tests of pools on a Ray cluster of their own (Linux, root)

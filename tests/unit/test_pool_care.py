@@ -122,6 +122,9 @@ def test_a_cluster_out_of_reach_is_told() -> None:
 
 def test_a_plan_for_a_pool_is_estimated_for_all_its_workers(cluster: FakeCluster) -> None:
     assert "on 4 GPUs" in plan_text(PLAN, [machine(cluster, workers=4)])
+    two = factories.plan([CASE, factories.case(batch_size=4)], weights="random")
+    told = plan_text(two, [machine(cluster, workers=4)])
+    assert f"on 4 GPUs; {CASE.case_id} 2 times more, to see if workers agree" in told
 
 
 def cleaned(cluster: FakeCluster, output: Path, wish: Wish) -> Cleaned:
