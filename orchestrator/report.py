@@ -82,7 +82,7 @@ def _facts(comparison: Comparison) -> dict[str, object]:
         "pools": [
             (host, conditions.worker(host), conditions.agreement(host))
             for host in comparison.hosts
-            if host.workers > 1
+            if host.workers > 1 or host.spread is not None
         ],
         "clocks": {row.measurement.clock for row in comparison.rows if row.measurement},
         "host_names": [host_name(host, comparison.hosts) for host in comparison.hosts],

@@ -101,6 +101,14 @@ def test_a_page_warns_of_speed_ups_that_depend_on_how_busy_others_are() -> None:
     )
 
 
+def test_a_pool_whose_cases_all_came_to_one_card_still_says_that_workers_agree() -> None:
+    control = result("n2", 0.0101, 1.25)
+    of = replace(pool(control), origins={CASE.case_id: Origin("n1", "GPU-n1", 1)})
+    html = " ".join(render(comparison(of)).split())
+    assert "pool spread its cases over 1 GPU of a cluster" in html
+    assert "resnet-50 b1 was measured on 2 GPUs at once" in html
+
+
 def test_a_pool_without_controls_says_how_to_find_out() -> None:
     assert "Whether they agree was not measured here" in page()
 
