@@ -15,7 +15,7 @@ INDEX ?=
 LOCKED := desk harness dev $(patsubst requirements/%.txt,%,$(wildcard requirements/torch-*.txt))
 LOCK := --quiet --universal --upgrade --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 
-.PHONY: help demo test check bench fuzz crash soak audit sbom ray-test gpu-check screenshot schema lock lock-torch clean
+.PHONY: help demo test everyday-test docker-test check bench fuzz crash soak audit sbom ray-test gpu-check screenshot schema lock lock-torch clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -24,7 +24,13 @@ demo: $(VENV)/.measures  ## measure four full-size models on this machine: minut
 	$(BIN)/python orchestrate.py --hosts local --quick $(SETTINGS)
 
 test: $(VENV)/.develops  ## run the tests
+	@$(MAKE) --no-print-directory everyday-test
+	@$(MAKE) --no-print-directory docker-test
+
+everyday-test: $(VENV)/.develops
 	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/docker --ignore tests/ray $(SETTINGS)
+
+docker-test: $(VENV)/.develops
 	$(BIN)/python -m pytest tests/docker $(SETTINGS) || [ $$? = 5 ]  # 5: SETTINGS chose none
 
 ray-test: $(VENV)/.develops .venv-ray/.ready  ## run the tests of pools on a Ray cluster of their own (Linux, root)

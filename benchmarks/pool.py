@@ -113,7 +113,8 @@ def _desk() -> None:
     ideal_s = cluster.work_s / WORKERS
     ratio = wall_s / ideal_s
     print(
-        f"the whole desk    {whole:,} cases in {wall_s:.0f} s, {ratio:.3f} of the ideal "
+        f"the whole desk    {whole:,} jobs for {CASES:,} cases in {wall_s:.0f} s, "
+        f"{ratio:.3f} of the ideal "
         f"({'within' if ratio <= MOST_OF_IDEAL else 'BEYOND'} {MOST_OF_IDEAL}); "
         f"{cpu_s / CASES * 1e3:.1f} ms of processor per case, records of it made here among them; "
         f"{after_mb:.0f} MB at most ({before_mb:.0f} before)"

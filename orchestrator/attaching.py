@@ -52,14 +52,15 @@ def attach(
 
 def _rest_of_pool(folder: RunFolder, machine: Machine) -> Plan | None:
     """The cases of a pool that are under way, or that nobody has begun; None where there are
-    none. What failed is for --resume to measure again."""
+    none, and no control is under way. What failed is for --resume to measure again."""
     if machine.pool is None:
         return None
     plan = folder.plan()
     outcome = next(each for each in folder.each_outcome() if each.host == machine.name)
     told = outcome.measurements.keys() | outcome.failures.keys()
     rest = plan.model_copy(update={"skip": tuple(sorted(told))})
-    return rest if rest.cases() else None
+    controls = (note for note in folder.jobs(machine.name).values() if note.control)
+    return rest if rest.cases() or any(not note.end for note in controls) else None
 
 
 def _tell_of_the_end(folder: RunFolder, machines: Sequence[Machine], observer: Observer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -83,16 +84,16 @@ def _clean(machine: Machine, wish: Wish, why_keep: WhyKeep) -> Cleaned:
 
 def _clean_pool(machine: Machine, pool: Pool, wish: Wish, why_keep: WhyKeep) -> Cleaned:
     """Let a cluster forget this user's jobs, whose logs go with them."""
-    done, jobs = Cleaned(machine.name), pooled.connect(pool)
+    done = Cleaned(machine.name)
     try:
-        for job in jobs.jobs():
-            if _is_wanted(job, machine.name, wish):
-                _remove_job(jobs, job, "" if wish.force else why_keep(_as_container(job)), done)
+        with contextlib.closing(pooled.connect(pool)) as jobs:
+            for job in jobs.jobs():
+                if _is_wanted(job, machine.name, wish):
+                    why = "" if wish.force else why_keep(_as_container(job))
+                    _remove_job(jobs, job, why, done)
     except JobsError as error:
         told = cluster_advice.explain(machine.name, error, pool.address)
         done.failed = f"{told.sentence}. {told.advice}".rstrip()
-    finally:
-        jobs.close()
     return done
 
 

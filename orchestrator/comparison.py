@@ -22,6 +22,7 @@ from orchestrator.measured import Measured
 from orchestrator.noise import NoiseFloor
 from orchestrator.outcomes import Ending, Origin
 from orchestrator.published import PublishedRow
+from orchestrator.spread import Spread
 from orchestrator.statistics import PRACTICAL_THRESHOLD, BreakEven, Estimate, Summary
 from orchestrator.wording import redacted
 
@@ -106,7 +107,7 @@ class HostSummary:
     pool; `differing` says in what the nodes of one differ. `workers` of a pool measured something.
     `price_per_hour` is in USD.
     `noise` is None where no A/A case was measured; the threshold is then the practical one alone.
-    `noise_problems` are why A/A cases have no times.
+    `noise_problems` are why A/A cases have no times. `spread` says how far a pool's workers agree.
     """
 
     host: str
@@ -123,6 +124,7 @@ class HostSummary:
     price_per_hour: float | None = None
     noise: NoiseFloor | None = None
     noise_problems: tuple[Problem, ...] = ()
+    spread: Spread | None = None
     trouble: str = ""
 
     @property

@@ -9,6 +9,7 @@ from typing import Final
 from orchestrator import wording
 from orchestrator.comparison import Comparison, HostSummary, Row
 from orchestrator.facts import CaseFacts
+from orchestrator.spread import Apart
 from orchestrator.statistics import PRACTICAL_THRESHOLD
 
 _LISTED: Final = 3
@@ -19,7 +20,13 @@ _NO_LIMIT: Final = "idle"
 def caveats(host: HostSummary) -> tuple[str, ...]:
     """What weakens the numbers of a host, a sentence each."""
     facts = [row.facts for row in host.rows if row.facts is not None]
-    return (*_noisy(host), *_disturbed(facts), *_stopped(host.rows), *_left_out(host.rows))
+    return (
+        *_noisy(host),
+        *_apart(host),
+        *_disturbed(facts),
+        *_stopped(host.rows),
+        *_left_out(host.rows),
+    )
 
 
 def noisy(name: str, host: HostSummary) -> str:
@@ -50,6 +57,38 @@ def _noise_cases(host: HostSummary) -> list[str]:
         f"{wording.interval(ratio, _three_decimals) or _three_decimals(ratio.value)}"
         for case, ratio in found
     ]
+
+
+def agreement(host: HostSummary) -> str:
+    """How far the workers of a pool agree, as sentences; empty where that was not measured."""
+    found = host.spread
+    if found is None:
+        return ""
+    control = f"{found.case.model} b{found.case.batch_size}"
+    if found.between is None:
+        text = f"{control} was to be measured on several {worker(host)}s at once, and was on one."
+    else:
+        text = (
+            f"{control} was measured on {found.cards} {worker(host)}s at once: between two of them "
+            f"{_by(found.between, 'at most ')}."
+        )
+    if found.alone is not None:
+        text += f" Measured once more with no other worker busy: {_by(found.alone)}."
+    most = max(apart.most for apart in (found.between, found.alone) if apart is not None)
+    is_within = "is within" if most <= host.threshold else "is more than"
+    limit = f"the {threshold(host.threshold)} below which this host calls nothing different"
+    return f"{text} That {is_within} {limit}."
+
+
+def worker(host: HostSummary) -> str:
+    """What measures the cases of a pool: "GPU", or "node" where its CPU does."""
+    is_cpu = host.environment is not None and host.environment.device.type == "cpu"
+    return "node" if is_cpu else "GPU"
+
+
+def _by(apart: Apart, at_most: str = "") -> str:
+    eager, ratio = (wording.percent(of, signed=False) for of in (apart.eager, apart.speed_up))
+    return f"eager times differed by {at_most}{eager} and speed-ups by {at_most}{ratio}"
 
 
 def arithmetic(host: HostSummary) -> str:
@@ -104,6 +143,24 @@ def _noisy(host: HostSummary) -> Iterator[str]:
     yield (
         f"Noisy: {found} ({told}). Only differences above {threshold(host.threshold)} count here."
     )
+
+
+def _apart(host: HostSummary) -> Iterator[str]:
+    """That it matters which worker of a pool a case was measured on, or what the others did."""
+    if host.spread is None:
+        return
+    of = f"{host.spread.case.model} b{host.spread.case.batch_size}"
+    between, alone = host.spread.between, host.spread.alone
+    from_one = f"from one {worker(host)} to another"
+    for found, where in ((between, from_one), (alone, "with other workers busy")):
+        if found is None or found.most <= host.threshold:
+            continue
+        eager, ratio = (wording.percent(of, signed=False) for of in (found.eager, found.speed_up))
+        told = f"Its workers do not agree: eager times of {of} differed by {eager} {where}"
+        if found.speed_up > host.threshold:
+            yield f"{told}, and its speed-up by {ratio}. A verdict here may be the worker's."
+        else:
+            yield f"{told}. Its speed-up did not ({ratio}): compare speed-ups here, not times."
 
 
 def _disturbed(facts: Sequence[CaseFacts]) -> Iterator[str]:

@@ -18,6 +18,7 @@ from orchestrator.columns import COLUMNS, Scalar
 from orchestrator.comparison import Comparison, HostSummary, Row
 from orchestrator.judgement import judge
 from orchestrator.naming import host_name
+from orchestrator.spread import Spread
 from orchestrator.statistics import Summary
 
 # History of the JSON export.
@@ -34,7 +35,9 @@ ABOUT: Final = (
     "break_even_inferences is null where compiling is never paid back (pays_back is false) or "
     "where there was nothing to compare (pays_back is null); so is its upper bound where the "
     "interval reaches never. p_value_adjusted is for all rows together (Benjamini-Hochberg); "
-    "threshold is the larger of 0.02 and the host's noise_floor, eager against eager."
+    "threshold is the larger of 0.02 and the host's noise_floor, eager against eager. "
+    "control_case was measured on control_gpus GPUs of a pool at once and on one alone; the fields "
+    "after it are the shares by which its mean eager times and speed-ups differed."
 )
 
 
@@ -116,7 +119,22 @@ def _host(host: HostSummary) -> dict[str, Scalar]:
         "price_per_hour_usd": host.price_per_hour,
         "noise_floor": None if host.noise is None else host.noise.band,
         "threshold": None if environment is None else host.threshold,
+        "gpus": host.workers or None,
+        **_spread(host.spread),
         "noisy": None if host.noise is None else host.noise.doubt != "",
+    }
+
+
+def _spread(found: Spread | None) -> dict[str, Scalar]:
+    """How far the workers of a pool agree, as shares."""
+    between, alone = (None, None) if found is None else (found.between, found.alone)
+    return {
+        "control_case": None if found is None else wording.redacted(found.case.case_id),
+        "control_gpus": None if found is None else found.cards,
+        "eager_between_gpus": None if between is None else between.eager,
+        "speed_up_between_gpus": None if between is None else between.speed_up,
+        "eager_alone": None if alone is None else alone.eager,
+        "speed_up_alone": None if alone is None else alone.speed_up,
     }
 
 

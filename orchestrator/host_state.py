@@ -169,13 +169,15 @@ class HostState:
         lost = ", then lost," if self.phase == "lost" else ""
         return f"{counted}{failed}{lost} in {duration(self.clock() - self._began_s)}{why}"
 
-    def _start(self, record: Started) -> Line:
+    def _start(self, record: Started) -> Line | None:
         environment = record.environment
         name = wording.device(environment.device.name)
         self.phase, self.stage = "measuring", "starting"
         self._streams += 1  # one for each GPU
         self.total += len(record.case_ids)
         self._ahead |= {case_id: _ahead(case_id) for case_id in record.case_ids}
+        if self._streams > 1 and not record.case_ids:  # one more worker of a pool
+            return None
         torch = wording.one_line(environment.torch)
         return Line("start", f"{name}, torch {torch}, {wording.many(self.total, 'case')}")
 

@@ -13,11 +13,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from orchestrator.dispatch import Control
 from orchestrator.errors import RunError, StorageError
 from orchestrator.files import ensure_folder
 
 End: TypeAlias = Literal["", "whole", "lost", "broken", "stopped"]
 _ENDS: Final = ("", "whole", "lost", "broken", "stopped")
+_CONTROLS: Final = ("", "beside", "alone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,9 @@ class JobNote:
 
     An end is empty until the desk has seen one; `whole` with the harness's own end record, `lost`
     with its node, `broken` by a failure that belongs to the case, `stopped` by the user.
-    `again`: the case was tried again afterwards.
+    `again`: the case was tried again afterwards. A `control` measures a case once more, for the
+    check that the workers of a pool agree: "beside" while other workers measure it, too, "alone"
+    while none measures anything. Its result stands beside that of the case, never for it.
     """
 
     attempt: str
@@ -38,6 +42,7 @@ class JobNote:
     end: End = ""
     why: str = ""
     again: bool = False
+    control: Control = ""
 
 
 def line(note: JobNote) -> bytes:
@@ -52,7 +57,7 @@ def read(lines: Iterable[bytes]) -> dict[str, JobNote]:
             note = JobNote(**json.loads(text))
         except (ValueError, TypeError):
             continue
-        if note.end in _ENDS:
+        if note.end in _ENDS and note.control in _CONTROLS:
             notes[note.attempt] = note
     return notes
 

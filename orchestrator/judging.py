@@ -12,7 +12,16 @@ from dataclasses import replace
 from harness import catalogue
 from harness.plan import Case, Plan
 from harness.records import Device, Measurement
-from orchestrator import collecting, environments, measured, noise, published, statistics, verdicts
+from orchestrator import (
+    collecting,
+    environments,
+    measured,
+    noise,
+    published,
+    spread,
+    statistics,
+    verdicts,
+)
 from orchestrator.comparison import Comparison, HostSummary, Problem, Row, RunInfo, label_of
 from orchestrator.facts import facts_of, samples
 from orchestrator.outcomes import HostOutcome
@@ -146,6 +155,7 @@ def _host(outcome: HostOutcome, plan: Plan, price_per_hour: float | None) -> Hos
         price_per_hour=price_per_hour,
         noise=noise.of_host(outcome.measurements.values()),
         noise_problems=tuple(problem for _, problem in _noise_problems(outcome, plan)),
+        spread=spread.of_host(outcome),
         trouble=outcome.host_failures[-1].message if outcome.host_failures else "",
     )
 

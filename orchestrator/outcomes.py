@@ -36,12 +36,21 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class ControlResult:
+    """A case of a pool, measured once more; `alone` while nothing else was measured there."""
+
+    measurement: Measurement
+    origin: Origin
+    alone: bool
+
+
+@dataclass(frozen=True, slots=True)
 class HostOutcome:
     """Everything that one host delivered, over all attempts.
 
     `refused` says by case why a result could not be accepted. `remarks` are sentences about the
     stream itself, such as a line that could not be read. `origins` says by case where a result of
-    a pool comes from.
+    a pool comes from; `controls` are the cases that it measured once more.
     """
 
     host: str
@@ -55,6 +64,7 @@ class HostOutcome:
     remarks: tuple[str, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, Origin] = field(default_factory=dict)
+    controls: tuple[ControlResult, ...] = ()
 
     @property
     def environment(self) -> Environment | None:
@@ -88,6 +98,7 @@ class _Fold:
     open_case: tuple[str, Stage] | None = None
     promised: set[str] = field(default_factory=set)
     origins: dict[str, Origin] = field(default_factory=dict)
+    controls: list[ControlResult] = field(default_factory=list)
     ending: Ending = "lost"
 
     def take(self, record: Record) -> None:
@@ -138,10 +149,12 @@ class _Fold:
         """Whether a job's records may be used. Without the harness's end record they are not, as
         another attempt may be at the same case: only whole attempts are, and what broke off for a
         reason of its own is told as a failure."""
+        if job.control:
+            self._take_control(attempt, job)
+            return False
         self.promised.add(job.case_id)
         if any(isinstance(record, Finished) for record in attempt.records):
-            uuids = [r.environment.device.uuid for r in attempt.records if isinstance(r, Started)]
-            self.origins[job.case_id] = Origin(job.node, (uuids or [""])[-1] or "", job.number)
+            self.origins[job.case_id] = _origin(attempt, job)
             return True
         if job.end == "broken":
             return True
@@ -154,6 +167,17 @@ class _Fold:
             )
         self.ending = "interrupted" if attempt.interrupted or job.end == "stopped" else "lost"
         return False
+
+    def _take_control(self, attempt: Attempt, job: JobNote) -> None:
+        """No case is measured or failed by it: only a whole one says something."""
+        if not any(isinstance(record, Finished) for record in attempt.records):
+            return
+        for record in attempt.records:
+            if isinstance(record, Started) and record.environment not in self.environments:
+                self.environments.insert(0, record.environment)  # the latest is that of a case
+            if isinstance(record, Measurement):
+                alone = job.control == "alone"
+                self.controls.append(ControlResult(record, _origin(attempt, job), alone))
 
     def close_attempt(self, attempt: Attempt) -> None:
         """A case still open when the stream ended crashed, unless the user stopped it or nobody
@@ -179,6 +203,11 @@ class _Fold:
                     case_id=None, stage=None, reason="host_unavailable", message=trouble.message
                 )
             )
+
+
+def _origin(attempt: Attempt, job: JobNote) -> Origin:
+    uuids = [r.environment.device.uuid for r in attempt.records if isinstance(r, Started)]
+    return Origin(job.node, (uuids or [""])[-1] or "", job.number)
 
 
 _CUT: Final = Trouble("the stream of records ended in the middle of this case", "crash")
@@ -241,4 +270,5 @@ def fold(host: str, attempts: Iterable[Attempt], plan_id: str) -> HostOutcome:
         remarks=tuple(state.remarks),
         refused=state.refused,
         origins=state.origins,
+        controls=tuple(state.controls),
     )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import TypeAlias
 
 from orchestrator import wording
 from orchestrator.checks import Check, Examined
 from orchestrator.hosts import cluster_advice, pooled
-from orchestrator.hosts.jobs import LABEL, Jobs, JobsError, Node, TokenError
+from orchestrator.hosts.jobs import LABEL, Jobs, JobsError, Node, TokenError, VariableError
 from orchestrator.inventory import Machine
 from orchestrator.pools import Pool
 
@@ -25,10 +24,10 @@ def examine(machine: Machine, connect: Connect = pooled.reach) -> Examined:
 
 
 def _checks(pool: Pool, connect: Connect) -> list[Check]:
-    token = os.environ.get(pool.token_env, "") if pool.token_env else ""
-    if pool.token_env and not token:
-        found = f"the variable {pool.token_env} is not set here"
-        return [Check("Token", "bad", found, f"export {pool.token_env}=…")]
+    try:
+        token = pooled.token_of(pool)
+    except VariableError as error:
+        return [Check("Token", "bad", *cluster_advice.cause(error))]
     jobs = connect(pool, token)
     try:
         version, nodes = jobs.version(), jobs.nodes()

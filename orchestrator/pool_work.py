@@ -34,12 +34,13 @@ class _CaseInbox:
     error: DeskError | None = None
     finished: bool = False
     unfit: str = ""
+    control: bool = False
 
     def put(self, _work: Work, message: Message, /) -> None:
         match message:
             case Ended(error):
                 self.error = error
-            case Started():
+            case Started() if not self.control:
                 self.lane.introduce(message)
             case Doing() if not self.lane.shift.worth_telling():
                 pass
@@ -47,6 +48,8 @@ class _CaseInbox:
                 self.finished = True
             case Failure(case_id=None):
                 self.unfit = message.message
+            case _ if self.control and not isinstance(message, Note | Doing):
+                pass  # its case is told of by who measures it for the run
             case _:
                 self.lane.say(message)
 
@@ -128,7 +131,10 @@ class Lane:
         return error
 
     def _measure(self, task: Task) -> DeskError | None:
-        inbox, watches = _CaseInbox(self), list[JobWatch]()
+        control = task.turn.control
+        inbox, watches = _CaseInbox(self, control=bool(control)), list[JobWatch]()
+        if control == "alone":
+            self.say(Doing(f"measuring {task.turn.case.case_id} once more, alone"))
         plan = _one(self.shift.plan, task.turn.case)
         with self.shift.file(task) as (attempt, known):
             self.attempt = attempt
@@ -172,15 +178,25 @@ class Lane:
             return self._give_up(task, error)  # whoever attaches finds the job
         if self.stopping.is_set() or error is None or isinstance(error, PoolError):
             self.shift.keep(replace(note, end="stopped", why=str(error or "the run was stopped")))
-            return self._give_up(task, error)
+            self.shift.done(task)
+            return None if task.turn.control == "alone" else error  # all else is measured by then
+        if _goes_on(error, inbox):
+            return self._give_up(task, error)  # the cluster is out of reach, and its job goes on
+        if task.turn.control:  # not worth another try
+            self._close(task, note, "broken", inbox.unfit or error.sentence)
+            return None
+        return self._without_end(task, inbox, note, error)
+
+    def _without_end(
+        self, task: Task, inbox: _CaseInbox, note: JobNote, error: DeskError
+    ) -> DeskError | None:
+        """A case whose harness did not come to its end."""
         if isinstance(error, NodeLostError):
             self._repeat(task, note, error.sentence)
             return None
         if inbox.unfit:
             self._repeat(task, note, inbox.unfit)
             return HostError(f'host "{self.host}": node {note.node} cannot measure: {inbox.unfit}')
-        if isinstance(error, HostError) and error.reason == "host_unavailable":
-            return self._give_up(task, error)  # the cluster is out of reach, and its job goes on
         self._broken(task, note, error)
         return None
 
@@ -242,6 +258,13 @@ def lanes(
     begun = len(shift.begun)
     count = min(max(host.pool.workers, begun), begun + shift.dispatch.left)
     return [Lane(shift, messages, first=index == 0) for index in range(count)]
+
+
+def _goes_on(error: DeskError, inbox: _CaseInbox) -> bool:
+    """Whether the job may be at work after this error."""
+    if inbox.unfit or isinstance(error, NodeLostError) or not isinstance(error, HostError):
+        return False
+    return error.reason == "host_unavailable"
 
 
 def _one(plan: Plan, case: Case) -> Plan:

@@ -10,10 +10,12 @@ from urllib.parse import urlsplit
 
 from orchestrator.errors import UsageError
 
-KEYS: Final = ("ray", "accelerator", "resource", "workers", "token_env", "gpu", "price_per_hour")
+KEYS: Final = (
+    "ray", "accelerator", "resource", "workers", "token_env", "gpu", "controls", "price_per_hour",
+)  # fmt: skip
 NO_GPU: Final = "none"
 MOST_WORKERS: Final = 1000
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+_LOOPBACK: Final = re.compile(r"localhost|::1|127(\.\d{1,3}){3}")
 # A value of a Kubernetes label, which Ray's own labels are like; Ray's resources have a colon, too.
 _LABEL: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 _RESOURCE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,99}")
@@ -27,7 +29,8 @@ class Pool:
     `address` is the cluster's dashboard; `accelerator` the value of its nodes' label
     `ray.io/accelerator-type`, `resource` a custom resource that they have; either may be empty.
     `token_env` names a variable of this desk, so that the token itself is kept nowhere.
-    `gpus` is what each case takes: one, or none to measure the CPU.
+    `gpus` is what each case takes: one, or none to measure the CPU. With `controls` a case is
+    measured on several workers, to see whether they agree.
     """
 
     address: str
@@ -36,6 +39,7 @@ class Pool:
     workers: int = 1
     token_env: str = ""
     gpus: int = 1
+    controls: bool = True
 
     @property
     def kind(self) -> str:
@@ -46,7 +50,7 @@ class Pool:
     def is_exposed(self) -> bool:
         """Whether everybody on the way can read along."""
         parts = urlsplit(self.address)
-        return parts.scheme == "http" and parts.hostname not in _LOOPBACK
+        return parts.scheme == "http" and not _LOOPBACK.fullmatch(parts.hostname or "")
 
     def settings(self) -> dict[str, object]:
         """As kept in run.json, which holds no secret."""
@@ -57,6 +61,7 @@ class Pool:
             "workers": self.workers,
             "token_env": self.token_env,
             "gpu": 1 if self.gpus else NO_GPU,
+            "controls": self.controls,
         }
 
     @classmethod
@@ -84,6 +89,12 @@ class Pool:
                 f"{where}: a pool gives each case one GPU of its own choice",
                 'Leave gpu out, or write gpu = "none" to measure the CPU of its nodes.',
             )
+        controls = table.get("controls", True)
+        if not isinstance(controls, bool):
+            raise UsageError(
+                f"{where}: controls is neither true nor false",
+                "Write controls = false to measure no case on several workers.",
+            )
         pool = cls(
             _address(where, table["ray"]),
             _word(where, table, "accelerator", _LABEL, "A100"),
@@ -91,6 +102,7 @@ class Pool:
             workers,
             _word(where, table, "token_env", _VARIABLE, "RAY_AUTH_TOKEN"),
             0 if gpu == NO_GPU else 1,
+            controls,
         )
         if not (pool.accelerator or pool.resource):
             raise UsageError(

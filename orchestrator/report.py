@@ -79,7 +79,11 @@ def _facts(comparison: Comparison) -> dict[str, object]:
         "widest": conditions.threshold(WIDEST_BAND),
         "bounds": facts,
         "has_noise_floor": any(host.noise is not None for host in comparison.hosts),
-        "pools": [host for host in comparison.hosts if host.workers > 1],
+        "pools": [
+            (host, conditions.worker(host), conditions.agreement(host))
+            for host in comparison.hosts
+            if host.workers > 1 or host.spread is not None
+        ],
         "clocks": {row.measurement.clock for row in comparison.rows if row.measurement},
         "host_names": [host_name(host, comparison.hosts) for host in comparison.hosts],
         "torch_versions": _torch_versions(comparison),

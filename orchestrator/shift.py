@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
-from harness.plan import Plan
+from harness.plan import Case, Plan
 from harness.records import Record, Started
-from orchestrator import estimate
+from orchestrator import controls, estimate
 from orchestrator.dispatch import Dispatch, Turn
 from orchestrator.hosts.jobs import JobState
 from orchestrator.hosts.pooled import TELL_S, PooledHost
@@ -79,10 +79,12 @@ class Shift:
 
     def begin(self, task: Task, attempt: AttemptFile) -> JobNote:
         """Keep what is about to be started."""
-        case_id = task.turn.case.case_id
-        with self._lock:
-            self._tries[case_id] += 1
-            note = JobNote(attempt.name, attempt.job, case_id, self._tries[case_id])
+        case_id, number, control = task.turn.case.case_id, task.turn.number, task.turn.control
+        if not control:
+            with self._lock:
+                self._tries[case_id] += 1
+                number = self._tries[case_id]
+        note = JobNote(attempt.name, attempt.job, case_id, number, control=control)
         self.keep(note)
         return note
 
@@ -140,15 +142,33 @@ def shift_for(host: PooledHost, plan: Plan, folder: RunFolder, clock: Callable[[
     """The cases that are left of a plan: jobs that another desk began come first."""
     cases = {case.case_id: case for case in plan.cases()}
     notes = list(folder.jobs(host.name).values())
-    begun = [
-        Task(Turn(cases.pop(note.case_id), note.number), note)
-        for note in notes
-        if not note.end and note.case_id in cases
-    ]
-    waiting = Dispatch(
-        cases.values(), lambda case: estimate.share_s(plan, case), host.pool.workers, clock
-    )
+    begun = [*_begun(notes, cases), *_begun_controls(notes, plan)]
+
+    def cost(case: Case) -> float:
+        return estimate.share_s(plan, case)
+
+    more = controls.turns(plan, list(cases.values()), notes, host.pool, cost)
+    waiting = Dispatch(cases.values(), cost, host.pool.workers, clock, more)
     for task in begun:
         waiting.resume(task.turn)
-    tries = Counter(note.case_id for note in notes)
+    tries = Counter(note.case_id for note in notes if not note.control)
     return Shift(host, plan, folder, waiting, begun, _tries=tries)
+
+
+def _begun(notes: Iterable[JobNote], cases: dict[str, Case]) -> list[Task]:
+    """Takes them out of the cases."""
+    return [
+        Task(Turn(cases.pop(note.case_id), note.number), note)
+        for note in notes
+        if not (note.end or note.control) and note.case_id in cases
+    ]
+
+
+def _begun_controls(notes: Iterable[JobNote], plan: Plan) -> list[Task]:
+    """Their cases may have been measured long since."""
+    every = {case.case_id: case for case in plan.all_cases()}
+    return [
+        Task(Turn(every[note.case_id], note.number, note.control, copy), note)
+        for copy, note in enumerate(notes, start=1)
+        if note.control and not note.end and note.case_id in every
+    ]

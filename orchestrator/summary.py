@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from harness import catalogue
 from harness.plan import Plan
-from orchestrator import answer, change_words, estimate, fields, wording
+from orchestrator import answer, change_words, controls, estimate, fields, wording
 from orchestrator.changes import Changes
 from orchestrator.comparison import Comparison, Row
 from orchestrator.host_state import duration
@@ -120,12 +120,23 @@ def plan_text(plan: Plan, machines: Sequence[Machine]) -> str:
 
 def _about(plan: Plan, machine: Machine) -> str:
     """How long a machine may take, and on what."""
-    estimated_s = _estimated_s(plan, machine)
+    estimated_s, more = _estimated_s(plan, machine), _controls(plan, machine)
     if estimated_s is None:
-        return f"{machine.name:<12} on its CPU, whose speed is not known here"
+        return f"{machine.name:<12} on its CPU, whose speed is not known here{more}"
     count = _gpus(machine)
     where = wording.many(count, "GPU") if count > 1 else "a GPU" if count else "this CPU"
-    return f"{machine.name:<12} about {duration(estimated_s)} on {where}"
+    return f"{machine.name:<12} about {duration(estimated_s)} on {where}{more}"
+
+
+def _controls(plan: Plan, machine: Machine) -> str:
+    """What a pool measures besides."""
+    if machine.pool is None:
+        return ""
+    more = controls.turns(
+        plan, plan.cases(), (), machine.pool, lambda case: estimate.share_s(plan, case)
+    )
+    times = wording.many(len(more), "time")
+    return f"; {more[0].case.case_id} {times} more, to see if workers agree" if more else ""
 
 
 def _estimated_s(plan: Plan, machine: Machine) -> float | None:

@@ -10,7 +10,7 @@ from time import perf_counter
 
 from harness.plan import Case, Plan
 from harness.records import CaseStarted, Failure, Finished
-from orchestrator.hosts.jobs import JobRequest, JobsError, JobState, Node
+from orchestrator.hosts.jobs import JobRequest, JobsError, JobState, Node, Status
 from tests import factories
 from tests.fake_host import lines
 
@@ -24,7 +24,8 @@ class MemoryCluster:
 
     `losses` says how many nodes are lost with a case before one measures it; `codes` with which
     exit code its harness ends, without an end record; the first `unfit` ones find that their node
-    cannot measure at all. `refuses` is raised by every call.
+    cannot measure at all. `refuses` is raised by every call. With several `cards` each job has
+    the next one in turn; one of those that are `slow` takes that many times as long for a call.
     """
 
     plan: Plan
@@ -34,6 +35,8 @@ class MemoryCluster:
     unfit: int = 0
     refuses: JobsError | None = None
     pending: bool = False
+    cards: int = 1
+    slow: dict[str, float] = field(default_factory=dict)
     requests: list[JobRequest] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
     work_s: float = 0.0
@@ -45,6 +48,7 @@ class MemoryCluster:
     def __post_init__(self) -> None:
         self._cases = {case.case_id: case for case in self.plan.cases()}
         self._of_job: dict[str, Case] = {}
+        self._card: dict[str, str] = {}
 
     def version(self) -> str:
         if self.refuses is not None:
@@ -62,12 +66,14 @@ class MemoryCluster:
             self.requests.append(request)
             self._began_s[request.id] = perf_counter()
             self._of_job[request.id] = self._cases[request.metadata[_CASE]]
+            self._card[request.id] = f"10.0.0.{1 + len(self._card) % self.cards}"
 
     def state(self, job: str) -> JobState | None:
         with self._lock:
             if job in self.stopped:
                 return JobState(job, "STOPPED")
-            running = JobState(job, "PENDING" if self.pending else "RUNNING", node="10.0.0.1")
+            status: Status = "PENDING" if self.pending else "RUNNING"
+            running = JobState(job, status, node=self._card.get(job, ""))
             return self._ends.get(job, running)
 
     def tail(self, job: str, silence_s: float) -> Generator[bytes, None, None]:
@@ -75,12 +81,12 @@ class MemoryCluster:
         stream = lines(
             factories.started([case], plan_id=self.plan.plan_id),
             CaseStarted(case_id=case.case_id, stage="build"),
-            factories.measurement(case),
+            factories.measurement(case, eager_s=0.01 * self.slow.get(self._card[job], 1.0)),
             Finished(plan_id=self.plan.plan_id, measured=1, failed=0),
         ).splitlines(keepends=True)
         end = self._end(job, case)
         if self._is_unfit():
-            end = JobState(job, "FAILED", node="10.0.0.1", exit_code=1)
+            end = JobState(job, "FAILED", node=self._card[job], exit_code=1)
             stream = [_UNFIT, b""]
         if end.status != "SUCCEEDED":
             del stream[-1]
@@ -100,13 +106,14 @@ class MemoryCluster:
             return self.unfit >= 0
 
     def _end(self, job: str, case: Case) -> JobState:
+        node = self._card[job]
         with self._lock:
             if self.losses.get(case.case_id, 0):
                 self.losses[case.case_id] -= 1
-                return JobState(job, "FAILED", error="JOB_SUPERVISOR_ACTOR_DIED", node="10.0.0.1")
+                return JobState(job, "FAILED", error="JOB_SUPERVISOR_ACTOR_DIED", node=node)
         if code := self.codes.get(case.case_id):
-            return JobState(job, "FAILED", node="10.0.0.1", exit_code=code)
-        return JobState(job, "SUCCEEDED", node="10.0.0.1", exit_code=0)
+            return JobState(job, "FAILED", node=node, exit_code=code)
+        return JobState(job, "SUCCEEDED", node=node, exit_code=0)
 
     def log(self, job: str) -> bytes:
         raise JobsError("Cannot connect to host", 500)

@@ -9,10 +9,11 @@ import re
 from typing import Final
 
 from orchestrator.errors import HostError
-from orchestrator.hosts.jobs import JobsError, JobState, Node, TokenError
+from orchestrator.hosts.jobs import JobsError, JobState, Node, TokenError, VariableError
 
 _MAX_CHARACTERS: Final = 300
 _UNUSABLE_PLAN: Final = 2
+_NOT_FOUND: Final = 404
 # What is wrong is so for every case of the pool.
 _REFUSED: Final = ("RUNTIME_ENV_SETUP_FAILURE",)
 _NO_NODE: Final = ("JOB_SUPERVISOR_ACTOR_START_TIMEOUT", "JOB_SUPERVISOR_ACTOR_UNSCHEDULABLE")
@@ -42,7 +43,7 @@ _TABLE: Final = (
     (
         r"not a Ray dashboard",
         "something else than a Ray dashboard answers at this address",
-        "Correct ray = in hosts.toml; the dashboard listens on port 8265 of the head",
+        "Correct ray = in hosts.toml; a dashboard listens on port 8265 of the head, without a path",
     ),
     (
         r"No available agent|Cannot connect to host",
@@ -52,7 +53,8 @@ _TABLE: Final = (
     (
         r"SSL|certificate",
         "TLS failed",
-        "Give the proxy before it a certificate of a public authority, or use a tunnel and http://",
+        "A dashboard by itself speaks http://. A proxy before it needs a certificate that this "
+        "machine trusts, or use a tunnel",
     ),
 )
 
@@ -67,11 +69,19 @@ class PoolError(HostError):
 
 def cause(error: JobsError) -> tuple[str, str]:
     """What is wrong, and what to do about it, without saying where."""
+    if isinstance(error, VariableError):
+        advice = f"export {error.variable}=…  , with what  ray get-auth-token  prints on the head"
+        return error.text, advice
+    text = error.text
+    if error.status == _NOT_FOUND:
+        text = "not a Ray dashboard: it answers 404"
+    if "BadStatusLine" in text:
+        text = "not a Ray dashboard: it speaks no HTTP"
     for words, sentence, advice in _TABLE:
-        if re.search(words, error.text):
-            said = "" if isinstance(error, TokenError) else f" ({_short(error.text)})"
+        if re.search(words, text):
+            said = "" if isinstance(error, TokenError) else f" ({_short(text)})"
             return sentence + said, advice
-    return f"it refused: {_short(error.text)}", "Look at its dashboard; tunnels must be open"
+    return f"it refused: {_short(text)}", "Look at its dashboard; tunnels must be open"
 
 
 def explain(pool: str, error: JobsError, address: str = "") -> PoolError:

@@ -31,6 +31,14 @@ class TokenError(JobsError):
     """A cluster wants a token, or another one."""
 
 
+class VariableError(TokenError):
+    """The variable that is to hold the token does not."""
+
+    def __init__(self, variable: str, why: str) -> None:
+        super().__init__(f"the variable {variable} of token_env {why}")
+        self.variable = variable
+
+
 @dataclass(frozen=True, slots=True)
 class JobRequest:
     """A job to start: what it runs, in which package, and on what kind of node.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shlex
 import threading
@@ -18,7 +19,15 @@ from harness.vocabulary import SCHEMA_VERSION
 from orchestrator.errors import HostError, NoHostError
 from orchestrator.hosts import Say, cluster_advice, contained, container, package
 from orchestrator.hosts.job_session import JobSession, Patience
-from orchestrator.hosts.jobs import ClusterLinkError, JobRequest, Jobs, JobsError, JobState, Node
+from orchestrator.hosts.jobs import (
+    ClusterLinkError,
+    JobRequest,
+    Jobs,
+    JobsError,
+    JobState,
+    Node,
+    VariableError,
+)
 from orchestrator.inventory import Machine
 from orchestrator.pools import Pool
 from orchestrator.rundir import AttemptFile
@@ -28,6 +37,8 @@ TELL_S: Final = 30.0
 # Ray's own accelerator resources say which GPU a node has: there is one of each, for all its GPUs.
 _SHARED: Final = "accelerator_type:"
 _SHARE: Final = 0.001
+# What a header can hold, without blanks.
+_TOKEN: Final = re.compile(r"[!-~]+")
 _CASE: Final = "torch-compile-benchmark.case"
 
 
@@ -78,12 +89,11 @@ class PooledHost:
                 f'host "{self.name}" cannot see the folder {folders[0]} of this machine',
                 "Put the model on the Hub, or measure it with --hosts local",
             )
-        variable = self.pool.token_env
-        if variable and not os.environ.get(variable):
-            raise NoHostError(
-                f'host "{self.name}": the variable {variable} of token_env is not set here',
-                f"export {variable}=…  , with what  ray get-auth-token  prints on the head",
-            )
+        try:
+            token_of(self.pool)
+        except VariableError as error:
+            sentence, advice = cluster_advice.cause(error)
+            raise NoHostError(f'host "{self.name}": {sentence}', advice) from error
 
     def ready(self, plan: Plan, say: Say) -> None:
         """See that the cluster can be reached and has the package; once for all its workers.
@@ -241,9 +251,24 @@ def reach(pool: Pool, token: str) -> Jobs:
     return RayJobs(pool.address, token)
 
 
+def token_of(pool: Pool) -> str:
+    """What this desk has for the cluster of a pool; empty where none is asked for.
+
+    Raises: VariableError, whose text does not hold it.
+    """
+    if not pool.token_env:
+        return ""
+    token = os.environ.get(pool.token_env, "").strip()
+    if not token:
+        raise VariableError(pool.token_env, "is not set here")
+    if not _TOKEN.fullmatch(token):
+        raise VariableError(pool.token_env, "holds no token: it has characters that none may have")
+    return token
+
+
 def connect(pool: Pool) -> Jobs:
-    """The same, with the token of this desk."""
-    return reach(pool, os.environ.get(pool.token_env, "") if pool.token_env else "")
+    """The same, with the token of this desk. Raises: VariableError."""
+    return reach(pool, token_of(pool))
 
 
 def host_of(machine: Machine, terms: contained.Terms) -> PooledHost:

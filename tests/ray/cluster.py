@@ -2,8 +2,8 @@
 
 Nodes have addresses of 127.0.0.0/8 and a process namespace each, so that one can be killed at once
 with all that runs on it, as a machine that loses its power. GPUs are pretended: Ray only counts
-them. A token is asked for. What the nodes call python is a stand-in for the harness, except on the
-node that measures for real.
+them. A token is asked for. What the nodes call python is a stand-in for the harness, unless the
+stage says that they are to measure for real.
 """
 
 from __future__ import annotations
@@ -31,13 +31,12 @@ _LIMIT_S: Final = 90.0
 
 @dataclass
 class Node:
-    """A machine of the cluster. `kind` is its accelerator, `real` whether it can measure."""
+    """A machine of the cluster. `kind` is its accelerator; of the resource "slot" it has one."""
 
     name: str
     address: str
     kind: str = ""
     gpus: int = 0
-    real: bool = False
     process: subprocess.Popen[bytes] | None = None
 
     def kill(self) -> None:
@@ -63,6 +62,11 @@ class Cluster:
         return f"http://{self.nodes['head'].address}:{self.dashboard}"
 
     @property
+    def measures(self) -> Path:
+        """While this file is there, nodes measure for real."""
+        return self.stage / "real"
+
+    @property
     def stage(self) -> Path:
         return self.folder / "stage"
 
@@ -80,22 +84,23 @@ class Cluster:
             self.join(node)
 
     def join(self, node: Node) -> None:
-        before = set(self.alive())
+        self._wait(lambda: node.address not in self.alive())  # until it is known to be dead
         labels = (f"--labels=ray.io/accelerator-type={node.kind}",) if node.kind else ()
-        resources = f'--resources={{"slot": {max(node.gpus, 1)}}}'
+        resources = '--resources={"slot": 1}'
         self._launch(
             node, f"--address=127.77.0.1:{self.gcs}", resources, *labels
         )  # fmt: skip
-        self._wait(lambda: not set(self.alive()) <= before)
+        self._wait(lambda: node.address in self.alive())
 
-    def alive(self) -> list[str]:
-        """The ids of the nodes that the head believes to live."""
+    def alive(self) -> dict[str, str]:
+        """The addresses of the nodes that the head believes to live, with their ids; none where a
+        busy machine keeps it from answering."""
         told = json.loads(self.ask("/nodes?view=summary") or '{"data": {"summary": []}}')
-        return [
-            str(one["raylet"]["nodeId"])
+        return {
+            str(one["raylet"]["nodeManagerAddress"]): str(one["raylet"]["nodeId"])
             for one in told["data"]["summary"]
             if one["raylet"].get("state") == "ALIVE"
-        ]
+        }
 
     def address_of(self, node: str) -> str:
         """Where a node is that jobs name by the start of its id."""
@@ -140,10 +145,10 @@ class Cluster:
         tools.mkdir(exist_ok=True)
         python = tools / "python"
         python.unlink(missing_ok=True)
-        if node.real:
-            python.write_text(f'#!/bin/sh\nexec {ROOT}/.venv/bin/python "$@"\n')
-        else:
-            python.write_text(f'#!/bin/sh\nexec {RAY}/python -S {_STAND_IN} "$@"\n')
+        python.write_text(
+            f'#!/bin/sh\n[ -e "$STAGE/real" ] && exec {ROOT}/.venv/bin/python "$@"\n'
+            f'exec {RAY}/python -S {_STAND_IN} "$@"\n'
+        )
         python.chmod(0o755)
         return {
             "PATH": f"{tools}:{RAY}:{os.environ['PATH']}",
@@ -155,6 +160,12 @@ class Cluster:
             # Addresses of the loopback are all one machine to Ray.
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1",
             "OMP_NUM_THREADS": "1",
+            # A dead node is known after 3 s instead of 15; one that is merely busy has 10 s for
+            # each answer, as ever.
+            "RAY_health_check_period_ms": "500",
+            # Python processes to spare, which no job of ours uses.
+            "RAY_enable_worker_prestart": "0",
+            "RAY_prestart_worker_first_driver": "0",
         }
 
     def _wait(self, done: object) -> None:

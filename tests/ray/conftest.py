@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """Four A100 on two nodes, and a node that measures on its CPU and calls itself a T4."""
+    """Four A100 on two nodes, and a T4 on another."""
     if why := clusters.missing():
         if os.environ.get("REQUIRE_ALL"):
             pytest.fail(why)
@@ -34,7 +34,7 @@ def cluster() -> Iterator[Cluster]:
     nodes = [
         Node("a1", "127.77.0.2", "A100", 2),
         Node("a2", "127.77.0.3", "A100", 2),
-        Node("t1", "127.77.0.4", "T4", 1, real=True),
+        Node("t1", "127.77.0.4", "T4", 1),
     ]
     try:
         with clusters.running(folder, nodes) as running:

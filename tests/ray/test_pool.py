@@ -13,13 +13,12 @@ from orchestrator.fleet import InterruptedRunError
 from orchestrator.hosts.contained import Terms
 from orchestrator.hosts.jobs import JobRequest
 from orchestrator.hosts.pooled import connect
-from orchestrator.rundir import RunFolder
+from orchestrator.inventory import Machine
 from tests import factories
 from tests.ray import proxy
 from tests.ray.cluster import TOKEN, Cluster
 from tests.ray.trial import (
     CASES,
-    PLAN,
     Trial,
     killed_in_the_end,
     press_ctrl_c,
@@ -32,9 +31,10 @@ A100 = ("127.77.0.2", "127.77.0.3")
 
 
 def only(*cases: Case) -> Plan:
-    """The plan, with these cases left of it."""
-    skip = {case.case_id for case in CASES} - {case.case_id for case in cases}
-    return PLAN.model_copy(update={"skip": tuple(sorted(skip))})
+    return factories.plan(cases, weights="random")
+
+
+ONE, TWO = only(CASES[0]), only(*CASES[:2])
 
 
 def test_cases_go_to_nodes_of_the_kind_and_their_records_arrive_whole(trial: Trial) -> None:
@@ -54,12 +54,12 @@ def test_cases_go_to_nodes_of_the_kind_and_their_records_arrive_whole(trial: Tri
 
 
 def test_a_tail_that_is_cut_is_taken_up_again_and_costs_no_record(trial: Trial) -> None:
-    trial.play(CASES, pace_s=0.7)
+    trial.play(TWO, pace_s=0.4)
     where = urlsplit(trial.cluster.url)
     assert where.hostname is not None
     assert where.port is not None
     with proxy.linked(where.hostname, where.port) as link:
-        trial.watcher.act = lambda: [soon(link.cut, delay) for delay in (0.2, 1.5)]
+        trial.watcher.act = lambda: [soon(link.cut, delay) for delay in (0.2, 1.7)]
         trial.measure(trial.pool(ray=link.url))
         assert link.cuts == 2
     trial.require_nothing_spliced()
@@ -67,7 +67,7 @@ def test_a_tail_that_is_cut_is_taken_up_again_and_costs_no_record(trial: Trial) 
 
 
 def test_a_case_whose_node_is_killed_is_measured_again_and_never_spliced(trial: Trial) -> None:
-    trial.play(CASES, pace_s=1)
+    trial.play(pace_s=0.7)
     victim = trial.cluster.nodes["a2"]
     trial.watcher.act = lambda: when(lambda: trial.is_measuring_on(victim.address), victim.kill)
     try:
@@ -84,21 +84,34 @@ def test_a_case_whose_node_is_killed_is_measured_again_and_never_spliced(trial: 
     assert "was repeated" in trial.page()
 
 
-def test_a_desk_that_is_killed_loses_nothing_and_attach_goes_on(trial: Trial) -> None:
-    trial.play(CASES, pace_s=0.3)
-    trial.inventory(workers=2)
-    machine = trial.pool(workers=2)
-    folder = trial.new([machine], PLAN)
+def kill_the_desk(trial: Trial, machine: Machine) -> list[str]:
+    """In the middle of its first cases. Returns: the jobs that are under way then."""
+    folder = trial.new(machine)
     with killed_in_the_end(trial.desk("--resume", str(folder.path), "--progress", "plain")) as desk:
         wait_for(lambda: any(note.node for note in folder.jobs("a100").values()))
         time.sleep(0.5)
         desk.send_signal(signal.SIGKILL)
         desk.wait()
-    under_way = [note for note in folder.jobs("a100").values() if not note.end]
-    assert under_way
-    trial.attach(machine)
+    return [note.job for note in folder.jobs("a100").values() if not note.end]
+
+
+@pytest.mark.parametrize("command", ["attach", "--resume"])
+def test_a_desk_that_is_killed_loses_nothing_and_the_next_goes_on(
+    trial: Trial, command: str
+) -> None:
+    trial.play(TWO, pace_s=0.3)
+    trial.inventory(workers=1)
+    under_way = kill_the_desk(trial, trial.pool(workers=1))
+    assert len(under_way) == 1
+    with killed_in_the_end(trial.desk(command, str(trial.folder.path))) as again:
+        told, _ = again.communicate(timeout=90)
+    assert again.returncode == 0, told
     trial.require_nothing_spliced()
-    assert all(len(nodes) == 1 for nodes in trial.ran().values())
+    notes = trial.folder.jobs("a100").values()
+    assert {note.job for note in notes} > set(under_way)
+    assert {case_id: len(nodes) for case_id, nodes in trial.ran().items()} == {
+        case.case_id: 1 for case in TWO.cases()
+    }
 
 
 def test_a_job_that_is_submitted_twice_runs_once(trial: Trial) -> None:
@@ -123,7 +136,7 @@ def test_a_job_that_is_submitted_twice_runs_once(trial: Trial) -> None:
 
 
 def test_ctrl_c_stops_the_jobs_and_resume_measures_the_rest(trial: Trial) -> None:
-    trial.play(CASES, pace_s=0.5)
+    trial.play(TWO, pace_s=0.5)
     trial.watcher.act = lambda: soon(press_ctrl_c, 0.5)
     machine = trial.pool()
     with pytest.raises(InterruptedRunError) as caught:
@@ -136,13 +149,13 @@ def test_ctrl_c_stops_the_jobs_and_resume_measures_the_rest(trial: Trial) -> Non
     names = {note.job for note in trial.folder.jobs("a100").values()}
     wait_for(lambda: all(job.ended for job in jobs.jobs() if job.id in names))
     jobs.close()
-    trial.play(CASES, pace_s=0.05)
+    trial.play(pace_s=0.05)
     trial.measure(machine)
     trial.require_nothing_spliced()
 
 
 def test_ctrl_c_leaves_the_jobs_when_asked_and_attach_finishes(trial: Trial) -> None:
-    trial.play(CASES, pace_s=0.5)
+    trial.play(TWO, pace_s=0.5)
     trial.watcher.act = lambda: soon(press_ctrl_c, 0.5)
     machine = trial.pool()
     with pytest.raises(InterruptedRunError) as caught:
@@ -189,37 +202,47 @@ def test_nodes_that_others_keep_busy_are_waited_for_and_then_named(trial: Trial)
 
 
 def test_a_harness_that_breaks_off_costs_its_case_alone(trial: Trial) -> None:
-    broken = CASES[2]
-    trial.play(CASES, codes={broken.case_id: 3})
+    broken = CASES[1]
+    trial.play(TWO, codes={broken.case_id: 3})
     path = trial.cluster.stage / broken.case_id.replace("/", "_")
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
-    outcome = trial.measure(trial.pool(), plan=only(CASES[1], broken))
-    assert list(outcome.measurements) == [CASES[1].case_id]
+    outcome = trial.measure(trial.pool())
+    assert list(outcome.measurements) == [CASES[0].case_id]
     assert outcome.failures[broken.case_id].reason == "crash"
     assert "ended with exit code 3" in outcome.failures[broken.case_id].message
     assert len(trial.ran()[broken.case_id]) == 1
 
 
 def test_a_pool_by_a_resource_finds_its_nodes(trial: Trial) -> None:
-    outcome = trial.measure(trial.pool(resource="slot"), plan=only(CASES[0]))
+    trial.play(ONE)
+    outcome = trial.measure(trial.pool(resource="slot"))
     assert list(outcome.measurements) == [CASES[0].case_id]
 
 
-def test_one_tiny_case_is_measured_for_real(trial: Trial) -> None:
-    case = factories.case("resnet-50", 1)
+def test_tiny_cases_are_measured_for_real_and_one_of_them_on_both_nodes_and_alone(
+    trial: Trial,
+) -> None:
+    cases = [factories.case("resnet-50", size) for size in (1, 4)]
     protocol = {"iterations": 20, "max_blocks": 10, "warmup_min_s": 0.0, "energy_s": 0.0}
-    plan = factories.plan(
-        [case], weights="random", size="tiny", backend="aot_eager", protocol=protocol,
+    trial.plan = factories.plan(
+        cases, weights="random", size="tiny", backend="aot_eager", protocol=protocol,
         picture={"url": "", "fallback": True},
     )  # fmt: skip
-    machine = trial.pool("t4", accelerator="T4", workers=1, gpu="none")
-    outcome = trial.measure(machine, plan=plan)
-    assert case.case_id in outcome.measurements, outcome
-    assert trial.cluster.address_of(outcome.origins[case.case_id].node) == "127.77.0.4"
-    assert RunFolder(trial.folder.path).outcomes()[0].ending == "finished"
+    trial.cluster.measures.touch()
+    try:
+        outcome = trial.measure(trial.pool(resource="slot", workers=2, gpu="none", controls=True))
+    finally:
+        trial.cluster.measures.unlink()
+    assert outcome.ending == "finished"
+    assert sorted(outcome.measurements) == [case.case_id for case in cases]
+    beside, alone = outcome.controls
+    assert (beside.alone, alone.alone) == (False, True)
+    assert {beside.measurement.case_id, alone.measurement.case_id} == {cases[0].case_id}
+    assert outcome.origins[cases[0].case_id].node != beside.origin.node
+    page = " ".join(trial.page().split())
+    assert "resnet-50 b1 was measured on 2 nodes at once: between two of them eager" in page
+    assert "Measured once more with no other worker busy: eager times differed by" in page
 
 
 def test_the_cluster_is_as_it_was(cluster: Cluster) -> None:
-    assert {cluster.address_of(node) for node in cluster.alive()} == {
-        f"127.77.0.{number}" for number in (1, 2, 3, 4)
-    }
+    assert set(cluster.alive()) == {f"127.77.0.{number}" for number in (1, 2, 3, 4)}

@@ -99,3 +99,10 @@ def test_an_id_that_names_no_case_does_no_harm() -> None:
 )
 def test_durations_are_rounded_for_people(value_s: float, text: str) -> None:
     assert host_state.duration(value_s) == text
+
+
+def test_one_more_worker_of_a_pool_is_no_news() -> None:
+    state = HostState()
+    assert state.take(factories.started([BEIT16, TUNED])) is not None
+    assert state.take(factories.started()) is None
+    assert state.total == 2

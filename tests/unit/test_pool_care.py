@@ -11,8 +11,9 @@ import pytest
 from orchestrator import cleaning, doctor
 from orchestrator.checks import Check
 from orchestrator.cleaning import Cleaned, Wish
-from orchestrator.hosts import contained, container
+from orchestrator.hosts import cluster_advice, contained, container
 from orchestrator.hosts.image import ImageSource
+from orchestrator.hosts.jobs import ClusterLinkError, JobsError
 from orchestrator.inventory import Machine
 from orchestrator.journal import End, JobNote
 from orchestrator.pools import Pool
@@ -77,7 +78,41 @@ def test_a_token_that_is_wrong_or_missing_is_told(
     cluster.token = "another"
     assert examined(machine(cluster))["Token"].found == "it refuses the token"
     monkeypatch.delenv("RAY_TOKEN_HERE")
-    assert "RAY_TOKEN_HERE is not set" in examined(machine(cluster))["Token"].found
+    assert "RAY_TOKEN_HERE of token_env is not set" in examined(machine(cluster))["Token"].found
+
+
+@pytest.mark.parametrize("token", ["a secret", "a\nsecret", "secrét", " \n"])
+def test_a_token_that_is_none_is_named_by_its_variable_alone(
+    cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv("RAY_TOKEN_HERE", token)
+    check = examined(machine(cluster))["Token"]
+    assert "the variable RAY_TOKEN_HERE of token_env" in check.found
+    assert "secr" not in check.found + check.mend
+    (done,) = cleaning.clean([machine(cluster)], Wish(), Path())
+    assert "RAY_TOKEN_HERE of token_env" in done.failed
+    assert cluster.calls == []
+
+
+def test_blanks_around_a_token_are_none_of_it(
+    cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_TOKEN_HERE", f" {cluster.token}\n")
+    assert examined(machine(cluster))["Token"].state == "good"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (JobsError("404: Not Found", 404), "(not a Ray dashboard: it answers 404)"),
+        (ClusterLinkError("BadStatusLine('\x00')"), "(not a Ray dashboard: it speaks no HTTP)"),
+    ],
+)
+def test_what_is_no_dashboard_is_told_so(error: JobsError, words: str) -> None:
+    sentence, advice = cluster_advice.cause(error)
+    assert sentence.startswith("something else than a Ray dashboard")
+    assert sentence.endswith(words)
+    assert "port 8265" in advice
 
 
 def test_a_cluster_out_of_reach_is_told() -> None:
@@ -87,6 +122,9 @@ def test_a_cluster_out_of_reach_is_told() -> None:
 
 def test_a_plan_for_a_pool_is_estimated_for_all_its_workers(cluster: FakeCluster) -> None:
     assert "on 4 GPUs" in plan_text(PLAN, [machine(cluster, workers=4)])
+    two = factories.plan([CASE, factories.case(batch_size=4)], weights="random")
+    told = plan_text(two, [machine(cluster, workers=4)])
+    assert f"on 4 GPUs; {CASE.case_id} 2 times more, to see if workers agree" in told
 
 
 def cleaned(cluster: FakeCluster, output: Path, wish: Wish) -> Cleaned:

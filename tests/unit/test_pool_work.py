@@ -46,13 +46,16 @@ class Watcher(NoProgress):
 class Run:
     """A run of one pool in a folder of its own."""
 
-    def __init__(self, output: Path, cluster: MemoryCluster, workers: int = 3) -> None:
+    def __init__(
+        self, output: Path, cluster: MemoryCluster, workers: int = 3, *, controls: bool = False
+    ) -> None:
         now = datetime.datetime.now(tz=datetime.UTC)
         self.folder = RunFolder.create(output, PLAN, ["a100"], "test", now)
         self.cluster, self.workers, self.watcher = cluster, workers, Watcher()
+        self.controls = controls
 
     def measure(self, plan: Plan = PLAN) -> HostOutcome:
-        pool = Pool("http://127.0.0.1:8265", "A100", workers=self.workers)
+        pool = Pool("http://127.0.0.1:8265", "A100", workers=self.workers, controls=self.controls)
         host = PooledHost("a100", pool, lambda: self.cluster, QUICK)
         fleet.run({host: plan}, self.folder, self.watcher)
         (outcome,) = self.folder.outcomes()
@@ -171,7 +174,7 @@ def test_how_many_workers_there_are_changes_no_result(tmp_path: Path) -> None:
 
 def test_a_pool_and_another_host_share_a_run(tmp_path: Path) -> None:
     run = Run(tmp_path, MemoryCluster(PLAN, losses={CASES[0].case_id: 1}))
-    pool = Pool("http://127.0.0.1:8265", "A100", workers=2)
+    pool = Pool("http://127.0.0.1:8265", "A100", workers=2, controls=False)
     host = PooledHost("a100", pool, lambda: run.cluster, QUICK)
     stream = lines(
         factories.started(CASES, plan_id=PLAN.plan_id),

@@ -26,7 +26,9 @@ def test_a_table_names_nodes_of_one_kind() -> None:
 
 
 def test_a_pool_is_remembered_without_its_token() -> None:
-    machine = Machine("a100", None, (), 3.5, Pool.of_table("here", {**TABLE, "gpu": "none"}))
+    machine = Machine(
+        "a100", None, (), 3.5, Pool.of_table("here", {**TABLE, "gpu": "none", "controls": False})
+    )
     assert Machine.from_settings("a100", machine.settings()) == machine
     assert not machine.is_local
 
@@ -47,6 +49,7 @@ def test_a_pool_is_remembered_without_its_token() -> None:
         ({"accelerator": None}, "needs accelerator or resource"),
         ({"token_env": "ray-token"}, "token_env is no name"),
         ({"gpu": 0}, "gives each case one GPU"),
+        ({"controls": "no"}, "controls is neither true nor false"),
     ],
 )
 def test_what_is_wrong_with_a_pool_is_said(changes: dict[str, object], words: str) -> None:
