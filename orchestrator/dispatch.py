@@ -10,15 +10,15 @@ import heapq
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from harness.plan import Case
+from orchestrator.journal import Control
 
 # The first, and two repetitions.
 MOST_TRIES: Final = 3
 
 
-Control: TypeAlias = Literal["", "beside", "alone"]
 # What is taken first, and what last and by itself; all else by its length in between.
 _FIRST, _BETWEEN, _LAST = range(3)
 

@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from orchestrator.dispatch import Control
 from orchestrator.errors import RunError, StorageError
 from orchestrator.files import ensure_folder
 
 End: TypeAlias = Literal["", "whole", "lost", "broken", "stopped"]
+Control: TypeAlias = Literal["", "beside", "alone"]
 _ENDS: Final = ("", "whole", "lost", "broken", "stopped")
 _CONTROLS: Final = ("", "beside", "alone")
 
