@@ -15,7 +15,7 @@ def main() -> None:
     if sys.version_info < (3, 11):  # noqa: UP036
         sys.exit("Python 3.11 or newer is needed; this is {}.{}.".format(*sys.version_info))
     try:
-        from orchestrator.cli import main as run
+        from orchestrator.cli.cli import main as run
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] in ("orchestrator", "harness"):
             raise

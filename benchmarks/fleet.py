@@ -26,11 +26,11 @@ from harness import catalogue
 from harness.plan import Case, Plan
 from harness.records import CaseStarted, Finished, Record
 from harness.vocabulary import MODES, Stage
-from orchestrator import fleet
-from orchestrator.host_state import HostState
+from orchestrator.cli.host_state import HostState
+from orchestrator.cli.progress import LiveProgress
+from orchestrator.fleet import fleet
 from orchestrator.hosts import Say
-from orchestrator.progress import LiveProgress
-from orchestrator.rundir import AttemptFile, RunFolder
+from orchestrator.records.rundir import AttemptFile, RunFolder
 from tests import factories
 from tests.fake_host import lines
 

@@ -18,7 +18,7 @@ from benchmarks import gpu_table
 from harness import catalogue
 from harness.plan import Case, Picture, Plan, Protocol
 from harness.vocabulary import CompileMode, Precision, Size
-from orchestrator.rundir import RunFolder
+from orchestrator.records.rundir import RunFolder
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 HOST: Final = "local"

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.records import Block, Failure, Measurement
-from orchestrator import facts, statistics
-from orchestrator.rundir import RunFolder
+from orchestrator.compare import facts
+from orchestrator.records.rundir import RunFolder
+from orchestrator.statistics import statistics
 
 RUNS: Final = ("first", "second", "graphs-1", "graphs-2", "modes", "precisions", "tf32-autotune")
 INSTRUMENT_TOLERANCE: Final = {

@@ -19,8 +19,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from harness.records import Measurement, read_record
 from harness.vocabulary import Variant
-from orchestrator.facts import samples
-from orchestrator.times import Floats
+from orchestrator.compare.facts import samples
+from orchestrator.statistics.times import Floats
 
 Shape: TypeAlias = tuple[int, int]
 Deviations: TypeAlias = Callable[["Fit", np.random.Generator, Shape, int], Floats]

@@ -29,9 +29,11 @@ from playwright.sync_api import Browser, sync_playwright
 from benchmarks import page_cases
 from harness import catalogue
 from harness.records import Finished, Record, write_line
-from orchestrator import baseline, changes, collecting, report, runs
-from orchestrator.comparison import Comparison
-from orchestrator.rundir import RunFolder
+from orchestrator.changes import changes
+from orchestrator.compare import collecting, runs
+from orchestrator.compare.comparison import Comparison
+from orchestrator.publish import baseline, report
+from orchestrator.records.rundir import RunFolder
 from tests import factories
 from tests.browser.chromium import FLAGS, executable
 

@@ -12,9 +12,9 @@ from typing import Final
 from harness.plan import Case
 from harness.records import Block, Measurement
 from harness.vocabulary import MODES
-from orchestrator.comparison import Comparison, RunInfo
-from orchestrator.judging import build
-from orchestrator.outcomes import HostOutcome
+from orchestrator.compare.comparison import Comparison, RunInfo
+from orchestrator.compare.judging import build
+from orchestrator.records.outcomes import HostOutcome
 from tests import factories
 
 GPUS: Final = ("NVIDIA A100-SXM4-40GB", "Tesla T4", "Tesla V100-SXM2-16GB")

@@ -22,12 +22,13 @@ from typing import Final, get_args
 from harness import catalogue
 from harness.plan import Plan
 from harness.vocabulary import MODES, Precision
-from orchestrator import estimate, fleet
-from orchestrator.dispatch import Dispatch, Turn
+from orchestrator import estimate
+from orchestrator.cli.progress import NoProgress
+from orchestrator.fleet import fleet
+from orchestrator.fleet.dispatch import Dispatch, Turn
 from orchestrator.hosts.pooled import PooledHost
-from orchestrator.pools import Pool
-from orchestrator.progress import NoProgress
-from orchestrator.rundir import RunFolder
+from orchestrator.inventory.pools import Pool
+from orchestrator.records.rundir import RunFolder
 from tests import factories
 from tests.fake_cluster import MemoryCluster
 

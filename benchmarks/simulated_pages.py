@@ -11,9 +11,10 @@ import numpy as np
 from benchmarks.noise_models import Fit, Noise
 from harness import sampling
 from harness.plan import Case
-from orchestrator import noise, statistics, verdicts
-from orchestrator.statistics import Decision, Estimate
-from orchestrator.times import Blocks, Floats
+from orchestrator.compare import noise
+from orchestrator.statistics import statistics, verdicts
+from orchestrator.statistics.statistics import Decision, Estimate
+from orchestrator.statistics.times import Blocks, Floats
 
 PAGES: Final = 1000
 CASES: Final = 36

@@ -36,8 +36,9 @@ from benchmarks.simulated_pages import (
     interleaved,
     simulate,
 )
-from orchestrator import planning, statistics, verdicts
-from orchestrator.statistics import Decision, Estimate
+from orchestrator import planning
+from orchestrator.statistics import statistics, verdicts
+from orchestrator.statistics.statistics import Decision, Estimate
 
 SAMPLES: Final = Path(__file__).resolve().parent / "samples" / "records.jsonl"
 EFFECT: Final = 1.03

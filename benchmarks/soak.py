@@ -34,14 +34,14 @@ from harness.plan import Case, Picture, Plan
 from harness.records import CaseStarted, Failure, Finished, Record, read_record, write_line
 from harness.vocabulary import MODES
 from orchestrator import pipeline
-from orchestrator.addresses import Address
+from orchestrator.cli.progress import NoProgress
 from orchestrator.hosts import Host, Say
 from orchestrator.hosts.engine import ContainerState, Engine, EngineError, LinkError, Stream
 from orchestrator.hosts.local import LocalSession
 from orchestrator.hosts.session import ContainerSession
-from orchestrator.inventory import Machine
-from orchestrator.progress import NoProgress
-from orchestrator.rundir import AttemptFile, RunFolder
+from orchestrator.inventory.addresses import Address
+from orchestrator.inventory.inventory import Machine
+from orchestrator.records.rundir import AttemptFile, RunFolder
 from tests import factories
 
 CONTAINED, LOCAL = 6, 2

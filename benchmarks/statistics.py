@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 import scipy.stats
 
-from orchestrator import statistics
-from orchestrator.times import Floats
+from orchestrator.statistics import statistics
+from orchestrator.statistics.times import Floats
 
 REPEATS: Final = 50
 

@@ -15,8 +15,12 @@ from typing import Final
 import numpy as np
 
 from harness.plan import Case
-from orchestrator import change_page, changes, comparison, exports, index_page, significance
-from orchestrator.times import Blocks, Floats
+from orchestrator.changes import changes
+from orchestrator.compare import comparison
+from orchestrator.page import exports
+from orchestrator.publish import change_page, index_page
+from orchestrator.statistics import significance
+from orchestrator.statistics.times import Blocks, Floats
 from tests import factories
 
 PAIRS_OF_RUNS: Final = 2_000

@@ -15,7 +15,7 @@ import numpy as np
 
 from harness import catalogue
 from harness.plan import Case, Plan
-from orchestrator import published
+from orchestrator.compare import published
 
 # Measured on a 2-core Xeon with the quick run: start-up and build, then the first compiled call.
 START_UP_S: Final = 10.0

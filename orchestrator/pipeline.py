@@ -10,30 +10,25 @@ from pathlib import Path
 from typing import Final
 
 from harness.plan import Plan
-from orchestrator import (
-    baseline,
-    changes,
-    estimate,
-    exports,
-    fleet,
-    inventory,
-    planning,
-    published_table,
-    report,
-    runs,
-)
-from orchestrator.baseline import Baseline
-from orchestrator.changes import Changes
-from orchestrator.comparison import Comparison
+from orchestrator import estimate, planning
+from orchestrator.changes import changes
+from orchestrator.changes.changes import Changes
+from orchestrator.compare import published_table, runs
+from orchestrator.compare.comparison import Comparison
 from orchestrator.errors import NoHostError
-from orchestrator.files import ensure_folder
-from orchestrator.fleet import Observer
+from orchestrator.fleet import fleet
+from orchestrator.fleet.fleet import Observer
 from orchestrator.hosts import Host, contained, pooled
 from orchestrator.hosts.contained import Terms
 from orchestrator.hosts.image import ImageSource
 from orchestrator.hosts.local import LocalHost
-from orchestrator.inventory import Machine
-from orchestrator.rundir import RunFolder
+from orchestrator.inventory import inventory
+from orchestrator.inventory.inventory import Machine
+from orchestrator.page import exports
+from orchestrator.publish import baseline, report
+from orchestrator.publish.baseline import Baseline
+from orchestrator.records.files import ensure_folder
+from orchestrator.records.rundir import RunFolder
 
 PAGE: Final = "report.html"
 # A failure that is a finding about the GPU; the run itself went as it should.

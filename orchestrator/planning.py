@@ -24,7 +24,7 @@ from harness.vocabulary import (
 )
 from orchestrator import model_names
 from orchestrator.errors import UnknownNameError, UsageError
-from orchestrator.outcomes import HostOutcome
+from orchestrator.records.outcomes import HostOutcome
 
 COCO_URL: Final = "http://images.cocodataset.org/val2017/000000039769.jpg"
 MAX_PICTURE_BYTES: Final = 10 << 20

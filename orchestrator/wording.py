@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from orchestrator import redaction
-from orchestrator.statistics import BreakEven, Estimate
+from orchestrator.statistics.statistics import BreakEven, Estimate
 
 NOTHING: Final = "–"
 MINUS: Final = "−"

@@ -22,9 +22,9 @@ from harness.records import (
     WarmUp,
 )
 from harness.vocabulary import Mode, Precision, Reason, Variant
-from orchestrator.comparison import Comparison, RunInfo
-from orchestrator.judging import build
-from orchestrator.outcomes import Ending, HostOutcome
+from orchestrator.compare.comparison import Comparison, RunInfo
+from orchestrator.compare.judging import build
+from orchestrator.records.outcomes import Ending, HostOutcome
 
 
 def case(

@@ -10,7 +10,7 @@ from harness.plan import Plan
 from harness.records import Record, write_line
 from orchestrator.errors import HostError, NoHostError
 from orchestrator.hosts import FromStart, Say
-from orchestrator.rundir import AttemptFile
+from orchestrator.records.rundir import AttemptFile
 
 
 def lines(*records: Record) -> bytes:

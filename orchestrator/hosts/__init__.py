@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
 from harness.plan import Plan
-from orchestrator.rundir import AttemptFile
+from orchestrator.records.rundir import AttemptFile
 
 Say: TypeAlias = Callable[[str], None]
 """Tells what a host is doing before its first record; raises when the run is being stopped."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from orchestrator.addresses import Address
 from orchestrator.errors import HostError, StillThereError
 from orchestrator.hosts import causes
 from orchestrator.hosts.engine import ContainerState, EngineError, LinkError
 from orchestrator.hosts.image import REPOSITORY
 from orchestrator.hosts.image import Kind as ImageKind
+from orchestrator.inventory.addresses import Address
 
 # What a probe of ours found, which is no word of anybody's; and a container's long number.
 _CODES: Final = re.compile(r"^socket: (usable|missing|file|forbidden)\b|Conflict\. The container")

@@ -22,8 +22,8 @@ from orchestrator.hosts.engine import Container, Engine, EngineError, LinkError
 from orchestrator.hosts.image import ImageSource
 from orchestrator.hosts.preparation import Preparation, Ready, Shipyard
 from orchestrator.hosts.session import SILENCE_S, ContainerSession
-from orchestrator.inventory import Machine
-from orchestrator.rundir import AttemptFile
+from orchestrator.inventory.inventory import Machine
+from orchestrator.records.rundir import AttemptFile
 
 
 @dataclass(frozen=True, slots=True)

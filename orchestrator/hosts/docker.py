@@ -19,7 +19,6 @@ import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.tls import TLSConfig
 
-from orchestrator.addresses import Address
 from orchestrator.hosts import reach
 from orchestrator.hosts.answers import (
     OLDEST_API,
@@ -43,6 +42,7 @@ from orchestrator.hosts.engine import (
     Stream,
 )
 from orchestrator.hosts.tunnel import Tunnel
+from orchestrator.inventory.addresses import Address
 
 CALL_S: Final = 30
 # Silence while an image is built, pulled or loaded: installing torch prints nothing for minutes.

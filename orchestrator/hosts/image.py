@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 
 from harness.revision import revision
 from harness.vocabulary import SCHEMA_VERSION
-from orchestrator import torch_builds
+from orchestrator.diagnosis import torch_builds
 from orchestrator.errors import UnknownNameError, UsageError
 from orchestrator.hosts import container
 

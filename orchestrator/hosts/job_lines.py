@@ -12,7 +12,7 @@ from typing import Final
 
 # How every record begins; a progress bar may stand before it on its line.
 _RECORD: Final = re.compile(rb'\{"seq":(\d{1,18}),')
-# As in orchestrator.stream: what is longer is an attack.
+# As in orchestrator.records.stream: what is longer is an attack.
 _MAX_LINE_BYTES: Final = 64 << 20
 
 

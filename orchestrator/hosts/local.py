@@ -24,7 +24,7 @@ from harness.plan import Plan
 from orchestrator.errors import HostError, NoHostError
 from orchestrator.hosts import Say
 from orchestrator.hosts.engine import EngineFacts
-from orchestrator.rundir import AttemptFile
+from orchestrator.records.rundir import AttemptFile
 
 NAME: Final = "local"
 _ROOT: Final = Path(__file__).resolve().parent.parent.parent

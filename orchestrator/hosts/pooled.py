@@ -28,9 +28,9 @@ from orchestrator.hosts.jobs import (
     Node,
     VariableError,
 )
-from orchestrator.inventory import Machine
-from orchestrator.pools import Pool
-from orchestrator.rundir import AttemptFile
+from orchestrator.inventory.inventory import Machine
+from orchestrator.inventory.pools import Pool
+from orchestrator.records.rundir import AttemptFile
 
 # From here on a user wants to know what the waiting is for.
 TELL_S: Final = 30.0

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from orchestrator.addresses import Address
 from orchestrator.errors import DeskError, HostError
 from orchestrator.hosts import Say, advice, image, local, probe
 from orchestrator.hosts.engine import Engine, EngineError, EngineFacts, LinkError
 from orchestrator.hosts.image import ImageSource, Kind, Recipe
 from orchestrator.hosts.shell import Shell, shell
-from orchestrator.inventory import Machine
+from orchestrator.inventory.addresses import Address
+from orchestrator.inventory.inventory import Machine
 
 # An sshd that is asked by many at once drops some (MaxStartups).
 _TRIES: Final = 3

@@ -10,7 +10,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.diagnosis import Gpu
+from orchestrator.diagnosis.diagnosis import Gpu
 
 # nvidia-smi hangs for minutes on a broken driver. compute_cap came with driver 470.
 _SCRIPT: Final = """\

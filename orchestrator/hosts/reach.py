@@ -9,8 +9,8 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from orchestrator import contexts
 from orchestrator.hosts.engine import LinkError
+from orchestrator.inventory import contexts
 
 # The queue of callers is full, and stays so where nobody takes calls.
 _KNOCK_S: Final = 10.0

@@ -21,7 +21,7 @@ from orchestrator.hosts import FromStart, advice
 from orchestrator.hosts.blanking import Blanking
 from orchestrator.hosts.engine import ContainerState, Engine, EngineError, LinkError
 from orchestrator.hosts.keepsake import Keepsake
-from orchestrator.inventory import Machine
+from orchestrator.inventory.inventory import Machine
 
 # Six heartbeats of the harness.
 SILENCE_S: Final = 30.0

@@ -6,8 +6,8 @@ import subprocess
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from orchestrator.addresses import Address
 from orchestrator.hosts.tunnel import Tunnel
+from orchestrator.inventory.addresses import Address
 
 _LIMIT_S: Final = 60.0
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from orchestrator.addresses import Address
 from orchestrator.hosts.engine import LinkError
+from orchestrator.inventory.addresses import Address
 
 CONNECT_S: Final = 15
 ALIVE_INTERVAL_S: Final = 15

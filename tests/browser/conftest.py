@@ -16,8 +16,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from orchestrator.comparison import Comparison
-from orchestrator.report import render
+from orchestrator.compare.comparison import Comparison
+from orchestrator.publish.report import render
 from tests.browser.chromium import FLAGS, executable
 
 Open = Callable[..., Page]

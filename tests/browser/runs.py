@@ -9,9 +9,9 @@ from typing import get_args
 
 from harness.records import Block, Measurement
 from harness.vocabulary import Mode
-from orchestrator.comparison import Comparison, RunInfo
-from orchestrator.judging import build
-from orchestrator.outcomes import HostOutcome
+from orchestrator.compare.comparison import Comparison, RunInfo
+from orchestrator.compare.judging import build
+from orchestrator.records.outcomes import HostOutcome
 from tests.factories import case, comparison, environment, failure, measurement, outcome, plan
 
 GPUS = {"a100": "NVIDIA A100-SXM4-40GB", "t4": "Tesla T4"}

@@ -7,7 +7,7 @@ import shlex
 import pytest
 from playwright.sync_api import Page, expect
 
-from orchestrator.comparison import Comparison
+from orchestrator.compare.comparison import Comparison
 from tests.browser import runs
 from tests.browser.conftest import Open, shown
 from tests.factories import case, comparison, measurement, outcome

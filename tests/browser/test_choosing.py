@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from orchestrator.charts import Chart, durations
-from orchestrator.sections import of_setting
+from orchestrator.page.charts import Chart, durations
+from orchestrator.page.sections import of_setting
 from tests.browser import runs
 from tests.browser.conftest import Open, shown
 

@@ -13,9 +13,10 @@ from xml.etree import ElementTree
 import pytest
 from playwright.sync_api import Page
 
-from orchestrator import exports, figures
-from orchestrator.comparison import Comparison
-from orchestrator.published_table import build_published
+from orchestrator.compare.comparison import Comparison
+from orchestrator.compare.published_table import build_published
+from orchestrator.page import exports
+from orchestrator.publish import figures
 from tests.browser import runs
 from tests.browser.conftest import Open
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.report import render
+from orchestrator.publish.report import render
 from tests.browser import runs
 from tests.browser.conftest import Open, shown
 

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Page
 from pypdf import PdfReader
 
-from orchestrator.comparison import Comparison
-from orchestrator.published_table import build_published
+from orchestrator.compare.comparison import Comparison
+from orchestrator.compare.published_table import build_published
 from tests.browser import runs
 from tests.browser.conftest import Open, overflowing, shown, violations
 from tests.factories import case, comparison, measurement, outcome

@@ -10,10 +10,17 @@ from playwright.sync_api import Page
 from pypdf import PdfReader
 
 from harness.records import Failure, Measurement
-from orchestrator import change_page, index_page
-from orchestrator.changes import between
-from orchestrator.comparison import Comparison
-from orchestrator.results import HostHeader, LeftOut, ResultRow, Results, RunHeader, RunOnDisk
+from orchestrator.changes.changes import between
+from orchestrator.compare.comparison import Comparison
+from orchestrator.publish import change_page, index_page
+from orchestrator.publish.results import (
+    HostHeader,
+    LeftOut,
+    ResultRow,
+    Results,
+    RunHeader,
+    RunOnDisk,
+)
 from tests.browser import runs
 from tests.browser.conftest import Open, overflowing, shown, violations
 from tests.factories import case, comparison, environment, failure, measurement, outcome

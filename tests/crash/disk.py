@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from orchestrator.rundir import RunFolder
+from orchestrator.records.rundir import RunFolder
 from tests.crash import real
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent

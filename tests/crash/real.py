@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.records import Measurement
-from orchestrator.rundir import RunFolder
+from orchestrator.records.rundir import RunFolder
 
 _ROOT: Final = Path(__file__).resolve().parent.parent.parent
 TINY: Final = (

@@ -24,10 +24,10 @@ from typing import Final
 from harness.plan import Plan
 from harness.records import CaseStarted, Finished, Measurement, Record
 from orchestrator import pipeline
+from orchestrator.cli.progress import NoProgress
 from orchestrator.hosts import Say
 from orchestrator.hosts.local import LocalSession
-from orchestrator.progress import NoProgress
-from orchestrator.rundir import AttemptFile, RunFolder
+from orchestrator.records.rundir import AttemptFile, RunFolder
 from tests import factories
 from tests.fake_host import lines
 

@@ -11,17 +11,18 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.records import Finished
-from orchestrator import console, pipeline
-from orchestrator.cli import app
-from orchestrator.console import Showing
-from orchestrator.endings import Ending
+from orchestrator import pipeline
+from orchestrator.cli import console
+from orchestrator.cli.cli import app
+from orchestrator.cli.console import Showing
+from orchestrator.cli.endings import Ending
+from orchestrator.cli.exits import INTERRUPTED
+from orchestrator.cli.progress import NoProgress
 from orchestrator.errors import StorageError
-from orchestrator.exits import INTERRUPTED
-from orchestrator.fleet import InterruptedRunError
-from orchestrator.intake import Intake
-from orchestrator.progress import NoProgress
-from orchestrator.rundir import RunFolder
-from orchestrator.stream import Read
+from orchestrator.fleet.fleet import InterruptedRunError
+from orchestrator.records.intake import Intake
+from orchestrator.records.rundir import RunFolder
+from orchestrator.records.stream import Read
 from tests import factories
 from tests.crash import disk as disks
 from tests.crash import sweep

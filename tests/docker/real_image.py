@@ -15,10 +15,10 @@ from typing import Final
 
 from docker import DockerClient
 
-from orchestrator.addresses import Address
 from orchestrator.hosts import image
 from orchestrator.hosts.docker import DockerEngine
 from orchestrator.hosts.image import Recipe
+from orchestrator.inventory.addresses import Address
 from tests.docker import base_image, surroundings
 from tests.docker.bed import Bed
 from tests.docker.engine import Engine

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.addresses import Address
 from orchestrator.hosts import image
 from orchestrator.hosts.docker import DockerEngine
+from orchestrator.inventory.addresses import Address
 from tests import factories
 from tests.docker import bed as beds
 from tests.docker import stand_in

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from harness.records import Measurement
-from orchestrator import cleaning
-from orchestrator.cleaning import Wish
+from orchestrator.fleet import cleaning
+from orchestrator.fleet.cleaning import Wish
 from tests.crash.sweep import forked
 from tests.docker import stand_in, trial
 from tests.docker.bed import BedHost, Fleet

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import cleaning
-from orchestrator.cleaning import Wish
-from orchestrator.fleet import InterruptedRunError
+from orchestrator.fleet import cleaning
+from orchestrator.fleet.cleaning import Wish
+from orchestrator.fleet.fleet import InterruptedRunError
 from orchestrator.hosts import container
 from orchestrator.hosts.contained import Terms
 from orchestrator.hosts.image import ImageSource
-from orchestrator.outcomes import Trouble
+from orchestrator.records.outcomes import Trouble
 from tests import factories
 from tests.docker import stand_in, trial
 from tests.docker.bed import BedHost, Fleet

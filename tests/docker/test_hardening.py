@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.addresses import Address
 from orchestrator.hosts import container
 from orchestrator.hosts.container import Lane
 from orchestrator.hosts.tunnel import Tunnel
+from orchestrator.inventory.addresses import Address
 from tests.crash.sweep import forked
 from tests.docker.bed import Fleet
 from tests.docker.machine import wait_until

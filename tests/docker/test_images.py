@@ -10,10 +10,10 @@ from typing import Literal
 
 import pytest
 
-from orchestrator import addresses
 from orchestrator.hosts import container, image
 from orchestrator.hosts.image import ImageSource
-from orchestrator.inventory import Machine
+from orchestrator.inventory import addresses
+from orchestrator.inventory.inventory import Machine
 from tests.docker import needs, registry, trial
 from tests.docker.bed import BedHost, Fleet
 from tests.docker.engine import Engine

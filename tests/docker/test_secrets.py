@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 from docker.errors import APIError, NotFound
 
-from orchestrator import addresses
 from orchestrator.hosts import image
 from orchestrator.hosts.image import ImageSource
-from orchestrator.inventory import Machine
+from orchestrator.inventory import addresses
+from orchestrator.inventory.inventory import Machine
 from tests.docker import needs, registry, stand_in, trial
 from tests.docker.bed import Bed
 from tests.docker.engine import GATEWAY, Engine

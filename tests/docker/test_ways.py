@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from harness.plan import Plan
-from orchestrator import addresses, pipeline
+from orchestrator import pipeline
 from orchestrator.hosts import contained, image, local
 from orchestrator.hosts.docker import DockerEngine
 from orchestrator.hosts.image import ImageSource
-from orchestrator.inventory import Machine
+from orchestrator.inventory import addresses
+from orchestrator.inventory.inventory import Machine
 from tests.docker import needs, stand_in, tls, trial
 from tests.docker.engine import Engine
 from tests.docker.trial import STEPS, STREAM, Trial

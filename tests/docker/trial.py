@@ -10,16 +10,17 @@ from typing import Final
 
 from harness.plan import Plan
 from harness.records import CaseStarted, Finished, Record
-from orchestrator import attaching, pipeline
-from orchestrator.addresses import Address
-from orchestrator.comparison import Comparison
+from orchestrator import pipeline
+from orchestrator.cli.progress import NoProgress
+from orchestrator.compare.comparison import Comparison
 from orchestrator.errors import NoHostError
+from orchestrator.fleet import attaching
 from orchestrator.hosts import image
 from orchestrator.hosts.contained import Terms
 from orchestrator.hosts.image import ImageSource
-from orchestrator.inventory import Machine
-from orchestrator.progress import NoProgress
-from orchestrator.rundir import RunFolder
+from orchestrator.inventory.addresses import Address
+from orchestrator.inventory.inventory import Machine
+from orchestrator.records.rundir import RunFolder
 from tests import factories
 from tests.docker import stand_in
 from tests.docker.bed import BedHost, Fleet

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.records import CaseStarted, Finished, Heartbeat, write_line
-from orchestrator.published_table import build_published
+from orchestrator.compare.published_table import build_published
 from tests import factories
 from tests.fake_host import lines
 from tests.fuzz.targets import PLAN, small
@@ -70,7 +70,7 @@ def _run_jsons() -> list[bytes]:
 
 
 def _results() -> list[bytes]:
-    from orchestrator import exports
+    from orchestrator.page import exports
 
     fields = json.loads(exports.to_json(build_published()))
     return [json.dumps(fields | {"rows": fields["rows"][:2]}).encode()]

@@ -16,14 +16,18 @@ from harness.complaints import complaint
 from harness.plan import Plan, read_plan
 from harness.records import Measurement
 from harness.vocabulary import NewerSchemaError
-from orchestrator import cli, inventory, judging, report, runmeta
-from orchestrator.admission import Allowance, TooMuchError, case_ids
-from orchestrator.comparison import RunInfo
+from orchestrator.cli import cli
+from orchestrator.compare import judging
+from orchestrator.compare.comparison import RunInfo
 from orchestrator.errors import UsageError
-from orchestrator.intake import Intake
-from orchestrator.outcomes import Attempt, HostOutcome, fold
-from orchestrator.results import Results
-from orchestrator.stream import Read, Unreadable
+from orchestrator.inventory import inventory
+from orchestrator.publish import report
+from orchestrator.publish.results import Results
+from orchestrator.records import runmeta
+from orchestrator.records.admission import Allowance, TooMuchError, case_ids
+from orchestrator.records.intake import Intake
+from orchestrator.records.outcomes import Attempt, HostOutcome, fold
+from orchestrator.records.stream import Read, Unreadable
 from tests import factories
 
 Target: TypeAlias = Callable[[bytes], object]
@@ -101,7 +105,7 @@ def run_json(data: bytes) -> object:
 
 def results(data: bytes) -> object:
     """The results.json of a run that came from elsewhere."""
-    from orchestrator.results import read
+    from orchestrator.publish.results import read
 
     path = _folder() / "results.json"
     path.write_bytes(data)

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from harness.plan import MAX_CASES
 from harness.records import write_line
-from orchestrator import inventory, planning
+from orchestrator import planning
 from orchestrator.errors import UsageError
+from orchestrator.inventory import inventory
 from orchestrator.planning import Choices
-from orchestrator.stream import Reader, Unreadable
+from orchestrator.records.stream import Reader, Unreadable
 from tests import factories
 from tests.fake_host import lines
 from tests.fuzz import mutation, seeds, targets

@@ -10,8 +10,8 @@ import pytest
 from harness.plan import Case, Plan, Protocol
 from harness.records import CompileEvidence, Failure, Measurement, Started
 from harness.vocabulary import Precision
-from orchestrator import statistics
 from orchestrator.hosts.local import has_gpu
+from orchestrator.statistics import statistics
 from tests.integration.running import measured, results, tiny
 
 pytestmark = pytest.mark.skipif(

@@ -8,8 +8,8 @@ from pathlib import Path
 from harness.plan import Plan
 from harness.records import Finished
 from orchestrator import pipeline
-from orchestrator.progress import NoProgress
-from orchestrator.rundir import RunFolder
+from orchestrator.cli.progress import NoProgress
+from orchestrator.records.rundir import RunFolder
 from tests import factories
 from tests.fake_host import FakeHost, lines
 

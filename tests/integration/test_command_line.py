@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from orchestrator.cli import app
+from orchestrator.cli.cli import app
 from tests import factories
 from tests.integration.replays import STARTED, WHOLE, new_folder
 
@@ -181,7 +181,7 @@ def test_with_the_desk_alone_a_local_run_says_how_to_get_the_measuring_side() ->
     code = (
         "import sys, importlib.util as u; find = u.find_spec\n"
         "u.find_spec = lambda name, *a: None if name == 'torch' else find(name, *a)\n"
-        "from orchestrator.cli import main; sys.argv[1:] = ['--quick']; main()"
+        "from orchestrator.cli.cli import main; sys.argv[1:] = ['--quick']; main()"
     )
     said = outside("-c", code)
     assert said.code == 3
@@ -200,7 +200,7 @@ def test_rendering_needs_neither_torch_nor_transformers_nor_docker(tmp_path: Pat
     code = (
         "import sys\n"
         "for name in ('torch', 'transformers', 'PIL', 'docker'): sys.modules[name] = None\n"
-        f"from orchestrator.cli import main; sys.argv[1:] = ['report', {str(run)!r}]; main()"
+        f"from orchestrator.cli.cli import main; sys.argv[1:] = ['report', {str(run)!r}]; main()"
     )
     said = outside("-c", code)
     assert said.code == 0, said.err

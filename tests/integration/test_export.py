@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import exports
-from orchestrator.published_table import build_published
+from orchestrator.compare.published_table import build_published
+from orchestrator.page import exports
 from tests.integration.test_command_line import a_run, outside, say
 
 
@@ -96,7 +96,7 @@ def test_a_mistake_gets_a_sentence_and_exit_code_two(arguments: list[str], sente
 def test_without_the_optional_package_png_says_how_to_get_it(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['vl_convert'] = None\n"
-        "from orchestrator.cli import main\n"
+        "from orchestrator.cli.cli import main\n"
         f"sys.argv[1:] = ['export', {str(a_run(tmp_path))!r}, '--format', 'png']; main()"
     )
     said = outside("-c", code)

@@ -10,9 +10,9 @@ import pytest
 from harness.plan import Protocol
 from harness.records import Finished, Heartbeat, Record, write_line
 from orchestrator import pipeline
-from orchestrator.admission import REFUSALS_KEPT, Allowance
-from orchestrator.progress import NoProgress
-from orchestrator.rundir import RunFolder
+from orchestrator.cli.progress import NoProgress
+from orchestrator.records.admission import REFUSALS_KEPT, Allowance
+from orchestrator.records.rundir import RunFolder
 from tests import factories
 from tests.fake_host import FakeHost, lines
 from tests.integration.replays import (

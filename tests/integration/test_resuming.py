@@ -8,10 +8,10 @@ import pytest
 
 from harness.records import CaseStarted, Record
 from orchestrator import pipeline
+from orchestrator.cli.progress import NoProgress
 from orchestrator.errors import HangUp, StillThereError
-from orchestrator.fleet import InterruptedRunError
-from orchestrator.outcomes import Trouble
-from orchestrator.progress import NoProgress
+from orchestrator.fleet.fleet import InterruptedRunError
+from orchestrator.records.outcomes import Trouble
 from tests import factories
 from tests.fake_host import FakeHost, lines
 from tests.integration.replays import (

@@ -11,9 +11,9 @@ import pytest
 
 from harness.records import write_line
 from orchestrator import pipeline
+from orchestrator.cli.progress import NoProgress
 from orchestrator.errors import RunError, StorageError, UnknownNameError
-from orchestrator.progress import NoProgress
-from orchestrator.rundir import RunFolder
+from orchestrator.records.rundir import RunFolder
 from tests.fake_host import FakeHost, lines
 from tests.integration.replays import (
     FASTER,

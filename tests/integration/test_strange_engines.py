@@ -16,10 +16,10 @@ from typing import IO
 
 import pytest
 
-from orchestrator import addresses
 from orchestrator.hosts.bounded import BoundedEngine, Limits
 from orchestrator.hosts.docker import DockerEngine
 from orchestrator.hosts.engine import LinkError
+from orchestrator.inventory import addresses
 from tests.integration.test_command_line import ROOT, say
 
 

@@ -11,9 +11,9 @@ from harness.plan import Case
 from harness.records import CaseStarted, Environment, Finished, Record
 from harness.vocabulary import SCHEMA_VERSION
 from orchestrator import pipeline
+from orchestrator.cli.progress import NoProgress
 from orchestrator.errors import NoHostError, RunError
-from orchestrator.outcomes import Trouble
-from orchestrator.progress import NoProgress
+from orchestrator.records.outcomes import Trouble
 from tests import factories
 from tests.fake_host import FakeHost, lines
 from tests.integration.replays import (

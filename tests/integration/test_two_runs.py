@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.records import Failure, Finished, Measurement
-from orchestrator.rundir import RunFolder
+from orchestrator.records.rundir import RunFolder
 from tests import factories
 from tests.fake_host import lines
 from tests.integration.replays import NOW, PLAN, RESNET, STARTED, VIT

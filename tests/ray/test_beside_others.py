@@ -10,8 +10,9 @@ import pytest
 
 from harness.plan import Plan
 from harness.records import CaseStarted, Finished, Record
-from orchestrator import planning, runs
-from orchestrator.rundir import RunFolder
+from orchestrator import planning
+from orchestrator.compare import runs
+from orchestrator.records.rundir import RunFolder
 from tests import factories
 from tests.docker import bed as beds
 from tests.docker import needs, stand_in

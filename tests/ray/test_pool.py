@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from harness.plan import Case, Plan
-from orchestrator.fleet import InterruptedRunError
+from orchestrator.fleet.fleet import InterruptedRunError
 from orchestrator.hosts.contained import Terms
 from orchestrator.hosts.jobs import JobRequest
 from orchestrator.hosts.pooled import connect
-from orchestrator.inventory import Machine
+from orchestrator.inventory.inventory import Machine
 from tests import factories
 from tests.ray import proxy
 from tests.ray.cluster import TOKEN, Cluster

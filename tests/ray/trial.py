@@ -17,14 +17,16 @@ from typing import Final
 
 from harness.plan import Case, Plan
 from harness.records import CaseStarted, Finished, Heartbeat, Record
-from orchestrator import attaching, pipeline, runs
+from orchestrator import pipeline
+from orchestrator.cli.progress import NoProgress
+from orchestrator.compare import runs
+from orchestrator.fleet import attaching
 from orchestrator.hosts.contained import Terms
 from orchestrator.hosts.image import ImageSource
-from orchestrator.inventory import Machine
-from orchestrator.outcomes import HostOutcome
-from orchestrator.pools import Pool
-from orchestrator.progress import NoProgress
-from orchestrator.rundir import RunFolder
+from orchestrator.inventory.inventory import Machine
+from orchestrator.inventory.pools import Pool
+from orchestrator.records.outcomes import HostOutcome
+from orchestrator.records.rundir import RunFolder
 from tests import factories
 from tests.fake_host import lines
 from tests.ray.cluster import ROOT, Cluster

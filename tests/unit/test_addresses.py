@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator import addresses
-from orchestrator.addresses import Address
 from orchestrator.errors import UsageError
+from orchestrator.inventory import addresses
+from orchestrator.inventory.addresses import Address
 
 
 @pytest.mark.parametrize(

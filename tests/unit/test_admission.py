@@ -4,7 +4,7 @@ import pytest
 
 from harness.plan import Protocol
 from harness.records import CaseStarted, Failure, Finished, Heartbeat, Record
-from orchestrator.admission import Admission, Allowance, TooMuchError
+from orchestrator.records.admission import Admission, Allowance, TooMuchError
 from tests import factories
 
 RESNET = factories.case("resnet-50")

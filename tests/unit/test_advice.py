@@ -6,10 +6,10 @@ from typing import get_args
 
 import pytest
 
-from orchestrator.addresses import Address
 from orchestrator.hosts import advice
 from orchestrator.hosts.engine import ContainerState, EngineError, LinkError
 from orchestrator.hosts.image import Kind
+from orchestrator.inventory.addresses import Address
 
 ADDRESS = Address("ssh", "203.0.113.10", "bench", 2222)
 TEXTS = [

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from harness.records import Measurement
 from orchestrator import wording
-from orchestrator.answer import answer, describe
-from orchestrator.judgement import judge
-from orchestrator.published_table import build_published
-from orchestrator.statistics import BreakEven, Estimate
+from orchestrator.compare.published_table import build_published
+from orchestrator.page.answer import answer, describe
+from orchestrator.page.judgement import judge
+from orchestrator.statistics.statistics import BreakEven, Estimate
 from tests.factories import case, comparison, environment, failure, measurement, outcome, plan
 
 MODELS = tuple(f"org/model-{number}" for number in range(10))

@@ -7,7 +7,7 @@ from time import perf_counter
 
 import pytest
 
-from orchestrator.asking import ask_all
+from orchestrator.fleet.asking import ask_all
 
 
 def test_answers_come_in_their_own_order() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from harness.records import Finished
-from orchestrator import attaching
+from orchestrator.fleet import attaching
 from orchestrator.hosts import STARTING
-from orchestrator.outcomes import Attempt, Trouble
+from orchestrator.records.outcomes import Attempt, Trouble
 from tests import factories
 
 LOST = 'host "t4" was lost'

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from orchestrator.fleet.work import StoppingError
 from orchestrator.hosts.bounded import BoundedEngine, Limits
 from orchestrator.hosts.engine import EngineError, EngineFacts, LinkError, Output
-from orchestrator.work import StoppingError
 from tests.fake_engine import FakeEngine
 
 BRIEF = Limits(0.05, 0.05, 0.05)

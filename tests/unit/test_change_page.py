@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from harness.records import Measurement
-from orchestrator import baseline, change_page, change_summary, report, summary
-from orchestrator.change_tables import view
-from orchestrator.changes import Changes, between
-from orchestrator.comparison import Comparison
-from orchestrator.outcomes import HostOutcome
+from orchestrator.changes.change_tables import view
+from orchestrator.changes.changes import Changes, between
+from orchestrator.cli import change_summary, summary
+from orchestrator.compare.comparison import Comparison
+from orchestrator.publish import baseline, change_page, report
+from orchestrator.records.outcomes import HostOutcome
 from tests.factories import case, comparison, environment, failure, measurement, outcome, plan
 from tests.unit.test_report import HOSTILE, Page
 

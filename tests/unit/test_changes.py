@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from harness.records import Measurement
-from orchestrator import changes
-from orchestrator.comparison import Comparison
+from orchestrator.changes import changes
+from orchestrator.compare.comparison import Comparison
 from tests.factories import case, comparison, environment, failure, measurement, outcome, plan
 
 GPU = "NVIDIA A100-SXM4-40GB"

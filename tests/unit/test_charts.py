@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.records import Failure, Measurement
-from orchestrator.axes import tick_values
-from orchestrator.charts import Bar, Chart, durations, fit, savings, segments
-from orchestrator.comparison import Comparison
-from orchestrator.published_table import build_published
+from orchestrator.compare.comparison import Comparison
+from orchestrator.compare.published_table import build_published
+from orchestrator.page.axes import tick_values
+from orchestrator.page.charts import Bar, Chart, durations, fit, savings, segments
 from tests.factories import case, comparison, failure, measurement, outcome
 
 

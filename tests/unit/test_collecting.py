@@ -5,7 +5,7 @@ import gc
 
 import pytest
 
-from orchestrator import collecting
+from orchestrator.compare import collecting
 
 
 @pytest.mark.parametrize("enabled", [True, False])

@@ -5,12 +5,12 @@ import io
 import json
 
 from harness.records import Measurement
-from orchestrator.answer import answer
-from orchestrator.comparison import Comparison
-from orchestrator.exports import to_csv, to_json
-from orchestrator.outcomes import HostOutcome
-from orchestrator.report import render
-from orchestrator.sections import cards
+from orchestrator.compare.comparison import Comparison
+from orchestrator.page.answer import answer
+from orchestrator.page.exports import to_csv, to_json
+from orchestrator.page.sections import cards
+from orchestrator.publish.report import render
+from orchestrator.records.outcomes import HostOutcome
 from tests.factories import case, comparison, measurement, on_gpu, outcome
 
 AA = case(mode="eager")

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from harness.plan import Plan
-from orchestrator.addresses import Address, Scheme
 from orchestrator.errors import HostError, NoHostError, StillThereError
 from orchestrator.hosts import container, image, local
 from orchestrator.hosts.contained import Berths, ContainedHost, Terms
@@ -19,8 +18,9 @@ from orchestrator.hosts.container import Lane
 from orchestrator.hosts.engine import Container, EngineError, EngineFacts, LinkError
 from orchestrator.hosts.image import ImageSource
 from orchestrator.hosts.preparation import Preparation, Shipyard
-from orchestrator.inventory import Machine
-from orchestrator.rundir import AttemptFile
+from orchestrator.inventory.addresses import Address, Scheme
+from orchestrator.inventory.inventory import Machine
+from orchestrator.records.rundir import AttemptFile
 from tests import factories
 from tests.fake_engine import FakeEngine
 

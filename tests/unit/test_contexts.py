@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import contexts
-from orchestrator.contexts import Context
+from orchestrator.inventory import contexts
+from orchestrator.inventory.contexts import Context
 
 
 def add(root: Path, number: str, text: str) -> Path:

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from harness.plan import Case
-from orchestrator import attaching, controls, estimate
-from orchestrator.dispatch import Dispatch, Turn
+from orchestrator import estimate
+from orchestrator.fleet import attaching, controls
+from orchestrator.fleet.dispatch import Dispatch, Turn
 from orchestrator.hosts.jobs import JobRequest
-from orchestrator.inventory import Machine
-from orchestrator.journal import JobNote
-from orchestrator.outcomes import HostOutcome
-from orchestrator.pools import Pool
+from orchestrator.inventory.inventory import Machine
+from orchestrator.inventory.pools import Pool
+from orchestrator.records.journal import JobNote
+from orchestrator.records.outcomes import HostOutcome
 from tests.fake_cluster import MemoryCluster
 from tests.unit.test_dispatch import take
 from tests.unit.test_pool_work import CASES, PLAN, Run

@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from orchestrator import checks, diagnosis
-from orchestrator.checks import Check, Examined
-from orchestrator.diagnosis import Facts, Fault, Gpu
-from orchestrator.torch_builds import Build
+from orchestrator.diagnosis import checks, diagnosis
+from orchestrator.diagnosis.checks import Check, Examined
+from orchestrator.diagnosis.diagnosis import Facts, Fault, Gpu
+from orchestrator.diagnosis.torch_builds import Build
 
 PORTABLE = Build("2.14.1", "cu126")
 CURRENT = Build("2.15.0", "cu132")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from harness.plan import Case
-from orchestrator.dispatch import MOST_TRIES, Dispatch, Turn
+from orchestrator.fleet.dispatch import MOST_TRIES, Dispatch, Turn
 from tests.factories import case
 
 

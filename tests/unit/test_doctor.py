@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from orchestrator import checks, doctor
-from orchestrator.addresses import Address
-from orchestrator.checks import Check, Examined
+from orchestrator.diagnosis import checks
+from orchestrator.diagnosis.checks import Check, Examined
+from orchestrator.fleet import doctor
 from orchestrator.hosts.engine import EngineError, EngineFacts, ImageFacts, LinkError
 from orchestrator.hosts.image import ImageSource
-from orchestrator.inventory import LOCAL, Machine
+from orchestrator.inventory.addresses import Address
+from orchestrator.inventory.inventory import LOCAL, Machine
 from tests.fake_engine import ours
 
 SSH = Address("ssh", "a100")

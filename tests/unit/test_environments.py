@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator import caveats, environments
-from orchestrator.columns import COLUMNS
-from orchestrator.comparison import Comparison
-from orchestrator.exports import values_of
-from orchestrator.outcomes import Origin
-from orchestrator.report import render
+from orchestrator.compare import environments
+from orchestrator.compare.comparison import Comparison
+from orchestrator.page import caveats
+from orchestrator.page.columns import COLUMNS
+from orchestrator.page.exports import values_of
+from orchestrator.publish.report import render
+from orchestrator.records.outcomes import Origin
 from tests.factories import case, comparison, environment, measurement, outcome
 
 

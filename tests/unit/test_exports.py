@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from orchestrator.comparison import Comparison
-from orchestrator.exports import to_csv, to_json, to_markdown
-from orchestrator.published_table import build_published
+from orchestrator.compare.comparison import Comparison
+from orchestrator.compare.published_table import build_published
+from orchestrator.page.exports import to_csv, to_json, to_markdown
 from tests.factories import case, comparison, environment, failure, measurement, outcome, plan
 from tests.unit.test_report import hostile
 

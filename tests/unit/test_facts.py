@@ -4,8 +4,8 @@ import pytest
 
 from harness.records import Device
 from harness.vocabulary import Precision
-from orchestrator.facts import Bound, bound, facts_of
-from orchestrator.peaks import peak_flops
+from orchestrator.compare.facts import Bound, bound, facts_of
+from orchestrator.compare.peaks import peak_flops
 from tests.factories import case, environment, measurement, on_gpu
 
 

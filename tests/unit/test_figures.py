@@ -9,9 +9,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from orchestrator import drawing, figures
-from orchestrator.comparison import Comparison
-from orchestrator.published_table import build_published
+from orchestrator.compare.comparison import Comparison
+from orchestrator.compare.published_table import build_published
+from orchestrator.page import drawing
+from orchestrator.publish import figures
 from tests.factories import case, comparison, environment, failure, measurement, outcome
 from tests.unit.test_report import ALL, HOSTILE
 

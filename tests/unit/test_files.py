@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import RunError
-from orchestrator.files import write_whole
+from orchestrator.records.files import write_whole
 
 
 def test_a_link_stays_a_link_and_its_file_gets_the_content(tmp_path: Path) -> None:

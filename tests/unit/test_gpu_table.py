@@ -10,7 +10,7 @@ from benchmarks import gpu_runs, gpu_table
 from harness.plan import Plan
 from harness.records import Measurement, Record, write_line
 from harness.vocabulary import Reason
-from orchestrator.rundir import RunFolder
+from orchestrator.records.rundir import RunFolder
 from tests import factories
 
 CASE = factories.case()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import holding
-from orchestrator.holding import TakenError
+from orchestrator.records import holding
+from orchestrator.records.holding import TakenError
 
 
 def test_what_is_held_cannot_be_taken_and_nothing_is_left(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ import pytest
 
 from harness.plan import Case
 from harness.records import CaseStarted, Measurement
-from orchestrator import host_state
-from orchestrator.host_state import HostState
+from orchestrator.cli import host_state
+from orchestrator.cli.host_state import HostState
 from tests import factories
 
 RESNET, RESNET4 = factories.case("resnet-50"), factories.case("resnet-50", batch_size=4)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import index_page, results
+from orchestrator.compare.published_table import build_published
 from orchestrator.errors import RunError
-from orchestrator.exports import to_json
-from orchestrator.published_table import build_published
+from orchestrator.page.exports import to_json
+from orchestrator.publish import index_page, results
 from tests.unit.test_report import HOSTILE, Page
 from tests.unit.test_results import content, put
 

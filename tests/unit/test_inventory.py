@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import inventory
-from orchestrator.addresses import SOCKET, Address
 from orchestrator.errors import UnknownNameError, UsageError
-from orchestrator.inventory import Machine
+from orchestrator.inventory import inventory
+from orchestrator.inventory.addresses import SOCKET, Address
+from orchestrator.inventory.inventory import Machine
 
 EXAMPLE = Path(__file__).resolve().parent.parent.parent / "hosts.example.toml"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.records import CaseStarted, Finished, Record
-from orchestrator import journal
-from orchestrator.journal import JobNote
-from orchestrator.outcomes import Attempt, HostOutcome, Origin, Trouble, fold
+from orchestrator.records import journal
+from orchestrator.records.journal import JobNote
+from orchestrator.records.outcomes import Attempt, HostOutcome, Origin, Trouble, fold
 from tests.factories import case, environment, measurement, plan, started
 
 NOTE = JobNote("a100.1.jsonl", "job-1", case().case_id, 1, "10.0.0.2")

@@ -4,11 +4,11 @@ import dataclasses
 
 import pytest
 
-from orchestrator import local_diagnosis
-from orchestrator.checks import Check
-from orchestrator.diagnosis import Gpu
-from orchestrator.local_diagnosis import LocalFacts
-from orchestrator.torch_builds import Build
+from orchestrator.diagnosis import local_diagnosis
+from orchestrator.diagnosis.checks import Check
+from orchestrator.diagnosis.diagnosis import Gpu
+from orchestrator.diagnosis.local_diagnosis import LocalFacts
+from orchestrator.diagnosis.torch_builds import Build
 
 V100 = Gpu("0", "GPU-v", "Tesla V100-SXM2-16GB", "580.65", "7.0")
 GOOD = LocalFacts(

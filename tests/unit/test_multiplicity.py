@@ -5,7 +5,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.multiplicity import adjusted
+from orchestrator.statistics.multiplicity import adjusted
 
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=40)
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator import noise
-from orchestrator.statistics import Estimate
+from orchestrator.compare import noise
+from orchestrator.statistics.statistics import Estimate
 from tests.factories import case, comparison, failure, measurement, outcome, plan
 
 AA = case(mode="eager")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from harness.plan import Case
 from harness.records import CaseStarted, Failure, Finished, Heartbeat, Measurement, Record
-from orchestrator.outcomes import Attempt, HostOutcome, fold
+from orchestrator.records.outcomes import Attempt, HostOutcome, fold
 from tests import factories
 
 RESNET = factories.case("resnet-50")

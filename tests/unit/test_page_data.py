@@ -11,22 +11,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import (
+from orchestrator import planning
+from orchestrator.compare.comparison import Comparison
+from orchestrator.compare.published_table import build_published
+from orchestrator.page import (
     caveats,
     choices,
     evidence,
     exports,
     packing,
     page_data,
-    planning,
     reproduce,
     samples,
     tables,
 )
-from orchestrator.comparison import Comparison
-from orchestrator.heatmap import MAX_COLUMNS, heat_maps
-from orchestrator.published_table import build_published
-from orchestrator.report import render
+from orchestrator.page.heatmap import MAX_COLUMNS, heat_maps
+from orchestrator.publish.report import render
 from tests.browser import runs
 from tests.factories import case, comparison, environment, failure, measurement, outcome, plan
 

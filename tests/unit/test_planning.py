@@ -7,7 +7,8 @@ import pytest
 from harness import catalogue
 from harness.plan import Plan
 from harness.vocabulary import MODES, PRECISIONS, Backend, Size, Weights
-from orchestrator import options, planning
+from orchestrator import planning
+from orchestrator.cli import options
 from orchestrator.errors import UnknownNameError, UsageError
 from orchestrator.planning import Choices
 
@@ -148,7 +149,7 @@ def test_the_options_offer_what_the_contract_knows(
 def test_the_help_names_every_mode_and_precision() -> None:
     from typer.testing import CliRunner
 
-    from orchestrator.cli import app
+    from orchestrator.cli.cli import app
 
     text = " ".join(CliRunner().invoke(app, ["--help"], terminal_width=300).output.split())
     for name in (*MODES, *PRECISIONS):

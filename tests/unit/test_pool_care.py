@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import cleaning, doctor
-from orchestrator.checks import Check
-from orchestrator.cleaning import Cleaned, Wish
+from orchestrator.cli.summary import plan_text
+from orchestrator.diagnosis.checks import Check
+from orchestrator.fleet import cleaning, doctor
+from orchestrator.fleet.cleaning import Cleaned, Wish
 from orchestrator.hosts import cluster_advice, contained, container
 from orchestrator.hosts.image import ImageSource
 from orchestrator.hosts.jobs import ClusterLinkError, JobsError
-from orchestrator.inventory import Machine
-from orchestrator.journal import End, JobNote
-from orchestrator.pools import Pool
-from orchestrator.rundir import RunFolder
-from orchestrator.summary import plan_text
+from orchestrator.inventory.inventory import Machine
+from orchestrator.inventory.pools import Pool
+from orchestrator.records.journal import End, JobNote
+from orchestrator.records.rundir import RunFolder
 from tests import factories
 from tests.fake_jobs_server import FakeCluster, Played, serving
 

@@ -10,14 +10,15 @@ import pytest
 
 from harness.plan import Plan
 from harness.records import Finished, Record
-from orchestrator import estimate, fleet
+from orchestrator import estimate
+from orchestrator.cli.progress import NoProgress
+from orchestrator.fleet import fleet
 from orchestrator.hosts.job_session import Patience
 from orchestrator.hosts.jobs import ClusterLinkError, JobsError, TokenError
 from orchestrator.hosts.pooled import PooledHost
-from orchestrator.outcomes import HostOutcome
-from orchestrator.pools import Pool
-from orchestrator.progress import NoProgress
-from orchestrator.rundir import RunFolder
+from orchestrator.inventory.pools import Pool
+from orchestrator.records.outcomes import HostOutcome
+from orchestrator.records.rundir import RunFolder
 from tests import factories
 from tests.fake_cluster import MemoryCluster
 from tests.fake_host import FakeHost, lines

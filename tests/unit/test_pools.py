@@ -11,8 +11,8 @@ import pytest
 
 from orchestrator.errors import UsageError
 from orchestrator.hosts import package
-from orchestrator.inventory import Machine
-from orchestrator.pools import Pool
+from orchestrator.inventory.inventory import Machine
+from orchestrator.inventory.pools import Pool
 from tests.factories import case, plan
 
 TABLE = {"ray": "http://127.0.0.1:8265/", "accelerator": "A100"}

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.addresses import Address
 from orchestrator.errors import DeskError
 from orchestrator.hosts.engine import EngineError
 from orchestrator.hosts.image import ImageSource
 from orchestrator.hosts.preparation import Preparation, Ready, Shipyard
-from orchestrator.inventory import Machine
+from orchestrator.inventory.addresses import Address
+from orchestrator.inventory.inventory import Machine
 from tests.fake_engine import FakeEngine
 
 NO_NETWORK = EngineError('Get "https://registry-1.docker.io/v2/": dial tcp: no such host', 500)

@@ -8,9 +8,9 @@ import pytest
 
 from orchestrator import pipeline
 from orchestrator.errors import RunError
-from orchestrator.exports import COLUMNS, to_json, values_of
-from orchestrator.rundir import RunFolder
-from orchestrator.sections import cards
+from orchestrator.page.exports import COLUMNS, to_json, values_of
+from orchestrator.page.sections import cards
+from orchestrator.records.rundir import RunFolder
 from tests.browser.runs import mixed
 from tests.factories import plan
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.diagnosis import Gpu
+from orchestrator.diagnosis.diagnosis import Gpu
 from orchestrator.hosts import probe
 
 V100 = Gpu("0", "GPU-1", "Tesla V100-SXM2-16GB", "535.183.01", "7.0")

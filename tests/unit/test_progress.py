@@ -4,9 +4,9 @@ import pytest
 from rich.console import Console
 
 from harness.records import CaseStarted
-from orchestrator import progress
-from orchestrator.host_state import HostState
-from orchestrator.progress import LiveProgress, PlainProgress
+from orchestrator.cli import progress
+from orchestrator.cli.host_state import HostState
+from orchestrator.cli.progress import LiveProgress, PlainProgress
 from tests import factories
 
 RESNET = factories.case("resnet-50")

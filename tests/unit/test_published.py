@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator import published
+from orchestrator.compare import published
 
 VIT = "google/vit-base-patch16-224"
 

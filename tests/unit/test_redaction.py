@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from orchestrator import choices, sections, tables
-from orchestrator.comparison import Comparison
-from orchestrator.exports import to_csv, to_json, to_markdown
-from orchestrator.page_data import block, unpacked
+from orchestrator.compare.comparison import Comparison
+from orchestrator.page import choices, sections, tables
+from orchestrator.page.exports import to_csv, to_json, to_markdown
+from orchestrator.page.page_data import block, unpacked
+from orchestrator.publish.report import render
 from orchestrator.redaction import keep_places
-from orchestrator.report import render
 from orchestrator.wording import redacted
 from tests.browser.runs import hostile, mixed
 from tests.factories import comparison, measurement, outcome

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from harness.records import Measurement
-from orchestrator.comparison import Comparison
-from orchestrator.exports import to_json, to_markdown
-from orchestrator.page_data import unpacked
-from orchestrator.published_table import build_published
-from orchestrator.report import render
+from orchestrator.compare.comparison import Comparison
+from orchestrator.compare.published_table import build_published
+from orchestrator.page.exports import to_json, to_markdown
+from orchestrator.page.page_data import unpacked
+from orchestrator.publish.report import render
 from tests.factories import case, comparison, environment, failure, measurement, outcome, plan
 
 # What ends by itself where one of these begins, as HTML has it for cells and lines of tables.

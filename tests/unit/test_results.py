@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator import results
-from orchestrator.exports import to_json
-from orchestrator.published_table import build_published
+from orchestrator.compare.published_table import build_published
+from orchestrator.page.exports import to_json
+from orchestrator.publish import results
 from tests.factories import case, comparison, failure, measurement, outcome
 
 

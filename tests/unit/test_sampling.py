@@ -9,7 +9,7 @@ import scipy.stats
 from harness import sampling
 from harness.records import Block
 from harness.sampling import Sampling, schedule
-from orchestrator import statistics
+from orchestrator.statistics import statistics
 
 
 @pytest.mark.parametrize("iterations", [1, 2, 5, 29, 30, 31, 100, 299, 300, 301, 1000])

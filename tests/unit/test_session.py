@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.addresses import Address
 from orchestrator.errors import HostError
 from orchestrator.hosts import FromStart
 from orchestrator.hosts.engine import ContainerState, EngineError, LinkError
 from orchestrator.hosts.session import MAX_LOG_BYTES, ContainerSession
-from orchestrator.inventory import Machine
+from orchestrator.inventory.addresses import Address
+from orchestrator.inventory.inventory import Machine
 from tests.fake_engine import EXITED, RUNNING, FakeEngine
 
 T4 = Machine("t4", Address("ssh", "t4"))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from orchestrator import significance
-from orchestrator.statistics import Estimate
+from orchestrator.statistics import significance
+from orchestrator.statistics.statistics import Estimate
 from tests.unit.test_statistics import Blocks, flat, noisy
 
 

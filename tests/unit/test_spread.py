@@ -9,10 +9,10 @@ import pytest
 
 from harness.plan import Case
 from harness.records import Measurement
-from orchestrator import spread
-from orchestrator.exports import to_json
-from orchestrator.outcomes import ControlResult, HostOutcome, Origin
-from orchestrator.report import render
+from orchestrator.compare import spread
+from orchestrator.page.exports import to_json
+from orchestrator.publish.report import render
+from orchestrator.records.outcomes import ControlResult, HostOutcome, Origin
 from tests.factories import case, comparison, measurement, outcome
 
 CASE = case("resnet-50")

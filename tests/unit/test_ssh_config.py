@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import ssh_config
+from orchestrator.inventory import ssh_config
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.sampling import schedule
-from orchestrator import statistics
-from orchestrator.statistics import BreakEven, Estimate
-from orchestrator.times import Floats, Times
+from orchestrator.statistics import statistics
+from orchestrator.statistics.statistics import BreakEven, Estimate
+from orchestrator.statistics.times import Floats, Times
 
 Blocks = list[list[float]]
 

@@ -4,7 +4,7 @@ import pytest
 
 from harness.records import Heartbeat, write_line
 from harness.vocabulary import NewerSchemaError
-from orchestrator.stream import MAX_LINE_BYTES, Read, Reader, Unreadable
+from orchestrator.records.stream import MAX_LINE_BYTES, Read, Reader, Unreadable
 from tests import factories
 
 LINE = write_line(Heartbeat(case_id="a", stage="build")).encode()

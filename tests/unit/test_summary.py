@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness import catalogue
-from orchestrator import summary
+from orchestrator.cli import summary
 from tests.factories import case, comparison, failure, measurement, outcome
 
 PAGE = Path("report.html")

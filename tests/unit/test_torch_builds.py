@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator import torch_builds
-from orchestrator.torch_builds import Build
+from orchestrator.diagnosis import torch_builds
+from orchestrator.diagnosis.torch_builds import Build
 
 DOCKERFILE = """
 ARG BASE_IMAGE=nvidia/cuda:12.6.3-base-ubuntu24.04

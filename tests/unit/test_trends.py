@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator import trends
-from orchestrator.results import HostHeader, ResultRow, Results, RunHeader, RunOnDisk
+from orchestrator.publish import trends
+from orchestrator.publish.results import HostHeader, ResultRow, Results, RunHeader, RunOnDisk
 
 
 def row(

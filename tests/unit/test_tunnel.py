@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.addresses import Address
 from orchestrator.hosts.engine import LinkError
 from orchestrator.hosts.tunnel import Tunnel
+from orchestrator.inventory.addresses import Address
 
 _OPENS: str = """\
 #!/bin/sh
@@ -55,7 +55,7 @@ def test_a_killed_desk_leaves_no_tunnel(tmp_path: Path, monkeypatch: pytest.Monk
     pretend(tmp_path, _OPENS, monkeypatch)
     script = (
         "import time\n"
-        "from orchestrator.addresses import Address\n"
+        "from orchestrator.inventory.addresses import Address\n"
         "from orchestrator.hosts.tunnel import Tunnel\n"
         "print(Tunnel(Address('ssh', 't4')).open(), flush=True)\n"
         "time.sleep(60)\n"

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from orchestrator import wording
-from orchestrator.statistics import BreakEven, Estimate, decide
-from orchestrator.verdicts import judge
+from orchestrator.statistics.statistics import BreakEven, Estimate, decide
+from orchestrator.statistics.verdicts import judge
 
 SURE = Estimate(1.10, 1.08, 1.12, p_value=1e-9)
 DOUBTFUL = Estimate(1.05, 1.002, 1.10, p_value=0.04)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import threading
 from typing import cast
 
-from orchestrator.work import Inbox, Note, Work
+from orchestrator.fleet.work import Inbox, Note, Work
 
 NOBODY = cast("Work", None)
 

@@ -1,0 +1,145 @@
+"""The commands about other machines: doctor, attach, clean.
+
+Imports inside functions for the same reason as in `cli`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.cli import console, endings, options, options_runs
+from orchestrator.cli.console import Showing
+from orchestrator.cli.endings import Ending
+from orchestrator.cli.options import Interruption
+from orchestrator.errors import UsageError
+
+if TYPE_CHECKING:
+    from orchestrator.fleet.fleet import Observer
+    from orchestrator.inventory.inventory import Machine
+
+
+def doctor(
+    hosts: options.Hosts = "local",
+    inventory: options.Inventory = None,
+    image_source: options.ImageSource = "build",
+    build_arg: options.BuildArg = None,
+    as_json: options.Json = False,
+) -> int:
+    """Check each host, start nothing, and say how to mend what is wrong.
+
+    Exit code 0: all can measure; 1: some can; 3: none can.
+    """
+    from orchestrator.fleet import doctor
+    from orchestrator.hosts.image import parse_source
+    from orchestrator.inventory import contexts
+
+    source, machines = parse_source(image_source, build_arg or []), resolve(hosts, inventory)
+    console.warn_of(contexts.damaged())
+    return console.show_examined(doctor.examine(machines, source), machines, as_json=as_json)
+
+
+def attach(
+    run: options.OneRun,
+    output: options.Output = Path("reports"),
+    inventory: options.Inventory = None,
+    on_interrupt: options.OnInterrupt = Interruption.STOP,
+    patience: options.Patience = 10.0,
+    progress: options.Progress = options.ProgressStyle.AUTO,
+    as_json: options.Json = False,
+    baseline: options_runs.Baseline = "published",
+    fail_on_regression: options_runs.FailOnRegression = None,
+) -> int:
+    """Follow a run whose terminal is gone, and finish its report."""
+    from orchestrator import pipeline
+    from orchestrator.fleet import attaching, cleaning
+    from orchestrator.fleet.cleaning import Wish
+    from orchestrator.hosts.contained import Terms
+    from orchestrator.records.rundir import RunFolder
+
+    folder = RunFolder.find(output, run)
+    machines = pipeline.machines_of(folder, inventory)
+    against = endings.against(output, baseline, fail_on_regression, folder)
+    ending = Ending(output, against, fail_on_regression, as_json)
+    showing = Showing(progress.value, ending, detach=on_interrupt is Interruption.DETACH)
+    terms = Terms(patience_s=patience * 60)
+
+    def follow(observer: Observer) -> None:
+        attaching.attach(folder, machines, observer, terms, detach=showing.detach)
+        # Containers whose last record came before the terminal died.
+        for _ in cleaning.clean(machines, Wish(folder.path.name), folder.path.parent):
+            pass
+
+    return console.watch(folder, [machine.name for machine in machines], showing, follow)
+
+
+def clean(
+    run: options.AnyRun = None,
+    hosts: options.AnyHosts = None,
+    output: options.Output = Path("reports"),
+    inventory: options.Inventory = None,
+    force: options.Force = False,
+    images: options.Images = False,
+    volumes: options.Volumes = False,
+) -> int:
+    """Remove what runs left on their hosts, and lose no record that nobody fetched."""
+    from orchestrator.fleet import cleaning
+    from orchestrator.fleet.cleaning import Wish
+
+    machines, run_id, place = _to_clean(run, hosts, output, inventory)
+    distant = [machine for machine in machines if not machine.is_local]
+    if not distant:
+        raise UsageError(
+            "there is nothing to clean: what is measured on this machine leaves nothing behind",
+            "Name hosts with --hosts.",
+        )
+    wish = Wish(run_id, force, images, volumes)
+    return console.show_cleaned(cleaning.clean(distant, wish, place), distant)
+
+
+def _to_clean(
+    run: str | None, hosts: str | None, output: Path, file: Path | None
+) -> tuple[Sequence[Machine], str | None, Path]:
+    """Which machines to clean, of which run, and where runs are; its folder may be gone where hosts
+    are named."""
+    from orchestrator import pipeline
+    from orchestrator.inventory import inventory
+    from orchestrator.records.rundir import RunFolder
+
+    if run is not None:
+        if hosts:
+            return resolve(hosts, file), *_run_id(output, run)
+        try:
+            folder = RunFolder.find(output, run)
+            machines = pipeline.machines_of(folder, file)
+        except UsageError as error:
+            raise UsageError(
+                error.sentence,
+                f"{error.advice} For a run whose folder is damaged or gone, name the hosts, too:  "
+                f"python orchestrate.py clean {run} --hosts NAMES".strip(),
+            ) from error
+        return machines, folder.path.name, folder.path.parent
+    machines = resolve(hosts, file) if hosts else tuple(inventory.read(file).values())
+    if not machines:
+        raise UsageError("clean does not know where", "Name a run, or hosts with --hosts.")
+    return machines, None, output
+
+
+def _run_id(output: Path, run: str) -> tuple[str, Path]:
+    """Of a run whose folder may be gone: its name, and where it should be."""
+    from orchestrator.records.rundir import RunFolder
+
+    try:
+        path = RunFolder.find(output, run).path
+    except UsageError:
+        path = Path(run)
+        return path.name, path.parent if path.parent.name else output
+    return path.name, path.parent
+
+
+def resolve(hosts: str, file: Path | None) -> tuple[Machine, ...]:
+    from orchestrator.inventory import inventory
+
+    names = tuple(name.strip() for name in hosts.split(",") if name.strip())
+    return inventory.resolve(names, file)

@@ -1,0 +1,1 @@
+"""Hosts at work, all at once, and what is done with them besides."""

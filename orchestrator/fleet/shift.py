@@ -1,0 +1,175 @@
+"""What the workers of a pool share: the cases to do, the run folder, and who waits for a node.
+
+Every job has a record file of its own, so what two attempts say is never joined. Before a job is
+started its id is on disk: whoever comes after a desk that died finds it again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+
+from harness.plan import Case, Plan
+from harness.records import Record, Started
+from orchestrator import estimate
+from orchestrator.fleet import controls
+from orchestrator.fleet.dispatch import Dispatch, Turn
+from orchestrator.hosts.jobs import JobState
+from orchestrator.hosts.pooled import TELL_S, PooledHost
+from orchestrator.records.journal import JobNote
+from orchestrator.records.rundir import AttemptFile, RunFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A case for one worker; `note` is that of a job which another desk began."""
+
+    turn: Turn
+    note: JobNote | None = None
+
+
+@dataclass(slots=True)
+class Shift:
+    """What the workers of a pool share: the cases to do, the run folder, who waits for a node."""
+
+    host: PooledHost
+    plan: Plan
+    folder: RunFolder
+    dispatch: Dispatch
+    begun: list[Task]
+    opened: threading.Event = field(default_factory=threading.Event)
+    failed: bool = False
+    _tries: Counter[str] = field(default_factory=Counter)
+    _turns: dict[str, Turn] = field(default_factory=dict)
+    _next_file: int = 0
+    _introduced: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def next(self) -> Task | None:
+        with self._lock:
+            if self.begun:
+                return self.begun.pop()
+            turn = self.dispatch.take()
+            return None if turn is None else Task(turn)
+
+    @contextmanager
+    def file(self, task: Task) -> Iterator[tuple[AttemptFile, tuple[Record, ...]]]:
+        """The record file of a task, a new one or the one that its job has, and what it holds."""
+        with ExitStack() as stack:
+            if task.note is not None:
+                attempt, known = stack.enter_context(self.folder.reopened(task.note.attempt))
+                attempt, records = replace(attempt, job=task.note.job), known.records
+            else:
+                attempt, records = stack.enter_context(self._new_file()), ()
+                attempt = replace(attempt, job=self.host.new_job(attempt))
+            with self._lock:
+                self._turns[attempt.job] = task.turn
+            yield attempt, records
+
+    @contextmanager
+    def _new_file(self) -> Iterator[AttemptFile]:
+        with ExitStack() as stack:
+            with self._lock:
+                opened = self.folder.attempt(self.host.name, self._next_file)
+                attempt = stack.enter_context(opened)
+                self._next_file = 1 + int(attempt.name.rsplit(".", 2)[1])
+            yield attempt
+
+    def begin(self, task: Task, attempt: AttemptFile) -> JobNote:
+        """Keep what is about to be started."""
+        case_id, number, control = task.turn.case.case_id, task.turn.number, task.turn.control
+        if not control:
+            with self._lock:
+                self._tries[case_id] += 1
+                number = self._tries[case_id]
+        note = JobNote(attempt.name, attempt.job, case_id, number, control=control)
+        self.keep(note)
+        return note
+
+    def keep(self, note: JobNote) -> None:
+        with self._lock:
+            self.folder.note_job(self.host.name, note)
+
+    def introduces(self, started: Started) -> Started:
+        """What an observer is told of a harness: the first one of a pool speaks for all cases."""
+        with self._lock:
+            case_ids = () if self._introduced else tuple(c.case_id for c in self.plan.cases())
+            self._introduced = True
+        return started.model_copy(update={"case_ids": case_ids})
+
+    def worth_telling(self) -> bool:
+        """Whether it matters what a worker waits for: not while others measure."""
+        return not self._introduced or self.starved_s() >= TELL_S
+
+    def saw(self, state: JobState) -> None:
+        with self._lock:
+            if state.status != "PENDING" and state.id in self._turns:
+                self.dispatch.runs(self._turns[state.id])
+
+    def starved_s(self) -> float:
+        with self._lock:
+            return self.dispatch.starved_s()
+
+    def done(self, task: Task) -> None:
+        with self._lock:
+            self.dispatch.done(task.turn)
+
+    def lost(self, task: Task) -> bool:
+        with self._lock:
+            return self.dispatch.lost(task.turn)
+
+
+@dataclass(slots=True)
+class JobWatch:
+    """One job's state, told to the shift; the node is kept as soon as it is known."""
+
+    shift: Shift
+    note: JobNote
+
+    def saw(self, state: JobState) -> None:
+        if state.node and state.node != self.note.node:
+            self.note = replace(self.note, node=state.node)
+            self.shift.keep(self.note)
+        self.shift.saw(state)
+
+    def starved_s(self) -> float:
+        return self.shift.starved_s()
+
+
+def shift_for(host: PooledHost, plan: Plan, folder: RunFolder, clock: Callable[[], float]) -> Shift:
+    """The cases that are left of a plan: jobs that another desk began come first."""
+    cases = {case.case_id: case for case in plan.cases()}
+    notes = list(folder.jobs(host.name).values())
+    begun = [*_begun(notes, cases), *_begun_controls(notes, plan)]
+
+    def cost(case: Case) -> float:
+        return estimate.share_s(plan, case)
+
+    more = controls.turns(plan, list(cases.values()), notes, host.pool, cost)
+    waiting = Dispatch(cases.values(), cost, host.pool.workers, clock, more)
+    for task in begun:
+        waiting.resume(task.turn)
+    tries = Counter(note.case_id for note in notes if not note.control)
+    return Shift(host, plan, folder, waiting, begun, _tries=tries)
+
+
+def _begun(notes: Iterable[JobNote], cases: dict[str, Case]) -> list[Task]:
+    """Takes them out of the cases."""
+    return [
+        Task(Turn(cases.pop(note.case_id), note.number), note)
+        for note in notes
+        if not (note.end or note.control) and note.case_id in cases
+    ]
+
+
+def _begun_controls(notes: Iterable[JobNote], plan: Plan) -> list[Task]:
+    """Their cases may have been measured long since."""
+    every = {case.case_id: case for case in plan.all_cases()}
+    return [
+        Task(Turn(every[note.case_id], note.number, note.control, copy), note)
+        for copy, note in enumerate(notes, start=1)
+        if note.control and not note.end and note.case_id in every
+    ]

@@ -1,0 +1,1 @@
+"""What hosts send and a run folder holds: judged, kept, read again."""

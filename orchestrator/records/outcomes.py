@@ -1,0 +1,274 @@
+"""What became of every case on one host: the records of a stream, folded (pure).
+
+A stream may have been cut, replayed or resumed. Whatever happened, every planned case ends up as
+exactly one of: measured, failed, or missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
+
+from harness.records import (
+    CaseStarted,
+    Environment,
+    Failure,
+    Finished,
+    Heartbeat,
+    Measurement,
+    Record,
+    Started,
+)
+from harness.vocabulary import Reason, Stage
+from orchestrator.records.journal import JobNote
+
+Ending: TypeAlias = Literal["finished", "interrupted", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a case of a pool was measured, and at which of its tries."""
+
+    node: str
+    gpu_uuid: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ControlResult:
+    """A case of a pool, measured once more; `alone` while nothing else was measured there."""
+
+    measurement: Measurement
+    origin: Origin
+    alone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HostOutcome:
+    """Everything that one host delivered, over all attempts.
+
+    `refused` says by case why a result could not be accepted. `remarks` are sentences about the
+    stream itself, such as a line that could not be read. `origins` says by case where a result of
+    a pool comes from; `controls` are the cases that it measured once more.
+    """
+
+    host: str
+    ending: Ending
+    environments: tuple[Environment, ...] = ()
+    harness_revision: str | None = None
+    picture: str | None = None
+    measurements: dict[str, Measurement] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
+    host_failures: tuple[Failure, ...] = ()
+    remarks: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    controls: tuple[ControlResult, ...] = ()
+
+    @property
+    def environment(self) -> Environment | None:
+        """The latest one; a resumed run may have several."""
+        return self.environments[-1] if self.environments else None
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What the desk saw happen to a host: a sentence, and the reason for a case under way then.
+
+    `preparing` is what it was doing if it never began to measure ("building the image, step 3/14"),
+    and empty if it had begun.
+    """
+
+    message: str
+    reason: Reason = "host_unavailable"
+    preparing: str = ""
+
+
+@dataclass(slots=True)
+class _Fold:
+    environments: list[Environment] = field(default_factory=list)
+    harness_revision: str | None = None
+    picture: str | None = None
+    measurements: dict[str, Measurement] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
+    host_failures: list[Failure] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+    open_case: tuple[str, Stage] | None = None
+    promised: set[str] = field(default_factory=set)
+    origins: dict[str, Origin] = field(default_factory=dict)
+    controls: list[ControlResult] = field(default_factory=list)
+    ending: Ending = "lost"
+
+    def take(self, record: Record) -> None:
+        match record:
+            case Started():
+                self._take_started(record)
+            case CaseStarted():
+                self.open_case = (record.case_id, record.stage)
+            case Measurement():
+                self.measurements[record.case_id] = record
+                self.failures.pop(record.case_id, None)
+                self.refused.pop(record.case_id, None)
+                self.open_case = None
+            case Failure():
+                self._take_failure(record)
+            case Finished():
+                self.ending = "finished"
+            case Heartbeat():
+                pass
+
+    def _take_started(self, record: Started) -> None:
+        if record.environment not in self.environments:
+            self.environments.append(record.environment)
+        self.promised |= set(record.case_ids)
+        self.harness_revision = record.harness_revision
+        self.picture = record.picture
+        self.ending = "lost"
+
+    def _take_failure(self, record: Failure) -> None:
+        if record.case_id is None:
+            self.host_failures.append(record)
+        elif record.case_id not in self.measurements:
+            self.failures[record.case_id] = record
+        self.open_case = None
+
+    def conclude(self) -> None:
+        """What only all attempts together tell."""
+        told = self.measurements.keys() | self.failures.keys() | self.refused.keys()
+        if self.ending == "finished" and self.promised - told:
+            self.ending = "lost"  # one GPU of several finished, another did not
+        gpus = {one.device.uuid for one in self.environments if one.device.uuid}
+        if len(gpus) > 1:
+            self.remarks.append(
+                f"its cases were measured on {len(gpus)} GPUs of this kind, each case on one"
+            )
+
+    def take_job(self, attempt: Attempt, job: JobNote) -> bool:
+        """Whether a job's records may be used. Without the harness's end record they are not, as
+        another attempt may be at the same case: only whole attempts are, and what broke off for a
+        reason of its own is told as a failure."""
+        if job.control:
+            self._take_control(attempt, job)
+            return False
+        self.promised.add(job.case_id)
+        if any(isinstance(record, Finished) for record in attempt.records):
+            self.origins[job.case_id] = _origin(attempt, job)
+            return True
+        if job.end == "broken":
+            return True
+        if job.end == "lost":
+            what = "repeated" if job.again else "given up"
+            self.remarks.append(f"{job.case_id} was {what} after try {job.number}: {job.why}")
+        if job.end == "lost" and not job.again and job.case_id not in self.measurements:
+            self.failures[job.case_id] = Failure(
+                case_id=job.case_id, stage=None, reason="host_unavailable", message=job.why
+            )
+        self.ending = "interrupted" if attempt.interrupted or job.end == "stopped" else "lost"
+        return False
+
+    def _take_control(self, attempt: Attempt, job: JobNote) -> None:
+        """No case is measured or failed by it: only a whole one says something."""
+        if not any(isinstance(record, Finished) for record in attempt.records):
+            return
+        for record in attempt.records:
+            if isinstance(record, Started) and record.environment not in self.environments:
+                self.environments.insert(0, record.environment)  # the latest is that of a case
+            if isinstance(record, Measurement):
+                alone = job.control == "alone"
+                self.controls.append(ControlResult(record, _origin(attempt, job), alone))
+
+    def close_attempt(self, attempt: Attempt) -> None:
+        """A case still open when the stream ended crashed, unless the user stopped it or nobody
+        knows, because the host was lost."""
+        trouble = attempt.trouble
+        known = self.measurements.keys() | self.failures.keys()
+        self.refused |= {case: why for case, why in attempt.refused.items() if case not in known}
+        if self.open_case is not None and self.open_case[0] in attempt.refused:
+            self.open_case = None
+        if self.ending != "finished" and attempt.interrupted:
+            self.ending = "interrupted"
+        clear = trouble is None or trouble.reason != "host_unavailable"
+        if self.open_case is not None and clear and not attempt.interrupted:
+            self._take_failure(_broken_off(*self.open_case, trouble or _CUT))
+        self.open_case = None
+        self.tell_trouble(trouble)
+
+    def tell_trouble(self, trouble: Trouble | None) -> None:
+        """For the cases that never began, which did not run out of memory themselves."""
+        if trouble is not None:
+            self.host_failures.append(
+                Failure(
+                    case_id=None, stage=None, reason="host_unavailable", message=trouble.message
+                )
+            )
+
+
+def _origin(attempt: Attempt, job: JobNote) -> Origin:
+    uuids = [r.environment.device.uuid for r in attempt.records if isinstance(r, Started)]
+    return Origin(job.node, (uuids or [""])[-1] or "", job.number)
+
+
+_CUT: Final = Trouble("the stream of records ended in the middle of this case", "crash")
+
+
+def _broken_off(case_id: str, stage: Stage, trouble: Trouble) -> Failure:
+    return Failure(case_id=case_id, stage=stage, reason=trouble.reason, message=trouble.message)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One stream of records, as far as it could be read; `refused` says why by case id. `job` is
+    the one that made it, on a pool."""
+
+    records: tuple[Record, ...]
+    interrupted: bool = False
+    remarks: tuple[str, ...] = ()
+    trouble: Trouble | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
+    job: JobNote | None = None
+
+
+def fold(host: str, attempts: Iterable[Attempt], plan_id: str) -> HostOutcome:
+    """Fold all attempts of one host, oldest first; a later result replaces an earlier failure.
+
+    Args:
+        plan_id: of the run. An attempt at another plan says nothing about its cases.
+    """
+    state = _Fold()
+    for attempt in attempts:
+        others = {r.plan_id for r in attempt.records if isinstance(r, Started)} - {plan_id}
+        if others:
+            state.remarks.append(f"an attempt was made at another plan ({', '.join(others)})")
+            continue
+        if attempt.job is not None and not state.take_job(attempt, attempt.job):
+            state.tell_trouble(attempt.trouble)
+            continue
+        seen: set[int] = set()
+        broken = attempt.job is not None and attempt.job.end == "broken"
+        for record in attempt.records:
+            if record.seq not in seen:  # else replayed after a reconnect
+                seen.add(record.seq)
+                if not (broken and isinstance(record, Measurement)):
+                    state.take(record)
+        missing = max(seen, default=-1) + 1 - len(seen) - len(attempt.refused)
+        if missing > 0:
+            state.remarks.append(f"{missing} of {missing + len(seen)} records are missing")
+        state.close_attempt(attempt)
+        state.remarks.extend(attempt.remarks)
+    state.conclude()
+    return HostOutcome(
+        host=host,
+        ending=state.ending,
+        environments=tuple(state.environments),
+        harness_revision=state.harness_revision,
+        picture=state.picture,
+        measurements=state.measurements,
+        failures=state.failures,
+        host_failures=tuple(state.host_failures),
+        remarks=tuple(state.remarks),
+        refused=state.refused,
+        origins=state.origins,
+        controls=tuple(state.controls),
+    )
