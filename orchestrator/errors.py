@@ -47,8 +47,9 @@ class UnknownNameError(UsageError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], advice: str = "") -> None:
         names = list(known)
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        guess = f" Did you mean {near[0]}?" if near else ""
+        folded = {known.casefold(): known for known in reversed(names)}
+        near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
+        guess = f" Did you mean {folded[near[0]]}?" if near else ""
         listed = f"There is: {', '.join(names)}." if names else "There is none."
         super().__init__(f'unknown {kind} "{name}".{guess}', f"{listed} {advice}".strip())
 

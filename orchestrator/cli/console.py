@@ -78,7 +78,7 @@ def _watch(
                 interrupted = error
         return _end(folder, showing, interrupted)
     except KeyboardInterrupt:  # once more, or before anything began: there is no time for a page
-        _say_what_goes_on(folder, InterruptedRunError(), detached=False)
+        _say_what_goes_on(folder, interrupted or InterruptedRunError())
         return INTERRUPTED
 
 
@@ -96,7 +96,7 @@ def _end(folder: RunFolder, showing: Showing, interrupted: InterruptedRunError |
         code = conclude(rendered, showing.ending, interrupted=interrupted is not None)
         if interrupted is None:
             return code
-    _say_what_goes_on(folder, interrupted, detached=showing.detach)
+    _say_what_goes_on(folder, interrupted)
     return INTERRUPTED
 
 
@@ -108,9 +108,7 @@ def _without_page(folder: RunFolder, error: UnwrittenError) -> StorageError:
     )
 
 
-def _say_what_goes_on(
-    folder: RunFolder, interrupted: InterruptedRunError, *, detached: bool
-) -> None:
+def _say_what_goes_on(folder: RunFolder, interrupted: InterruptedRunError) -> None:
     resume = f"To measure the rest:  python orchestrate.py --resume {folder.pasted}"
     if not interrupted.running:
         complain(
@@ -118,7 +116,7 @@ def _say_what_goes_on(
         )
         return
     names = ", ".join(interrupted.running)
-    why = "as asked" if detached else "because they could not be told to stop in time"
+    why = "as asked" if interrupted.detached else "because they could not be told to stop in time"
     complain(
         f"interrupted; everything measured so far is kept. Still measuring, {why}: {names}",
         f"To follow them again:  python orchestrate.py attach {folder.pasted}\n"

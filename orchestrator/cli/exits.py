@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NoReturn, ParamSpec
@@ -23,6 +24,8 @@ P = ParamSpec("P")
 
 INTERRUPTED: Final = 130
 CRASHED: Final = 1
+# An interrupt inside an import breaks it, and what Python raises then may be anything.
+_asked_to_end: Final = threading.Event()
 
 
 def speaking(command: Callable[P, int | None]) -> Callable[P, None]:
@@ -46,15 +49,23 @@ def speaking(command: Callable[P, int | None]) -> Callable[P, None]:
 
 def complain(sentence: str, advice: str = "") -> None:
     """One sentence and what to do, on standard error."""
-    from orchestrator.wording import plain
+    print(_plain(f"{sentence}\n{advice}".rstrip()), file=sys.stderr)
 
-    print(plain(f"{sentence}\n{advice}".rstrip()), file=sys.stderr)
+
+def _plain(text: str) -> str:
+    try:
+        from orchestrator.wording import plain
+    except Exception:  # noqa: BLE001  broken by Ctrl-C
+        return "".join(one for one in text if one.isprintable() or one == "\n")
+    return plain(text)
 
 
 def guard(app: Callable[[], object]) -> None:
     """Run the command line; a defect of this program becomes a sentence and a file, too."""
     _make_streams_writable()
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)  # a shell's background job ignores it
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
         signal.signal(signal.SIGHUP, _hang_up)  # nohup ignores it
     try:
@@ -68,16 +79,27 @@ def guard(app: Callable[[], object]) -> None:
         where = f" {error.filename}" if error.filename else ""
         complain(f"the system refused{where}: {error.strerror or error}", _notes(error))
         sys.exit(CRASHED)
+    except KeyboardInterrupt:  # once more, while the first one was being told
+        sys.exit(INTERRUPTED)
     except Exception as error:  # noqa: BLE001  no traceback reaches a user; the file has it
-        with tempfile.NamedTemporaryFile(
-            "w", prefix="orchestrate-", suffix=".log", delete=False, encoding="utf-8"
-        ) as file:
-            traceback.print_exc(file=file)
-        complain(
-            f"an unexpected error, a defect of this program: {type(error).__name__}: {error}",
-            f"Its details are in {file.name}. {_notes(error)}".rstrip(),
-        )
-        sys.exit(CRASHED)
+        sys.exit(_tell_of_defect(error))
+
+
+def _tell_of_defect(error: Exception) -> int:
+    """Returns: the exit code."""
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="orchestrate-", suffix=".log", delete=False, encoding="utf-8"
+    ) as file:
+        traceback.print_exc(file=file)
+    what = f"{type(error).__name__}: {error}"
+    if _asked_to_end.is_set():
+        complain("interrupted", f"It broke off with {what}; details: {file.name}. {_notes(error)}")
+        return INTERRUPTED
+    complain(
+        f"an unexpected error, a defect of this program: {what}",
+        f"Its details are in {file.name}. {_notes(error)}".rstrip(),
+    )
+    return CRASHED
 
 
 def _notes(error: Exception) -> str:
@@ -87,6 +109,7 @@ def _notes(error: Exception) -> str:
 
 def _interrupt(*_: object) -> NoReturn:
     """Being asked to end is as good as Ctrl-C: what was measured is kept, nothing goes on."""
+    _asked_to_end.set()
     raise KeyboardInterrupt
 
 

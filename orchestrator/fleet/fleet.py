@@ -7,6 +7,7 @@ The main thread only waits, so that Ctrl-C finds it.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -53,13 +54,14 @@ class Observer(Protocol):
 
 class InterruptedRunError(DeskError):
     """The user stopped the run; everything measured so far is on disk. `running` names the hosts
-    on which measuring goes on."""
+    on which measuring goes on; `detached`: on purpose."""
 
     exit_code = 130
 
-    def __init__(self, running: tuple[str, ...] = ()) -> None:
+    def __init__(self, running: tuple[str, ...] = (), *, detached: bool = False) -> None:
         super().__init__("interrupted")
         self.running = running
+        self.detached = detached
 
 
 def run(
@@ -154,15 +156,19 @@ class _Works:
         for work in self._all:
             work.start()
         left: list[Worker] | None = None
+        detach = self._detach
         try:
             with closing(self._messages):
                 self._watch()
         except KeyboardInterrupt as interrupt:
-            left = self._stop(detach=self._detach or isinstance(interrupt, HangUp))
+            detach |= isinstance(interrupt, HangUp)
+            left = self._stop(detach=detach)
         finally:
-            self._in_parallel(lambda work: work.kill(), KILL_S)
+            # Once more, by who is in a hurry, must not keep what goes on running from being told.
+            with contextlib.suppress(KeyboardInterrupt):
+                self._in_parallel(lambda work: work.kill(), KILL_S)
         if left is not None:
-            raise InterruptedRunError(self._running(left))
+            raise InterruptedRunError(self._running(left), detached=detach)
         if self._lost is not None:
             raise self._lost
 

@@ -104,9 +104,9 @@ class DockerEngine:
         return TLSConfig(client_cert=(cert, key), ca_cert=ca, verify=True)
 
     def close(self) -> None:
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        client, self._client = self._client, None  # another thread may close it, too
+        if client is not None:
+            client.close()
         if self._tunnel is not None:
             self._tunnel.close()
 
@@ -279,9 +279,10 @@ class DockerEngine:
                 yield answer
 
     def _sdk(self) -> docker.DockerClient:
-        if self._client is None:
+        client = self._client
+        if client is None:
             raise LinkError("not connected")
-        return self._client
+        return client
 
     def _api(self) -> docker.APIClient:
         return self._sdk().api

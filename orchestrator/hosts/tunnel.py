@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,18 +77,19 @@ class Tunnel:
     _folder: Path | None = None
     _process: subprocess.Popen[bytes] | None = None
     _errors: list[str] = field(default_factory=list)
+    _closing: threading.Lock = field(default_factory=threading.Lock)
 
     def open(self) -> Path:
         """Connect. Returns: the local socket. Raises: LinkError: what ssh said."""
         self.close()
-        self._folder = Path(tempfile.mkdtemp(prefix="tcb-"))
-        socket = self._folder / "docker.sock"
-        with (self._folder / "stderr").open("wb") as errors:
+        folder = self._folder = Path(tempfile.mkdtemp(prefix="tcb-"))
+        socket = folder / "docker.sock"
+        with (folder / "stderr").open("wb") as errors:
             try:
-                self._process = self._start(socket, errors.fileno())
+                process = self._process = self._start(socket, errors.fileno())
             except FileNotFoundError as error:
                 raise LinkError("no ssh on this machine", lasting=True) from error
-        self._await(socket)
+        self._await(socket, process)
         return socket
 
     def _start(self, socket: Path, errors: int) -> subprocess.Popen[bytes]:
@@ -103,11 +105,10 @@ class Tunnel:
             start_new_session=True,
         )
 
-    def _await(self, socket: Path) -> None:
-        assert self._process is not None
+    def _await(self, socket: Path, process: subprocess.Popen[bytes]) -> None:
         deadline_s = time.monotonic() + OPEN_LIMIT_S
         while not socket.exists():
-            if self._process.poll() is not None:
+            if process.poll() is not None:
                 raise self.failure()
             if time.monotonic() > deadline_s:
                 raise LinkError(f"ssh gave no connection within {OPEN_LIMIT_S:.0f} s")
@@ -120,7 +121,8 @@ class Tunnel:
 
     @property
     def alive(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        process = self._process  # another thread may close it meanwhile
+        return process is not None and process.poll() is None
 
     def failure(self) -> LinkError:
         """Why ssh ended, in its own words."""
@@ -128,10 +130,11 @@ class Tunnel:
         return LinkError(text, lasting=any(words in text for words in _LASTING))
 
     def _said(self) -> str:
-        if self._folder is None:
+        folder = self._folder
+        if folder is None:
             return ""
         with contextlib.suppress(OSError):
-            text = (self._folder / "stderr").read_text(encoding="utf-8", errors="replace")
+            text = (folder / "stderr").read_text(encoding="utf-8", errors="replace")
             return " ".join(line.strip() for line in text.splitlines()[-12:] if line.strip())
         return ""
 
@@ -161,17 +164,23 @@ class Tunnel:
         return done.stdout
 
     def close(self) -> None:
-        """End ssh and remove its socket."""
-        if self._process is not None:
-            assert self._process.stdin is not None
-            self._process.stdin.close()
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(2)
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-        self._process = self._folder = None
+        """End ssh and remove its socket; several threads may do so at once."""
+        with self._closing:
+            process, folder = self._process, self._folder
+            self._process = self._folder = None
+        if process is not None:
+            _end(process)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(2)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

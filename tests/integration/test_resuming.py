@@ -147,6 +147,7 @@ def test_a_closed_terminal_leaves_running_what_can_do_without_it(tmp_path: Path)
     with pytest.raises(InterruptedRunError) as caught:
         pipeline.measure(folder, [host], HungUp())
     assert caught.value.running == ("t4",)
+    assert caught.value.detached
     assert not host.sessions[0].killed
 
 

@@ -13,6 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator import console
+from orchestrator.console import Showing
+from orchestrator.endings import Ending
+from orchestrator.fleet import InterruptedRunError
+from tests.integration.replays import new_folder
 from tests.integration.test_command_line import ROOT
 
 TINY = (
@@ -89,3 +94,54 @@ def test_a_harness_that_is_killed_is_named_with_its_log(tmp_path: Path) -> None:
     assert process.returncode == 1
     assert "was killed by SIGKILL before its end" in err
     assert ".log" in err
+
+
+# As an import does that Ctrl-C reaches in the middle: Python tells of it as of something else.
+BROKEN = """
+import os, signal, sys
+from orchestrator.exits import guard
+{before}
+def app():
+    try:
+        os.kill(os.getpid(), signal.{asked})
+    except KeyboardInterrupt:
+        raise SyntaxError("cannot load it")
+guard(app)
+"""
+
+
+@pytest.mark.parametrize("asked", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("before", ["", "sys.modules['orchestrator.wording'] = None"])
+def test_an_import_that_being_asked_to_end_broke_is_no_defect(asked: str, before: str) -> None:
+    script = BROKEN.format(asked=asked, before=before)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 130
+    assert done.stderr.startswith("interrupted\n")
+    assert "Traceback" not in done.stderr
+    Path(done.stderr.split("details: ")[1].split()[0].rstrip(".")).unlink()
+
+
+class PressesCtrlC:
+    """A baseline that takes the page so long that the user presses Ctrl-C once more."""
+
+    def __getattr__(self, name: str) -> object:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("detached", "why"), [(True, "as asked"), (False, "because they could not be told")]
+)
+def test_once_more_while_the_page_is_written_still_says_what_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], detached: bool, why: str
+) -> None:
+    def measure(observer: object) -> None:
+        raise InterruptedRunError(("t4",), detached=detached)
+
+    ending = Ending(tmp_path, PressesCtrlC(), None, as_json=False)  # type: ignore[arg-type]
+    folder = new_folder(tmp_path, "t4")
+    assert console.watch(folder, ["t4"], Showing("none", ending), measure) == 130
+    said = capsys.readouterr().err
+    assert f"Still measuring, {why}" in said
+    assert f"attach {folder.path}" in said

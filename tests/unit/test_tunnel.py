@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -68,4 +69,16 @@ def test_a_killed_desk_leaves_no_tunnel(tmp_path: Path, monkeypatch: pytest.Monk
     end_s = time.monotonic() + 10
     while socket.parent.exists() and time.monotonic() < end_s:
         time.sleep(0.02)
+    assert not socket.parent.exists()
+
+
+def test_several_threads_may_close_a_tunnel_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(tmp_path, _OPENS, monkeypatch)
+    tunnel = Tunnel(Address("ssh", "t4"))
+    socket = tunnel.open()
+    with ThreadPoolExecutor(8) as pool:
+        closings = [pool.submit(tunnel.close) for _ in range(8)]
+    assert [each.exception() for each in closings] == [None] * 8
     assert not socket.parent.exists()
