@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import console
-from orchestrator.console import Showing
-from orchestrator.endings import Ending
-from orchestrator.fleet import InterruptedRunError
+from orchestrator.cli import console
+from orchestrator.cli.console import Showing
+from orchestrator.cli.endings import Ending
+from orchestrator.fleet.fleet import InterruptedRunError
 from tests.integration.replays import new_folder
 from tests.integration.test_command_line import ROOT
 
@@ -99,7 +99,7 @@ def test_a_harness_that_is_killed_is_named_with_its_log(tmp_path: Path) -> None:
 # As an import does that Ctrl-C reaches in the middle: Python tells of it as of something else.
 BROKEN = """
 import os, signal, sys
-from orchestrator.exits import guard
+from orchestrator.cli.exits import guard
 {before}
 def app():
     try:
