@@ -48,6 +48,7 @@ def cause(
                 run=run,
                 look=look(address),
                 socket=found.groupdict().get("socket"),
+                found=found.groupdict().get("remedy"),
                 remedy=causes.REMEDIES.get(image or "", ""),
                 repository=REPOSITORY,
             )

@@ -16,6 +16,13 @@ NVIDIA: Final = (
 # Words in the text -> what is wrong, what to do. {host}: where ssh connects to.
 OF_HOSTS: Final = (
     (
+        # ssh alone knows under which name, and in which file, it found the key.
+        r'(?P<remedy>ssh-keygen -f "[^"]+" -R "[^"]+").*Host key verification failed',
+        "its host key has changed",
+        "Look at it once:  ssh {host}  . If the machine was re-created, first remove the old key: "
+        " {found}",
+    ),
+    (
         r"Host key verification failed",
         "its host key is unknown or has changed",
         "Look at it once:  ssh {host}  . If the machine was re-created, first remove the old key: "

@@ -14,6 +14,12 @@ from orchestrator.inventory.addresses import Address
 ADDRESS = Address("ssh", "203.0.113.10", "bench", 2222)
 TEXTS = [
     ("Host key verification failed.", "host key is unknown or has changed", "ssh-keygen -R 203"),
+    (
+        'Offending ED25519 key in /home/u/.ssh/known_hosts:2 remove with: ssh-keygen -f '
+        '"/home/u/.ssh/known_hosts" -R "[203.0.113.10]:2222" Host key for [203.0.113.10]:2222 has '
+        "changed and you have requested strict checking. Host key verification failed.",
+        "its host key has changed", '-f "/home/u/.ssh/known_hosts" -R "[203.0.113.10]:2222"',
+    ),
     ("bench@h: Permission denied (publickey).", "not let in", "ssh-copy-id -p 2222 bench@203"),
     ("ssh: Could not resolve hostname a1: Name or service not known", "not known to DNS", "name"),
     ("ssh: connect to host h port 22: No route to host", "does not answer", "firewall"),
