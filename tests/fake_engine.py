@@ -40,7 +40,8 @@ def played(pieces: Iterable[Playing]) -> Iterator[bytes]:
 @dataclass
 class FakeEngine:
     """Each `logs` plays the next list; an error in it is raised there. `states` are told in turn,
-    the last one for ever; `deaf` connections fail. Each `file` plays the next of `copies`."""
+    the last one for ever; `deaf` connections fail. Each `file` plays the next of `copies`. A
+    call `refuses` always, or `breaks` a few times."""
 
     plays: list[list[Playing]] = field(default_factory=list)
     states: list[ContainerState | EngineError] = field(default_factory=lambda: [EXITED])
@@ -52,6 +53,7 @@ class FakeEngine:
     calls: list[str] = field(default_factory=list)
     copies: list[list[Playing]] = field(default_factory=list)
     refuses: dict[str, EngineError] = field(default_factory=dict)
+    breaks: dict[str, list[EngineError]] = field(default_factory=dict)
     others: tuple[Container, ...] = ()
     settings: Mapping[str, object] = field(default_factory=dict)
     given: bytes = b""
@@ -132,5 +134,7 @@ class FakeEngine:
 
     def _call(self, name: str) -> None:
         self.calls.append(name)
+        if self.breaks.get(name):
+            raise self.breaks[name].pop(0)
         if name in self.refuses:
             raise self.refuses[name]

@@ -32,6 +32,7 @@ _DOING: Final = {
 }
 _TIMED: Final = ("warmup", "measure")
 _ANY: Final = ""
+_OUT_OF_REACH: Final = "out of reach"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class HostState:
     _began_s: float = field(init=False)
     _stage_s: float = field(init=False)
     _case_s: float | None = None
+    _away: bool = False
 
     def __post_init__(self) -> None:
         self._began_s = self._stage_s = self.clock()
@@ -100,7 +102,17 @@ class HostState:
     @property
     def now(self) -> str:
         """What it does, and to which case."""
-        return f"{short_name(self.case_id)} · {self.stage}" if self.case_id else self.stage
+        return f"{short_name(self.case_id)} · {self.doing}" if self.case_id else self.doing
+
+    @property
+    def doing(self) -> str:
+        """What it does, as far as anybody knows."""
+        return _OUT_OF_REACH if self._away else self.stage
+
+    def lose_touch(self) -> None:
+        """Until its next record nobody knows what it does."""
+        if not self._away:
+            self._away, self._stage_s = True, self.clock()
 
     @property
     def done(self) -> int:
@@ -109,6 +121,8 @@ class HostState:
 
     def take(self, record: Record) -> Line | None:
         """Move on; returns what is worth a line of its own."""
+        if self._away:
+            self._away, self._stage_s = False, self.clock()
         match record:
             case Started():
                 return self._start(record)
@@ -134,7 +148,7 @@ class HostState:
         """The host has finished; or cannot go on, and this is why."""
         self.phase = "lost" if trouble else "done"
         self.trouble = wording.one_line(trouble)
-        self.stage, self.case_id = self.phase, ""
+        self.stage, self.case_id, self._away = self.phase, "", False
         self._stage_s = self.clock()
 
     def skip(self, why: str) -> None:

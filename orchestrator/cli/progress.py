@@ -46,6 +46,8 @@ class Progress(Protocol):
 
     def noted(self, host: str, remark: str) -> None: ...
 
+    def away(self, host: str) -> None: ...
+
     def ended(self, host: str, trouble: str) -> None: ...
 
     def skipped(self, host: str, why: str) -> None: ...
@@ -64,6 +66,9 @@ class NoProgress:
         pass
 
     def noted(self, host: str, remark: str) -> None:
+        pass
+
+    def away(self, host: str) -> None:
         pass
 
     def ended(self, host: str, trouble: str) -> None:
@@ -98,6 +103,9 @@ class PlainProgress:
 
     def noted(self, host: str, remark: str) -> None:
         self._say(f"{host}: ⚠ {wording.one_line(remark)}")
+
+    def away(self, host: str) -> None:
+        self.states[host].lose_touch()
 
     def ended(self, host: str, trouble: str) -> None:
         self.states[host].end(trouble)
@@ -140,6 +148,9 @@ class LiveProgress:
 
     def noted(self, host: str, remark: str) -> None:
         self._scroll(f"{host}: ⚠ {wording.one_line(remark)}", "yellow")
+
+    def away(self, host: str) -> None:
+        self.states[host].lose_touch()
 
     def ended(self, host: str, trouble: str) -> None:
         self.states[host].end(trouble)
@@ -258,7 +269,7 @@ def _doing(state: HostState) -> str:
     """The stage before the case, whose name may be cut."""
     if _over(state):
         return state.stage
-    stage = f"{state.stage} {duration(state.stage_s())}"
+    stage = f"{state.doing} {duration(state.stage_s())}"
     return f"{stage:<{_STAGE}}{brief_name(state.case_id)}" if state.case_id else stage
 
 

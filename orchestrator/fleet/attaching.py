@@ -80,11 +80,14 @@ def _why_incomplete(folder: RunFolder, machine: Machine, attempts: Iterable[Atte
     if not planning.for_resume(folder.plan(), outcome).cases():
         return ""
     troubles = [attempt.trouble.message for attempt in attempts if attempt.trouble]
-    if troubles:
+    resume = f"python orchestrate.py --resume {folder.pasted}"
+    if troubles and "--resume" in troubles[-1]:
         return troubles[-1]
+    if troubles:
+        return f"{troubles[-1].rstrip('.')}. To try there again:  {resume}"
     alone = "what measures without Docker ends with its terminal"
     why = alone if machine.is_local else "its harness has ended"
-    return f"{why}. Measure the rest:  python orchestrate.py --resume {folder.pasted}"
+    return f"{why}. Measure the rest:  {resume}"
 
 
 def _unfinished(folder: RunFolder, machine: Machine) -> list[str]:

@@ -19,7 +19,7 @@ from harness.plan import Plan
 from harness.records import Record
 from orchestrator.errors import DeskError, HangUp, HostError, StillThereError, StorageError
 from orchestrator.fleet.pool_work import Worker, lanes
-from orchestrator.fleet.work import Doing, Ended, Inbox, Note, Opening, Twins, Work
+from orchestrator.fleet.work import Away, Doing, Ended, Inbox, Note, Opening, Twins, Work
 from orchestrator.hosts import Host, Say, Session
 from orchestrator.hosts.pooled import PooledHost
 from orchestrator.records.outcomes import Trouble
@@ -40,6 +40,10 @@ class Observer(Protocol):
         ...
 
     def noted(self, host: str, remark: str) -> None: ...
+
+    def away(self, host: str) -> None:
+        """The host is out of reach, until it is heard of again."""
+        ...
 
     def ended(self, host: str, trouble: str) -> None:
         """The host has finished; `trouble` says why it could not, else it is empty."""
@@ -186,8 +190,10 @@ class _Works:
             else:
                 self._pass_on(work.host, message)
 
-    def _pass_on(self, host: str, message: Record | Note | Doing) -> None:
+    def _pass_on(self, host: str, message: Record | Note | Doing | Away) -> None:
         match message:
+            case Away():
+                self._observer.away(host)
             case Note(remark):
                 self._observer.noted(host, remark)
             case Doing(what):

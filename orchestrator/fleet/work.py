@@ -47,7 +47,12 @@ class Doing:
     what: str
 
 
-Message: TypeAlias = Record | Note | Doing | Ended
+@dataclass(frozen=True, slots=True)
+class Away:
+    """The host is out of reach; until the next record nobody knows what it does."""
+
+
+Message: TypeAlias = Record | Note | Doing | Away | Ended
 Opening: TypeAlias = Callable[[Say], Session]
 """Prepares a host and gives the harness at work there. Raises: DeskError."""
 
@@ -184,6 +189,8 @@ class Work:
                 intake = Intake(self.plan)
                 if chunk.remark:
                     self._say(Note(chunk.remark))
+                if chunk.away:
+                    self._say(Away())
                 continue
             for item in intake.feed(chunk):
                 if self._recovers(item, session):
@@ -192,11 +199,8 @@ class Work:
 
     def _recovers(self, item: Read | Unreadable, session: Session) -> bool:
         """Whether a record between this one and the last is missing and being looked for."""
-        return (
-            isinstance(item, Read)
-            and item.record.seq > self.next_seq
-            and session.recover(self.next_seq)
-        )
+        seq = item.record.seq if isinstance(item, Read) else item.seq if item.line else -1
+        return seq > self.next_seq and session.recover(self.next_seq)
 
     def _receive(self, item: Read | Unreadable, intake: Intake) -> None:
         if isinstance(item, Unreadable):

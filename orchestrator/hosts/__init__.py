@@ -19,9 +19,10 @@ off before."""
 @dataclass(frozen=True, slots=True)
 class FromStart:
     """What follows is the stream from its first byte again; `remark` says what happened, or nothing
-    where that is of no interest."""
+    where that is of no interest. `away`: the host is out of reach, and nothing follows yet."""
 
     remark: str
+    away: bool = False
 
 
 class Session(Protocol):

@@ -18,8 +18,8 @@ from orchestrator.hosts.engine import (
     Engine,
     EngineFacts,
     ImageFacts,
-    LinkError,
     Output,
+    SlowError,
     Stream,
 )
 
@@ -124,7 +124,7 @@ class BoundedEngine:
         return self._within(self.limits.call_s, doing, call)
 
     def _within(self, limit_s: float, doing: str, call: Callable[[], T]) -> T:
-        """Raises: LinkError: it took longer; whatever the call raised."""
+        """Raises: SlowError: it took longer; whatever the call raised."""
         answers: queue.SimpleQueue[tuple[T, None] | tuple[None, BaseException]] = (
             queue.SimpleQueue()
         )
@@ -140,7 +140,7 @@ class BoundedEngine:
             answer, error = answers.get(timeout=limit_s)
         except queue.Empty:
             self.engine.close()
-            raise LinkError(f"{doing} took longer than {limit_s:.0f} s") from None
+            raise SlowError(f"{doing} took longer than {limit_s:.0f} s") from None
         try:
             if error is not None:
                 raise error

@@ -46,8 +46,9 @@ OF_HOSTS: Final = (
     ),
     (
         r"Read timed out|nobody takes the call|a command there does not end",
-        "it takes calls, but does not answer them",
-        "On the machine:  sudo systemctl restart docker",
+        "it takes calls, but does not answer them: the link is down, or the engine hangs",
+        "Look at it by hand:  {look}  ; if only the engine does not answer, on the machine:  "
+        "sudo systemctl restart docker",
     ),
     (
         r"took longer than \d+ s",

@@ -203,7 +203,9 @@ def hosts_for(
     hosts = []
     for machine in distant:
         first = engine_of(machine)
-        preparation = Preparation(machine, first, source, shipyard, beside_local=beside_local)
+        preparation = Preparation(
+            machine, first, source, shipyard, beside_local=beside_local, patience_s=terms.patience_s
+        )
         gpus: Sequence[str | None] = machine.gpus or (None,)
         for index, gpu in enumerate(gpus):
             engine = first if index == 0 else engine_of(machine)

@@ -207,8 +207,9 @@ class DockerEngine:
         begin: dict[str, object] = {"Detach": False, "Tty": False}
         with self._streamed("POST", f"exec/{made}/start", silence_s, begin) as answer:
             for stream, chunk in demultiplex(answer.iter_content(_CHUNK_BYTES)):
-                if stream == "stdout":
-                    yield chunk
+                if stream != "stdout":  # cat complains: there is no such file
+                    return
+                yield chunk
 
     def state(self, container: str) -> ContainerState:
         with self._translated():

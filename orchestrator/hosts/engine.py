@@ -55,6 +55,10 @@ class ImageFacts:
     labels: Mapping[str, str]
 
 
+class SlowError(LinkError):
+    """A call took longer than it may."""
+
+
 @dataclass(frozen=True, slots=True)
 class ContainerState:
     """A container as inspected: `status` is created, running, paused, exited, dead."""

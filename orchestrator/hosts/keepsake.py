@@ -53,7 +53,7 @@ class Keepsake:
             for chunk in self.engine.file(self.container, container.COPY, self.silence_s):
                 yield chunk
                 if self.wanted:
-                    return
+                    break
         except LinkError:
             raise
         except EngineError:

@@ -12,7 +12,7 @@ from typing import Final
 
 from orchestrator.errors import DeskError, HostError
 from orchestrator.hosts import Say, advice, image, local, probe
-from orchestrator.hosts.engine import Engine, EngineError, EngineFacts, LinkError
+from orchestrator.hosts.engine import Engine, EngineError, EngineFacts, LinkError, SlowError
 from orchestrator.hosts.image import ImageSource, Kind, Recipe
 from orchestrator.hosts.shell import Shell, shell
 from orchestrator.inventory.addresses import Address
@@ -21,6 +21,8 @@ from orchestrator.inventory.inventory import Machine
 # An sshd that is asked by many at once drops some (MaxStartups).
 _TRIES: Final = 3
 _PAUSE_S: Final = 2.0
+# How often a link may break while an image is brought.
+_BREAKS: Final = 5
 _DROPPED: Final = re.compile(r"Connection (reset|closed) by")
 _STEP: Final = re.compile(r"Step (\d+/\d+) ")
 
@@ -84,7 +86,11 @@ def _export(builder: Preparation, tag: str) -> Iterator[bytes]:
 
 @dataclass(slots=True)
 class Preparation:
-    """One engine on its way to being ready; `beside_local` if this machine is measured, too."""
+    """One engine on its way to being ready; `beside_local` if this machine is measured, too.
+
+    A host that never answered is given up at once; one that did may stay out of reach for
+    `patience_s`, because bringing an image takes long.
+    """
 
     machine: Machine
     engine: Engine
@@ -92,6 +98,8 @@ class Preparation:
     shipyard: Shipyard
     shell: Shell = shell
     beside_local: bool = False
+    patience_s: float = 0.0
+    pause_s: float = _PAUSE_S
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _result: Ready | DeskError | None = None
 
@@ -112,7 +120,7 @@ class Preparation:
             self._require_apart(facts)
             self._require_gpus(facts)
             about_image = True
-            return Ready(self._image(say, log), facts)
+            return Ready(self._persistently(say, log), facts)
         except EngineError as error:
             self.engine.close()
             return self.explain(error, image=self.source.kind if about_image else None)
@@ -142,8 +150,33 @@ class Preparation:
             except LinkError as error:
                 if error.lasting or not left or not _DROPPED.search(error.text):
                     raise
-            time.sleep(_PAUSE_S)
+            time.sleep(self.pause_s)
         return None
+
+    def _persistently(self, say: Say, log: Path) -> str:
+        """The image, though the link to the host may break meanwhile: an engine keeps the layers
+        that it has. Raises: EngineError."""
+        for left in reversed(range(_BREAKS)):
+            try:
+                return self._image(say, log)
+            except LinkError as error:
+                # Others may wait for this one to ship, or ship to this one.
+                if not left or _is_final(error) or self.source.kind == "ship":
+                    raise
+                self._connect_again(say)
+        raise AssertionError
+
+    def _connect_again(self, say: Say) -> None:
+        """Raises: LinkError: the host stayed out of reach."""
+        start_s = time.monotonic()
+        while True:
+            say("out of reach; connecting again")
+            time.sleep(self.pause_s)
+            try:
+                return self.engine.connect()
+            except LinkError as error:
+                if _is_final(error) or time.monotonic() - start_s > self.patience_s:
+                    raise
 
     def _require_apart(self, facts: EngineFacts) -> None:
         """Raises: HostError: it would compete with what is measured on this machine itself."""
@@ -211,6 +244,10 @@ class Preparation:
         if why := image.misfit(found.labels):
             raise EngineError(why)
         return found.id
+
+
+def _is_final(error: LinkError) -> bool:
+    return error.lasting or isinstance(error, SlowError)
 
 
 def _telling(say: Say, write: Callable[[str], object]) -> Callable[[str], None]:

@@ -79,7 +79,8 @@ class ContainerSession:
                     return
                 if error.status == _NOT_FOUND:
                     raise self._lost(advice.gone(self.machine.name, self.run)) from error
-                yield FromStart(f"the connection broke ({error.text}); connecting again")
+                remark = f"the connection broke ({error.text}); connecting again"
+                yield FromStart(remark, away=True)
                 yield FromStart(f"following again after {self._connect_again(error):.0f} s")
                 if self._finished:
                     self.finish()  # it was not heard
@@ -143,8 +144,6 @@ class ContainerSession:
         """Returns: seconds it took. Raises: HostError: the host stayed out of reach."""
         start_s, pause_s = time.monotonic(), self.pause_s
         while True:
-            if time.monotonic() - self._heard_s > self.patience_s:
-                raise self._lost(self._out_of_reach(error)) from error
             if self._closing.wait(pause_s):
                 return time.monotonic() - start_s
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
@@ -156,6 +155,8 @@ class ContainerSession:
                 if error.status == _NOT_FOUND:
                     raise self._lost(advice.gone(self.machine.name, self.run)) from error
                 if isinstance(error, LinkError) and error.lasting:
+                    raise self._lost(self._out_of_reach(error)) from error
+                if time.monotonic() - self._heard_s > self.patience_s:
                     raise self._lost(self._out_of_reach(error)) from error
                 continue
             return time.monotonic() - start_s

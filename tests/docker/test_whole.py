@@ -69,10 +69,14 @@ def test_the_main_command_measures_three_hosts_from_build_to_page(
     with orchestrate(
         fleet, *arguments, "--output", output, "--json", *build_arguments(seeded)
     ) as run:
+        log = lambda: "".join(path.read_text() for path in output.glob("*/logs/t4.1.log"))  # noqa: E731
+        wait_until(lambda: "Step " in log(), "t4 builds", deadline_s=300)
+        fleet["t4"].ssh.kill_sessions()
         wait_until(lambda: running(fleet["t4"]) is not None, "t4 measures", deadline_s=300)
         made = running(fleet["t4"])
         told, said = run.communicate(timeout=600)
     assert run.returncode == 0, said
+    assert "t4: out of reach; connecting again" in said or "the connection broke" in said
     summary = json.loads(told)
     assert [host["host"] for host in summary["hosts"]] == list(HOSTS)
     assert [sum(host["counts"].values()) for host in summary["hosts"]] == [1, 1, 1]

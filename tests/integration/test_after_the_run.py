@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.records.outcomes import Trouble
 from tests.fake_host import lines
 from tests.integration.replays import STARTED, new_folder
 from tests.integration.test_command_line import a_run, say
@@ -34,6 +35,16 @@ def test_a_local_run_that_was_cut_off_says_how_to_go_on(tmp_path: Path) -> None:
     assert "what measures without Docker ends with its terminal" in said.err
     assert f"--resume {run}" in said.err
     assert not lock(run).exists()
+
+
+def test_a_host_that_was_never_reached_is_told_with_how_to_try_again(tmp_path: Path) -> None:
+    folder = new_folder(tmp_path)
+    (folder.path / "records" / "local.1.jsonl").touch()
+    folder.mark_trouble("local.1.jsonl", Trouble("no key. Mend it.", preparing="connecting"))
+    said = say("attach", str(folder.path), "--progress", "plain")
+    assert said.code == 3
+    resume = f"python orchestrate.py --resume {folder.path}"
+    assert f"local: ✕ no key. Mend it. To try there again: {resume}" in said.err
 
 
 def test_a_run_is_named_as_it_can_be_pasted(

@@ -149,6 +149,17 @@ def test_a_record_that_is_lost_on_the_way_is_looked_for_and_kept_in_its_place(
     assert (folder.path / "records" / "local.1.jsonl").read_bytes() == WHOLE
 
 
+def test_a_record_that_is_lost_before_one_that_cannot_be_read_is_looked_for_too(
+    tmp_path: Path,
+) -> None:
+    started, faster, slower, *rest = WHOLE.splitlines(keepends=True)
+    spoilt = slower.replace(str(SLOWER.blocks[0].samples_s[0]).encode(), b"NaN", 1)
+    torn = b"".join([started, spoilt, *rest])
+    whole = b"".join([started, faster, spoilt, *rest])
+    folder = measured(tmp_path, FakeHost("local", torn, chunk_bytes=len(torn), then=whole))
+    assert verdicts(folder) == ["faster", "failed"]
+
+
 def test_a_record_that_nobody_has_any_more_costs_no_other(tmp_path: Path) -> None:
     records = WHOLE.splitlines(keepends=True)
     torn = b"".join(records[:1] + records[2:])

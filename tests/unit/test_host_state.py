@@ -60,6 +60,20 @@ def test_time_spent_on_the_running_case_is_not_left() -> None:
     assert state.left_s() == 0.0
 
 
+def test_what_a_host_out_of_reach_does_is_not_claimed_until_it_is_heard_of() -> None:
+    now_s = 0.0
+    state = HostState(clock=lambda: now_s)
+    state.take(factories.started([RESNET, RESNET4]))
+    state.take(CaseStarted(case_id=RESNET.case_id, stage="compile"))
+    state.lose_touch()
+    now_s = 30.0
+    state.lose_touch()  # tried again
+    assert state.now == "ResNet eager b1 · out of reach".replace("eager", RESNET.mode)
+    assert state.stage_s() == 30.0
+    state.take(measured(RESNET, compile_s=30, timed_s=6))
+    assert state.now.endswith("· compiling")
+
+
 def test_gpus_of_one_host_share_the_time_that_is_left() -> None:
     state = begun(RESNET, RESNET4)
     state.take(factories.started([BEIT16, TUNED]))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import DeskError
-from orchestrator.hosts.engine import EngineError
+from orchestrator.hosts.engine import EngineError, LinkError, SlowError
 from orchestrator.hosts.image import ImageSource
 from orchestrator.hosts.preparation import Preparation, Ready, Shipyard
 from orchestrator.inventory.addresses import Address
@@ -18,6 +18,7 @@ from tests.fake_engine import FakeEngine
 
 NO_NETWORK = EngineError('Get "https://registry-1.docker.io/v2/": dial tcp: no such host', 500)
 SHIP = ImageSource("ship")
+CUT = LinkError("Connection reset by peer")
 
 
 def ship(engines: dict[str, FakeEngine], folder: Path) -> dict[str, tuple[object, list[str]]]:
@@ -65,6 +66,56 @@ def test_a_copy_that_breaks_is_put_down_to_where_it_broke(tmp_path: Path) -> Non
     done = ship({"a100": broken, "t4": FakeEngine()}, tmp_path)
     assert isinstance(done["t4"][0], DeskError)
     assert "copying from a100 broke" in done["t4"][0].sentence
+
+
+def build(engine: FakeEngine, folder: Path, patience_s: float = 30.0) -> tuple[object, list[str]]:
+    """Prepare one host. Returns: what became of it, and what it said."""
+    said: list[str] = []
+    machine = Machine("t4", Address("ssh", "t4"), gpus=())
+    host = Preparation(
+        machine, engine, ImageSource(), Shipyard(["t4"]), patience_s=patience_s, pause_s=0.0
+    )
+    try:
+        return host.ready(said.append, folder / "t4.log"), said
+    except DeskError as error:
+        return error, said
+
+
+def test_a_link_that_breaks_while_the_image_is_built_costs_no_host(tmp_path: Path) -> None:
+    engine = FakeEngine(breaks={"build": [CUT, CUT], "connect": []})
+    done, said = build(engine, tmp_path)
+    assert isinstance(done, Ready)
+    assert engine.calls == ["connect", *["build", "connect"] * 2, "build"]
+    assert said.count("out of reach; connecting again") == 2
+
+
+@pytest.mark.parametrize(
+    ("breaks", "builds"),
+    [
+        ({"build": [CUT], "connect": [CUT] * 9}, 0),  # never reached: at once
+        ({"build": [CUT] * 9}, 5),
+        ({"build": [SlowError("building the image took longer than 14400 s")] * 9}, 1),
+        ({"build": [LinkError("Permission denied (publickey).", lasting=True)] * 9}, 1),
+    ],
+)
+def test_what_another_try_would_not_help_is_told(
+    tmp_path: Path, breaks: dict[str, list[EngineError]], builds: int
+) -> None:
+    engine = FakeEngine(breaks=breaks)
+    done, _ = build(engine, tmp_path)
+    assert isinstance(done, DeskError)
+    assert engine.calls.count("build") == builds
+
+
+def test_a_host_that_stays_out_of_reach_is_given_up_after_its_patience(tmp_path: Path) -> None:
+    class Cut(FakeEngine):
+        def build(self, *_: object) -> str:
+            self.deaf = 10**9
+            raise CUT
+
+    done, said = build(Cut(), tmp_path, patience_s=0.05)
+    assert isinstance(done, DeskError)
+    assert set(said) == {"connecting", "building the image", "out of reach; connecting again"}
 
 
 @pytest.mark.parametrize("labels", [{}, {"torch-compile-benchmark.schema": "1"}])

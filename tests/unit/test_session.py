@@ -89,7 +89,8 @@ def test_a_host_that_leaves_out_record_after_record_is_not_asked_for_ever(tmp_pa
 
 
 def test_a_copy_with_a_hole_begins_anew_as_well(tmp_path: Path) -> None:
-    engine = FakeEngine([[BROKEN], [b"log\n"]], copies=[[b"hole\n", b"rest\n"], [b"copy\n"]])
+    hole = [b"hole\n", b"rest\n"]
+    engine = FakeEngine([[BROKEN], [b"log\n"]], copies=[hole, [b"copy\n"]])
     of = session(engine, tmp_path)
     got: list[bytes | FromStart] = []
     for chunk in of.chunks():
@@ -140,6 +141,11 @@ def test_a_host_that_stays_out_of_reach_is_lost_and_its_container_left(tmp_path:
     assert "attach run-1" in caught.value.advice
     assert caught.value.reason == "host_unavailable"
     assert "remove" not in engine.calls
+
+
+def test_a_host_is_asked_once_more_however_little_patience_there_is(tmp_path: Path) -> None:
+    engine = FakeEngine([[b"one\n", BROKEN], [b"one\n"]])
+    assert heard(session(engine, tmp_path, patience_s=0.0)) == [b"one\n"] * 2
 
 
 def test_a_key_that_is_refused_is_not_tried_again(tmp_path: Path) -> None:
