@@ -14,9 +14,9 @@ import random
 import signal
 import subprocess
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -170,9 +170,11 @@ def forked(work: Callable[[], object]) -> int:
     if child:
         return child
     code = 70
-    with suppress(BaseException):  # nothing of the process that was forked may run here
+    try:
         work()
         code = 0
+    except BaseException:  # noqa: BLE001  nothing of the process that was forked may run here
+        os.write(2, traceback.format_exc().encode())
     os._exit(code)
 
 

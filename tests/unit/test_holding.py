@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -25,3 +28,15 @@ def test_a_lock_that_a_dead_process_left_is_taken(tmp_path: Path) -> None:
     with holding.held(path):
         pass
     assert not path.exists()
+
+
+def test_a_lock_that_a_dying_process_passed_on_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    with path.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        heir = os.dup(file.fileno())  # as a process that was just forked has it
+    timer = threading.Timer(0.2, os.close, (heir,))
+    timer.start()
+    with holding.held(path):
+        assert path.exists()
+    timer.join()
