@@ -102,12 +102,17 @@ def running_case(process: subprocess.Popen[bytes]) -> list[int]:
 
 def gone(pids: list[int]) -> bool:
     """Whether none of these processes runs any more, waiting a little for the kernel."""
-    deadline_s = time.monotonic() + 10
+    deadline_s = time.monotonic() + 20
     while time.monotonic() < deadline_s:
-        if not any(Path(f"/proc/{pid}").exists() for pid in pids):
+        if not any(map(_runs, pids)):
             return True
         time.sleep(0.1)
     return False
+
+
+def _runs(pid: int) -> bool:
+    """One that has ended may stay listed until the machine's first process takes note of it."""
+    return _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()[0] not in "Z?"
 
 
 def _is_below(pid: int, ancestor: int) -> bool:
