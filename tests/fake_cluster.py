@@ -24,8 +24,9 @@ class MemoryCluster:
 
     `losses` says how many nodes are lost with a case before one measures it; `codes` with which
     exit code its harness ends, without an end record; the first `unfit` ones find that their node
-    cannot measure at all. `refuses` is raised by every call. With several `cards` each job has
-    the next one in turn; one of those that are `slow` takes that many times as long for a call.
+    cannot measure at all, each after `unfit_after_s`. `refuses` is raised by every call. With
+    several `cards` each job has the next one in turn; one of those that are `slow` takes that many
+    times as long for a call.
     """
 
     plan: Plan
@@ -33,6 +34,7 @@ class MemoryCluster:
     losses: dict[str, int] = field(default_factory=dict)
     codes: dict[str, int] = field(default_factory=dict)
     unfit: int = 0
+    unfit_after_s: float = 0.0
     refuses: JobsError | None = None
     pending: bool = False
     cards: int = 1
@@ -86,6 +88,7 @@ class MemoryCluster:
         ).splitlines(keepends=True)
         end = self._end(job, case)
         if self._is_unfit():
+            threading.Event().wait(self.unfit_after_s)
             end = JobState(job, "FAILED", node=self._card[job], exit_code=1)
             stream = [_UNFIT, b""]
         if end.status != "SUCCEEDED":

@@ -68,6 +68,9 @@ class Lane:
     stopping: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread = field(init=False)
 
+    def __post_init__(self) -> None:
+        self.shift.joins(self)
+
     @property
     def host(self) -> str:
         return self.shift.host.name
@@ -115,6 +118,7 @@ class Lane:
             if self.first:
                 self.shift.failed = self.shift.failed or not self.shift.opened.is_set()
                 self.shift.opened.set()
+            self.shift.leaves(self)
             self.say(Ended(error))
 
     def _work(self) -> DeskError | None:
@@ -123,12 +127,22 @@ class Lane:
             if self.stopping.is_set():
                 return None
         error = None
-        while error is None and not self.shift.failed and not self.stopping.is_set():
-            task = self.shift.next()
-            if task is None:
-                return None
-            error = self._measure(task)
+        while error is None and (task := self._next()) is not None:
+            try:
+                error = self._measure(task)
+            finally:
+                self.shift.free()
         return error
+
+    def _next(self) -> Task | None:
+        """The next case. One that another worker has may yet come back, from a node that turns out
+        to be unable to measure it, so nobody leaves before."""
+        while not self.shift.failed and not self.stopping.is_set():
+            busy = self.shift.is_busy
+            if (task := self.shift.next()) is not None or not busy:
+                return task
+            self.stopping.wait(_GATE_S)
+        return None
 
     def _measure(self, task: Task) -> DeskError | None:
         control = task.turn.control
@@ -195,7 +209,10 @@ class Lane:
             self._repeat(task, note, error.sentence)
             return None
         if inbox.unfit:
-            self._repeat(task, note, inbox.unfit)
+            if self.shift.leaves(self):
+                self._repeat(task, note, inbox.unfit)
+            else:  # nobody is left who would measure it
+                self._close(task, note, "lost", inbox.unfit)
             return HostError(f'host "{self.host}": node {note.node} cannot measure: {inbox.unfit}')
         self._broken(task, note, error)
         return None
@@ -217,7 +234,7 @@ class Lane:
     def _repeat(self, task: Task, note: JobNote, why: str) -> None:
         again = self.shift.lost(task)
         self.shift.keep(replace(note, end="lost", why=why, again=again))
-        what = "measured again" if again else f"given up after {note.number} tries"
+        what = "to be measured again" if again else f"given up after {note.number} tries"
         remark = f"{note.case_id} is {what}: {why}"
         self.say(Note(remark))
 

@@ -46,14 +46,37 @@ class Shift:
     _turns: dict[str, Turn] = field(default_factory=dict)
     _next_file: int = 0
     _introduced: bool = False
+    _busy: int = 0
+    _workers: set[object] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def next(self) -> Task | None:
+        """A case for a worker, which says `free` when it is done with it."""
         with self._lock:
-            if self.begun:
-                return self.begun.pop()
-            turn = self.dispatch.take()
-            return None if turn is None else Task(turn)
+            turn = None if self.begun else self.dispatch.take()
+            task = self.begun.pop() if self.begun else None if turn is None else Task(turn)
+            self._busy += task is not None
+            return task
+
+    def free(self) -> None:
+        """A worker has done what there was to do about a case."""
+        with self._lock:
+            self._busy -= 1
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether some worker has a case, which may yet be for another one to measure."""
+        with self._lock:
+            return self._busy > 0
+
+    def joins(self, worker: object) -> None:
+        self._workers.add(worker)
+
+    def leaves(self, worker: object) -> bool:
+        """A worker takes no more cases. Returns: whether others do."""
+        with self._lock:
+            self._workers.discard(worker)
+            return bool(self._workers)
 
     @contextmanager
     def file(self, task: Task) -> Iterator[tuple[AttemptFile, tuple[Record, ...]]]:

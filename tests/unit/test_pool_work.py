@@ -146,6 +146,27 @@ def test_a_worker_whose_node_cannot_measure_leaves_its_case_to_another(tmp_path:
     assert [origin.number for origin in outcome.origins.values()].count(2) == 1
 
 
+def test_a_worker_without_a_case_waits_for_one_that_comes_back_late(tmp_path: Path) -> None:
+    cluster = MemoryCluster(PLAN, unfit=1, unfit_after_s=1.5)
+    run = Run(tmp_path, cluster, workers=2)
+    outcome = run.measure()
+    assert sorted(outcome.measurements) == sorted(case.case_id for case in CASES)
+    assert sum("to be measured again" in remark for remark in run.watcher.remarks) == 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_case_is_not_called_repeated_where_no_worker_is_left(
+    tmp_path: Path, workers: int
+) -> None:
+    run = Run(tmp_path, MemoryCluster(PLAN, unfit=workers), workers=workers)
+    outcome = run.measure()
+    assert outcome.measurements == {}
+    told = [*outcome.remarks, *run.watcher.remarks]
+    assert sum("repeated" in remark for remark in told) == workers - 1
+    (failure,) = outcome.failures.values()
+    assert (failure.reason, failure.message) == ("host_unavailable", "no GPU is visible")
+
+
 def test_what_a_dead_desk_began_is_taken_up_and_not_begun_again(tmp_path: Path) -> None:
     run = Run(tmp_path, MemoryCluster(PLAN), workers=1)
     run.measure()
