@@ -11,13 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
-from harness.plan import Case, Plan
+from harness.plan import Plan
 from harness.records import Failure, Finished, Started
 from orchestrator.errors import DeskError, HostError, StorageError
-from orchestrator.fleet.shift import JobWatch, Shift, Task, shift_for
-from orchestrator.fleet.work import Doing, Ended, Inbox, Message, Note, Opening, Twins, Work
+from orchestrator.fleet.shift import JobWatch, Shift, Task, one_case, shift_for
+from orchestrator.fleet.work import Away, Doing, Ended, Inbox, Message, Note, Opening, Twins, Work
 from orchestrator.hosts import Say, Session
-from orchestrator.hosts.cluster_advice import NodeLostError, PoolError
+from orchestrator.hosts.cluster_advice import HarnessEndedError, NodeLostError, PoolError
 from orchestrator.hosts.pooled import PooledHost
 from orchestrator.records.journal import End, JobNote
 from orchestrator.records.outcomes import Trouble
@@ -34,9 +34,11 @@ class _CaseInbox:
     error: DeskError | None = None
     finished: bool = False
     unfit: str = ""
+    silent: bool = True
     control: bool = False
 
     def put(self, _work: Work, message: Message, /) -> None:
+        self.silent = self.silent and isinstance(message, Ended | Note | Doing | Away)
         match message:
             case Ended(error):
                 self.error = error
@@ -149,7 +151,7 @@ class Lane:
         inbox, watches = _CaseInbox(self, control=bool(control)), list[JobWatch]()
         if control == "alone":
             self.say(Doing(f"measuring {task.turn.case.case_id} once more, alone"))
-        plan = _one(self.shift.plan, task.turn.case)
+        plan = one_case(self.shift.plan, task.turn.case)
         with self.shift.file(task) as (attempt, known):
             self.attempt = attempt
             opening = self._opening(task, plan, attempt, watches)
@@ -161,7 +163,7 @@ class Lane:
             if self.stopping.is_set():  # asked while no case was under way
                 work.stopping.set()
             work.run()
-            return self._conclude(task, inbox, watches[0].note if watches else None)
+            return self._conclude(task, inbox, watches[0] if watches else None)
 
     def _opening(
         self, task: Task, plan: Plan, attempt: AttemptFile, watches: list[JobWatch]
@@ -180,11 +182,12 @@ class Lane:
 
         return start
 
-    def _conclude(self, task: Task, inbox: _CaseInbox, note: JobNote | None) -> DeskError | None:
+    def _conclude(self, task: Task, inbox: _CaseInbox, watch: JobWatch | None) -> DeskError | None:
         """Keep how a job ended. Returns: why this worker can take no more cases."""
         error = inbox.error
-        if note is None:  # it never came to a job
+        if watch is None:  # it never came to a job
             return self._give_up(task, error)
+        note = watch.note
         if inbox.finished:
             self._close(task, note, "whole")
             return None
@@ -199,23 +202,36 @@ class Lane:
         if task.turn.control:  # not worth another try
             self._close(task, note, "broken", inbox.unfit or error.sentence)
             return None
-        return self._without_end(task, inbox, note, error)
+        return self._without_end(task, inbox, watch, error)
 
     def _without_end(
-        self, task: Task, inbox: _CaseInbox, note: JobNote, error: DeskError
+        self, task: Task, inbox: _CaseInbox, watch: JobWatch, error: DeskError
     ) -> DeskError | None:
         """A case whose harness did not come to its end."""
+        note = watch.note
         if isinstance(error, NodeLostError):
             self._repeat(task, note, error.sentence)
             return None
-        if inbox.unfit:
-            if self.shift.leaves(self):
-                self._repeat(task, note, inbox.unfit)
-            else:  # nobody is left who would measure it
-                self._close(task, note, "lost", inbox.unfit)
-            return HostError(f'host "{self.host}": node {note.node} cannot measure: {inbox.unfit}')
+        if inbox.unfit or (inbox.silent and isinstance(error, HarnessEndedError)):
+            return self._unfit(task, watch, inbox.unfit or error.sentence)
         self._broken(task, note, error)
         return None
+
+    def _unfit(self, task: Task, watch: JobWatch, found: str) -> DeskError | None:
+        """A node where no case can be measured; one whose python lacks what the harness needs ends
+        each at once, and would be given all that are left."""
+        note = watch.note
+        why = f"node {note.node} cannot measure: {found}"
+        if self.shift.host.avoid(watch.node_id):
+            self._repeat(task, note, why)
+            return None
+        if self.shift.leaves(self):
+            self._repeat(task, note, why)
+        else:  # nobody is left who would measure it
+            self._close(task, note, "lost", why)
+        return HostError(
+            f'host "{self.host}": {why}', "logs/ of the run says more; look at that node"
+        )
 
     def _give_up(self, task: Task, error: DeskError | None) -> DeskError | None:
         """This worker ends, and nobody may think that its case is still being measured."""
@@ -282,19 +298,3 @@ def _goes_on(error: DeskError, inbox: _CaseInbox) -> bool:
     if inbox.unfit or isinstance(error, NodeLostError) or not isinstance(error, HostError):
         return False
     return error.reason == "host_unavailable"
-
-
-def _one(plan: Plan, case: Case) -> Plan:
-    """What one job does of a plan, whose id it keeps. Naming all other cases in `skip` would take
-    the square of their number."""
-    mode = plan.modes[0] if case.mode == "eager" else case.mode
-    compared = case.model_copy(update={"mode": mode})
-    only = {
-        "models": (case.model,),
-        "modes": (mode,),
-        "precisions": (case.precision,),
-        "batch_sizes": (case.batch_size,),
-        "noise_floor": (case,) if case.mode == "eager" else (),
-        "skip": (compared.case_id,) if case.mode == "eager" else (),
-    }
-    return plan.model_copy(update=only)

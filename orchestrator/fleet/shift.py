@@ -151,8 +151,10 @@ class JobWatch:
 
     shift: Shift
     note: JobNote
+    node_id: str = ""
 
     def saw(self, state: JobState) -> None:
+        self.node_id = state.node_id or self.node_id
         if state.node and state.node != self.note.node:
             self.note = replace(self.note, node=state.node)
             self.shift.keep(self.note)
@@ -196,3 +198,19 @@ def _begun_controls(notes: Iterable[JobNote], plan: Plan) -> list[Task]:
         for copy, note in enumerate(notes, start=1)
         if note.control and not note.end and note.case_id in every
     ]
+
+
+def one_case(plan: Plan, case: Case) -> Plan:
+    """What one job does of a plan, whose id it keeps. Naming all other cases in `skip` would take
+    the square of their number."""
+    mode = plan.modes[0] if case.mode == "eager" else case.mode
+    compared = case.model_copy(update={"mode": mode})
+    only = {
+        "models": (case.model,),
+        "modes": (mode,),
+        "precisions": (case.precision,),
+        "batch_sizes": (case.batch_size,),
+        "noise_floor": (case,) if case.mode == "eager" else (),
+        "skip": (compared.case_id,) if case.mode == "eager" else (),
+    }
+    return plan.model_copy(update=only)

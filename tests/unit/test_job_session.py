@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.errors import HostError
 from orchestrator.hosts import FromStart
-from orchestrator.hosts.cluster_advice import NodeLostError, PoolError
+from orchestrator.hosts.cluster_advice import HarnessEndedError, NodeLostError, PoolError
 from orchestrator.hosts.job_session import JobSession, Patience
 from orchestrator.hosts.jobs import JobState
 from orchestrator.hosts.ray import RayJobs
@@ -143,8 +143,8 @@ def test_a_job_that_runs_and_says_nothing_is_given_up(cluster: FakeCluster, tmp_
 @pytest.mark.parametrize(
     ("told", "kind", "words"),
     [
-        ({"driver_exit_code": 1}, HostError, "ended with exit code 1"),
-        ({"driver_exit_code": -9}, HostError, "was killed"),
+        ({"driver_exit_code": 1}, HarnessEndedError, "ended with exit code 1"),
+        ({"driver_exit_code": -9}, HarnessEndedError, "was killed"),
         ({"driver_exit_code": 2}, PoolError, "cannot use the plan"),
         ({"error_type": "RUNTIME_ENV_SETUP_FAILURE", "message": "no pip"}, PoolError, "no pip"),
         ({"error_type": "JOB_SUPERVISOR_ACTOR_START_TIMEOUT"}, NodeLostError, "no node took"),

@@ -164,7 +164,19 @@ def test_a_case_is_not_called_repeated_where_no_worker_is_left(
     told = [*outcome.remarks, *run.watcher.remarks]
     assert sum("repeated" in remark for remark in told) == workers - 1
     (failure,) = outcome.failures.values()
-    assert (failure.reason, failure.message) == ("host_unavailable", "no GPU is visible")
+    assert failure.reason == "host_unavailable"
+    assert "cannot measure: no GPU is visible" in failure.message
+
+
+def test_a_node_whose_harness_says_nothing_gets_no_more_cases(tmp_path: Path) -> None:
+    run = Run(tmp_path, MemoryCluster(PLAN, cards=2, broken="10.0.0.2"), workers=1)
+    outcome = run.measure()
+    assert sorted(outcome.measurements) == sorted(case.case_id for case in CASES)
+    assert (outcome.ending, run.watcher.troubles) == ("finished", {"a100": ""})
+    assert [request.avoid for request in run.cluster.requests[2:]] == [("10.0.0.2",)] * 7
+    (remark,) = outcome.remarks
+    assert "node 10.0.0.2 cannot measure" in remark
+    assert "ended with exit code 1" in remark
 
 
 def test_what_a_dead_desk_began_is_taken_up_and_not_begun_again(tmp_path: Path) -> None:
