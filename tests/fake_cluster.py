@@ -88,6 +88,8 @@ class MemoryCluster:
             return self._ends.get(job, running)
 
     def tail(self, job: str, silence_s: float) -> Generator[bytes, None, None]:
+        if job in self.stopped:
+            return
         case = self._of_job[job]
         stream = lines(
             factories.started([case], plan_id=self.plan.plan_id),

@@ -16,8 +16,7 @@ from harness.records import Failure, Finished, Started
 from orchestrator.errors import DeskError, HostError, StorageError
 from orchestrator.fleet.shift import JobWatch, Shift, Task, one_case, shift_for
 from orchestrator.fleet.work import Away, Doing, Ended, Inbox, Message, Note, Opening, Twins, Work
-from orchestrator.hosts import Say, Session
-from orchestrator.hosts.cluster_advice import HarnessEndedError, NodeLostError, PoolError
+from orchestrator.hosts import Say, Session, cluster_advice
 from orchestrator.hosts.pooled import PooledHost
 from orchestrator.records.journal import End, JobNote
 from orchestrator.records.outcomes import Trouble
@@ -193,7 +192,7 @@ class Lane:
             return None
         if isinstance(error, StorageError) or (self.leaving and self.goes_on):
             return self._give_up(task, error)  # whoever attaches finds the job
-        if self.stopping.is_set() or error is None or isinstance(error, PoolError):
+        if self.stopping.is_set() or error is None or isinstance(error, cluster_advice.PoolError):
             self.shift.keep(replace(note, end="stopped", why=str(error or "the run was stopped")))
             self.shift.done(task)
             return None if task.turn.control == "alone" else error  # all else is measured by then
@@ -209,10 +208,15 @@ class Lane:
     ) -> DeskError | None:
         """A case whose harness did not come to its end."""
         note = watch.note
-        if isinstance(error, NodeLostError):
+        if isinstance(error, cluster_advice.NodeLostError):
             self._repeat(task, note, error.sentence)
             return None
-        if inbox.unfit or (inbox.silent and isinstance(error, HarnessEndedError)):
+        if task.note is not None and isinstance(error, cluster_advice.JobStoppedError):
+            # By a desk in too much of a hurry to note it, or by clean: no failure of the case.
+            self.shift.keep(replace(note, end="stopped", why=error.sentence))
+            self.shift.give_back(task)
+            return None
+        if inbox.unfit or (inbox.silent and isinstance(error, cluster_advice.HarnessEndedError)):
             return self._unfit(task, watch, inbox.unfit or error.sentence)
         self._broken(task, note, error)
         return None
@@ -295,6 +299,10 @@ def lanes(
 
 def _goes_on(error: DeskError, inbox: _CaseInbox) -> bool:
     """Whether the job may be at work after this error."""
-    if inbox.unfit or isinstance(error, NodeLostError) or not isinstance(error, HostError):
+    if (
+        inbox.unfit
+        or isinstance(error, cluster_advice.NodeLostError)
+        or not isinstance(error, HostError)
+    ):
         return False
     return error.reason == "host_unavailable"

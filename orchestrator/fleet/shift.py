@@ -140,6 +140,10 @@ class Shift:
         with self._lock:
             self.dispatch.done(task.turn)
 
+    def give_back(self, task: Task) -> None:
+        with self._lock:
+            self.dispatch.give_back(task.turn)
+
     def lost(self, task: Task) -> bool:
         with self._lock:
             return self.dispatch.lost(task.turn)

@@ -67,6 +67,10 @@ class HarnessEndedError(HostError):
     """A harness ended by itself, before its end record."""
 
 
+class JobStoppedError(HostError):
+    """Somebody stopped a job before its harness came to its end."""
+
+
 class PoolError(HostError):
     """What is wrong with a pool as a whole: none of its cases can be measured."""
 
@@ -104,7 +108,7 @@ def ended(pool: str, state: JobState, run: str) -> HostError:
     if state.error in _NO_NODE:
         return NodeLostError(f'host "{pool}": no node took the case ({_short(state.message)})')
     if state.status == "STOPPED":
-        return HostError(
+        return JobStoppedError(
             f'host "{pool}": somebody stopped the job of this case',
             f"Measure the rest:  python orchestrate.py --resume {run}",
             "crash",

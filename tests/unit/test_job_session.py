@@ -9,7 +9,12 @@ import pytest
 
 from orchestrator.errors import HostError
 from orchestrator.hosts import FromStart
-from orchestrator.hosts.cluster_advice import HarnessEndedError, NodeLostError, PoolError
+from orchestrator.hosts.cluster_advice import (
+    HarnessEndedError,
+    JobStoppedError,
+    NodeLostError,
+    PoolError,
+)
 from orchestrator.hosts.job_session import JobSession, Patience
 from orchestrator.hosts.jobs import JobState
 from orchestrator.hosts.ray import RayJobs
@@ -162,7 +167,7 @@ def test_how_a_job_ended_without_an_end_record_is_told(
 
 def test_a_job_that_somebody_stopped_is_no_lost_node(cluster: FakeCluster, tmp_path: Path) -> None:
     heard = Heard(cluster, Played(["STOPPED"], [([ONE], 1000)]), tmp_path)
-    assert type(heard.error) is HostError
+    assert type(heard.error) is JobStoppedError
     assert "somebody stopped" in heard.error.sentence
 
 

@@ -179,22 +179,36 @@ def test_a_node_whose_harness_says_nothing_gets_no_more_cases(tmp_path: Path) ->
     assert "ended with exit code 1" in remark
 
 
-def test_what_a_dead_desk_began_is_taken_up_and_not_begun_again(tmp_path: Path) -> None:
-    run = Run(tmp_path, MemoryCluster(PLAN), workers=1)
+def with_the_first_job_under_way(output: Path) -> Run:
+    """A run whose desk died while the first job ran."""
+    run = Run(output, MemoryCluster(PLAN), workers=1)
     run.measure()
     journal = run.folder.path / "jobs" / "a100.jsonl"
     noted = [line for line in journal.read_bytes().splitlines() if line]
-    journal.write_bytes(b"\n".join(noted[:2]) + b"\n")  # the desk died while the first one ran
+    journal.write_bytes(b"\n".join(noted[:2]) + b"\n")
     for path in sorted((run.folder.path / "records").glob("*.jsonl")):
         lines = path.read_bytes().splitlines(keepends=True)
         if path.name == "a100.1.jsonl":
             path.write_bytes(b"".join(lines[:2]))
         else:
             path.unlink()
+    return run
+
+
+def test_what_a_dead_desk_began_is_taken_up_and_not_begun_again(tmp_path: Path) -> None:
+    run = with_the_first_job_under_way(tmp_path)
     submitted = len(run.cluster.requests)
     outcome = run.measure()
     assert sorted(outcome.measurements) == sorted(case.case_id for case in CASES)
     assert len(run.cluster.requests) == submitted + len(CASES) - 1
+
+
+def test_a_job_that_an_earlier_desk_stopped_is_no_failure_of_its_case(tmp_path: Path) -> None:
+    run = with_the_first_job_under_way(tmp_path)
+    run.cluster.stop(run.cluster.requests[0].id)
+    outcome = run.measure()
+    assert sorted(outcome.measurements) == sorted(case.case_id for case in CASES)
+    assert (outcome.failures, run.watcher.troubles) == ({}, {"a100": ""})
 
 
 def test_how_many_workers_there_are_changes_no_result(tmp_path: Path) -> None:
