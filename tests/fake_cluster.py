@@ -24,8 +24,10 @@ class MemoryCluster:
 
     `losses` says how many nodes are lost with a case before one measures it; `codes` with which
     exit code its harness ends, without an end record; the first `unfit` ones find that their node
-    cannot measure at all. `refuses` is raised by every call. With several `cards` each job has
-    the next one in turn; one of those that are `slow` takes that many times as long for a call.
+    cannot measure at all, each after `unfit_after_s`. `refuses` is raised by every call. With
+    several `cards` each job has the next one in turn, of those that it does not avoid; on the
+    `broken` one harnesses end without a word; one of those that are `slow` takes that many
+    times as long for a call.
     """
 
     plan: Plan
@@ -33,9 +35,11 @@ class MemoryCluster:
     losses: dict[str, int] = field(default_factory=dict)
     codes: dict[str, int] = field(default_factory=dict)
     unfit: int = 0
+    unfit_after_s: float = 0.0
     refuses: JobsError | None = None
     pending: bool = False
     cards: int = 1
+    broken: str = ""
     slow: dict[str, float] = field(default_factory=dict)
     requests: list[JobRequest] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
@@ -56,7 +60,12 @@ class MemoryCluster:
         return "2.60.0"
 
     def nodes(self) -> tuple[Node, ...]:
-        return (Node("10.0.0.1", True, "A100", 64),)
+        if self.cards == 1:
+            return (Node("10.0.0.1", True, "A100", 64),)
+        return tuple(Node(card, True, "A100", 1, id=card) for card in self._all_cards())
+
+    def _all_cards(self) -> list[str]:
+        return [f"10.0.0.{number}" for number in range(1, self.cards + 1)]
 
     def keep_package(self, name: str, content: bytes) -> bool:
         return False
@@ -66,17 +75,21 @@ class MemoryCluster:
             self.requests.append(request)
             self._began_s[request.id] = perf_counter()
             self._of_job[request.id] = self._cases[request.metadata[_CASE]]
-            self._card[request.id] = f"10.0.0.{1 + len(self._card) % self.cards}"
+            there = [card for card in self._all_cards() if card not in request.avoid]
+            self._card[request.id] = there[len(self._card) % len(there)]
 
     def state(self, job: str) -> JobState | None:
         with self._lock:
             if job in self.stopped:
                 return JobState(job, "STOPPED")
             status: Status = "PENDING" if self.pending else "RUNNING"
-            running = JobState(job, status, node=self._card.get(job, ""))
+            card = self._card.get(job, "")
+            running = JobState(job, status, node=card, node_id=card if self.cards > 1 else "")
             return self._ends.get(job, running)
 
     def tail(self, job: str, silence_s: float) -> Generator[bytes, None, None]:
+        if job in self.stopped:
+            return
         case = self._of_job[job]
         stream = lines(
             factories.started([case], plan_id=self.plan.plan_id),
@@ -86,10 +99,13 @@ class MemoryCluster:
         ).splitlines(keepends=True)
         end = self._end(job, case)
         if self._is_unfit():
+            threading.Event().wait(self.unfit_after_s)
             end = JobState(job, "FAILED", node=self._card[job], exit_code=1)
             stream = [_UNFIT, b""]
         if end.status != "SUCCEEDED":
             del stream[-1]
+        if self._card[job] == self.broken:
+            end, stream = JobState(job, "FAILED", node=self.broken, exit_code=1), [b""]
         took_s = random.Random(case.case_id).uniform(*self.takes_s)
         for number, line in enumerate(stream, start=1):
             due_s = self._began_s[job] + took_s * number / len(stream)

@@ -11,13 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
-from harness.plan import Case, Plan
+from harness.plan import Plan
 from harness.records import Failure, Finished, Started
 from orchestrator.errors import DeskError, HostError, StorageError
-from orchestrator.fleet.shift import JobWatch, Shift, Task, shift_for
-from orchestrator.fleet.work import Doing, Ended, Inbox, Message, Note, Opening, Twins, Work
-from orchestrator.hosts import Say, Session
-from orchestrator.hosts.cluster_advice import NodeLostError, PoolError
+from orchestrator.fleet.shift import JobWatch, Shift, Task, one_case, shift_for
+from orchestrator.fleet.work import Away, Doing, Ended, Inbox, Message, Note, Opening, Twins, Work
+from orchestrator.hosts import Say, Session, cluster_advice
 from orchestrator.hosts.pooled import PooledHost
 from orchestrator.records.journal import End, JobNote
 from orchestrator.records.outcomes import Trouble
@@ -34,9 +33,11 @@ class _CaseInbox:
     error: DeskError | None = None
     finished: bool = False
     unfit: str = ""
+    silent: bool = True
     control: bool = False
 
     def put(self, _work: Work, message: Message, /) -> None:
+        self.silent = self.silent and isinstance(message, Ended | Note | Doing | Away)
         match message:
             case Ended(error):
                 self.error = error
@@ -67,6 +68,9 @@ class Lane:
     introduced: bool = False
     stopping: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.shift.joins(self)
 
     @property
     def host(self) -> str:
@@ -115,6 +119,7 @@ class Lane:
             if self.first:
                 self.shift.failed = self.shift.failed or not self.shift.opened.is_set()
                 self.shift.opened.set()
+            self.shift.leaves(self)
             self.say(Ended(error))
 
     def _work(self) -> DeskError | None:
@@ -123,19 +128,29 @@ class Lane:
             if self.stopping.is_set():
                 return None
         error = None
-        while error is None and not self.shift.failed and not self.stopping.is_set():
-            task = self.shift.next()
-            if task is None:
-                return None
-            error = self._measure(task)
+        while error is None and (task := self._next()) is not None:
+            try:
+                error = self._measure(task)
+            finally:
+                self.shift.free()
         return error
+
+    def _next(self) -> Task | None:
+        """The next case. One that another worker has may yet come back, from a node that turns out
+        to be unable to measure it, so nobody leaves before."""
+        while not self.shift.failed and not self.stopping.is_set():
+            busy = self.shift.is_busy
+            if (task := self.shift.next()) is not None or not busy:
+                return task
+            self.stopping.wait(_GATE_S)
+        return None
 
     def _measure(self, task: Task) -> DeskError | None:
         control = task.turn.control
         inbox, watches = _CaseInbox(self, control=bool(control)), list[JobWatch]()
         if control == "alone":
             self.say(Doing(f"measuring {task.turn.case.case_id} once more, alone"))
-        plan = _one(self.shift.plan, task.turn.case)
+        plan = one_case(self.shift.plan, task.turn.case)
         with self.shift.file(task) as (attempt, known):
             self.attempt = attempt
             opening = self._opening(task, plan, attempt, watches)
@@ -147,7 +162,7 @@ class Lane:
             if self.stopping.is_set():  # asked while no case was under way
                 work.stopping.set()
             work.run()
-            return self._conclude(task, inbox, watches[0].note if watches else None)
+            return self._conclude(task, inbox, watches[0] if watches else None)
 
     def _opening(
         self, task: Task, plan: Plan, attempt: AttemptFile, watches: list[JobWatch]
@@ -166,17 +181,18 @@ class Lane:
 
         return start
 
-    def _conclude(self, task: Task, inbox: _CaseInbox, note: JobNote | None) -> DeskError | None:
+    def _conclude(self, task: Task, inbox: _CaseInbox, watch: JobWatch | None) -> DeskError | None:
         """Keep how a job ended. Returns: why this worker can take no more cases."""
         error = inbox.error
-        if note is None:  # it never came to a job
+        if watch is None:  # it never came to a job
             return self._give_up(task, error)
+        note = watch.note
         if inbox.finished:
             self._close(task, note, "whole")
             return None
         if isinstance(error, StorageError) or (self.leaving and self.goes_on):
             return self._give_up(task, error)  # whoever attaches finds the job
-        if self.stopping.is_set() or error is None or isinstance(error, PoolError):
+        if self.stopping.is_set() or error is None or isinstance(error, cluster_advice.PoolError):
             self.shift.keep(replace(note, end="stopped", why=str(error or "the run was stopped")))
             self.shift.done(task)
             return None if task.turn.control == "alone" else error  # all else is measured by then
@@ -185,20 +201,41 @@ class Lane:
         if task.turn.control:  # not worth another try
             self._close(task, note, "broken", inbox.unfit or error.sentence)
             return None
-        return self._without_end(task, inbox, note, error)
+        return self._without_end(task, inbox, watch, error)
 
     def _without_end(
-        self, task: Task, inbox: _CaseInbox, note: JobNote, error: DeskError
+        self, task: Task, inbox: _CaseInbox, watch: JobWatch, error: DeskError
     ) -> DeskError | None:
         """A case whose harness did not come to its end."""
-        if isinstance(error, NodeLostError):
+        note = watch.note
+        if isinstance(error, cluster_advice.NodeLostError):
             self._repeat(task, note, error.sentence)
             return None
-        if inbox.unfit:
-            self._repeat(task, note, inbox.unfit)
-            return HostError(f'host "{self.host}": node {note.node} cannot measure: {inbox.unfit}')
+        if task.note is not None and isinstance(error, cluster_advice.JobStoppedError):
+            # By a desk in too much of a hurry to note it, or by clean: no failure of the case.
+            self.shift.keep(replace(note, end="stopped", why=error.sentence))
+            self.shift.give_back(task)
+            return None
+        if inbox.unfit or (inbox.silent and isinstance(error, cluster_advice.HarnessEndedError)):
+            return self._unfit(task, watch, inbox.unfit or error.sentence)
         self._broken(task, note, error)
         return None
+
+    def _unfit(self, task: Task, watch: JobWatch, found: str) -> DeskError | None:
+        """A node where no case can be measured; one whose python lacks what the harness needs ends
+        each at once, and would be given all that are left."""
+        note = watch.note
+        why = f"node {note.node} cannot measure: {found}"
+        if self.shift.host.avoid(watch.node_id):
+            self._repeat(task, note, why)
+            return None
+        if self.shift.leaves(self):
+            self._repeat(task, note, why)
+        else:  # nobody is left who would measure it
+            self._close(task, note, "lost", why)
+        return HostError(
+            f'host "{self.host}": {why}', "logs/ of the run says more; look at that node"
+        )
 
     def _give_up(self, task: Task, error: DeskError | None) -> DeskError | None:
         """This worker ends, and nobody may think that its case is still being measured."""
@@ -217,7 +254,7 @@ class Lane:
     def _repeat(self, task: Task, note: JobNote, why: str) -> None:
         again = self.shift.lost(task)
         self.shift.keep(replace(note, end="lost", why=why, again=again))
-        what = "measured again" if again else f"given up after {note.number} tries"
+        what = "to be measured again" if again else f"given up after {note.number} tries"
         remark = f"{note.case_id} is {what}: {why}"
         self.say(Note(remark))
 
@@ -262,22 +299,10 @@ def lanes(
 
 def _goes_on(error: DeskError, inbox: _CaseInbox) -> bool:
     """Whether the job may be at work after this error."""
-    if inbox.unfit or isinstance(error, NodeLostError) or not isinstance(error, HostError):
+    if (
+        inbox.unfit
+        or isinstance(error, cluster_advice.NodeLostError)
+        or not isinstance(error, HostError)
+    ):
         return False
     return error.reason == "host_unavailable"
-
-
-def _one(plan: Plan, case: Case) -> Plan:
-    """What one job does of a plan, whose id it keeps. Naming all other cases in `skip` would take
-    the square of their number."""
-    mode = plan.modes[0] if case.mode == "eager" else case.mode
-    compared = case.model_copy(update={"mode": mode})
-    only = {
-        "models": (case.model,),
-        "modes": (mode,),
-        "precisions": (case.precision,),
-        "batch_sizes": (case.batch_size,),
-        "noise_floor": (case,) if case.mode == "eager" else (),
-        "skip": (compared.case_id,) if case.mode == "eager" else (),
-    }
-    return plan.model_copy(update=only)

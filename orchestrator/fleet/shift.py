@@ -46,14 +46,37 @@ class Shift:
     _turns: dict[str, Turn] = field(default_factory=dict)
     _next_file: int = 0
     _introduced: bool = False
+    _busy: int = 0
+    _workers: set[object] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def next(self) -> Task | None:
+        """A case for a worker, which says `free` when it is done with it."""
         with self._lock:
-            if self.begun:
-                return self.begun.pop()
-            turn = self.dispatch.take()
-            return None if turn is None else Task(turn)
+            turn = None if self.begun else self.dispatch.take()
+            task = self.begun.pop() if self.begun else None if turn is None else Task(turn)
+            self._busy += task is not None
+            return task
+
+    def free(self) -> None:
+        """A worker has done what there was to do about a case."""
+        with self._lock:
+            self._busy -= 1
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether some worker has a case, which may yet be for another one to measure."""
+        with self._lock:
+            return self._busy > 0
+
+    def joins(self, worker: object) -> None:
+        self._workers.add(worker)
+
+    def leaves(self, worker: object) -> bool:
+        """A worker takes no more cases. Returns: whether others do."""
+        with self._lock:
+            self._workers.discard(worker)
+            return bool(self._workers)
 
     @contextmanager
     def file(self, task: Task) -> Iterator[tuple[AttemptFile, tuple[Record, ...]]]:
@@ -117,6 +140,10 @@ class Shift:
         with self._lock:
             self.dispatch.done(task.turn)
 
+    def give_back(self, task: Task) -> None:
+        with self._lock:
+            self.dispatch.give_back(task.turn)
+
     def lost(self, task: Task) -> bool:
         with self._lock:
             return self.dispatch.lost(task.turn)
@@ -128,8 +155,10 @@ class JobWatch:
 
     shift: Shift
     note: JobNote
+    node_id: str = ""
 
     def saw(self, state: JobState) -> None:
+        self.node_id = state.node_id or self.node_id
         if state.node and state.node != self.note.node:
             self.note = replace(self.note, node=state.node)
             self.shift.keep(self.note)
@@ -173,3 +202,19 @@ def _begun_controls(notes: Iterable[JobNote], plan: Plan) -> list[Task]:
         for copy, note in enumerate(notes, start=1)
         if note.control and not note.end and note.case_id in every
     ]
+
+
+def one_case(plan: Plan, case: Case) -> Plan:
+    """What one job does of a plan, whose id it keeps. Naming all other cases in `skip` would take
+    the square of their number."""
+    mode = plan.modes[0] if case.mode == "eager" else case.mode
+    compared = case.model_copy(update={"mode": mode})
+    only = {
+        "models": (case.model,),
+        "modes": (mode,),
+        "precisions": (case.precision,),
+        "batch_sizes": (case.batch_size,),
+        "noise_floor": (case,) if case.mode == "eager" else (),
+        "skip": (compared.case_id,) if case.mode == "eager" else (),
+    }
+    return plan.model_copy(update=only)

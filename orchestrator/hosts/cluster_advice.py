@@ -63,6 +63,14 @@ class NodeLostError(HostError):
     """A node is gone with the case that it measured, which another node may measure anew."""
 
 
+class HarnessEndedError(HostError):
+    """A harness ended by itself, before its end record."""
+
+
+class JobStoppedError(HostError):
+    """Somebody stopped a job before its harness came to its end."""
+
+
 class PoolError(HostError):
     """What is wrong with a pool as a whole: none of its cases can be measured."""
 
@@ -100,7 +108,7 @@ def ended(pool: str, state: JobState, run: str) -> HostError:
     if state.error in _NO_NODE:
         return NodeLostError(f'host "{pool}": no node took the case ({_short(state.message)})')
     if state.status == "STOPPED":
-        return HostError(
+        return JobStoppedError(
             f'host "{pool}": somebody stopped the job of this case',
             f"Measure the rest:  python orchestrate.py --resume {run}",
             "crash",
@@ -111,7 +119,7 @@ def ended(pool: str, state: JobState, run: str) -> HostError:
             "logs/ of the run says more; the python of its nodes may lack what the harness needs",
         )
     if state.exit_code not in (None, 0):
-        return HostError(
+        return HarnessEndedError(
             f'host "{pool}": the harness {_how(state.exit_code)} before its end',
             f"logs/ of the run says more; measure again:  python orchestrate.py --resume {run}",
             "crash",

@@ -12,6 +12,7 @@ from typing import Final, Literal, Protocol, TypeAlias
 Status: TypeAlias = Literal["PENDING", "RUNNING", "STOPPED", "SUCCEEDED", "FAILED"]
 ENDED: Final = ("STOPPED", "SUCCEEDED", "FAILED")
 LABEL: Final = "ray.io/accelerator-type"
+NODE_LABEL: Final = "ray.io/node-id"
 
 
 class JobsError(Exception):
@@ -44,7 +45,7 @@ class JobRequest:
     """A job to start: what it runs, in which package, and on what kind of node.
 
     `accelerator` is the value of the node's label, `resources` are custom ones that a node must
-    have, each with the amount that the job takes.
+    have, each with the amount that the job takes; `avoid` holds the ids of nodes not to run on.
     """
 
     id: str
@@ -54,11 +55,13 @@ class JobRequest:
     gpus: int = 1
     resources: Mapping[str, float] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
+    avoid: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """A job as the cluster knows it. `node` is where it runs, `exit_code` how its command ended;
+    """A job as the cluster knows it. `node` is where it runs, as people are told, and `node_id` as
+    the cluster is; `exit_code` how its command ended;
     `error` is the cluster's own name for what went wrong."""
 
     id: str
@@ -68,6 +71,7 @@ class JobState:
     node: str = ""
     exit_code: int | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    node_id: str = ""
 
     @property
     def ended(self) -> bool:
@@ -83,6 +87,7 @@ class Node:
     accelerator: str
     gpus: float
     resources: frozenset[str] = frozenset()
+    id: str = ""
 
 
 class Jobs(Protocol):

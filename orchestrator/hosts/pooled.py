@@ -78,6 +78,7 @@ class PooledHost:
     patience: Patience = field(default_factory=Patience)
     limit_s: float = 24 * 3600.0
     _jobs: Jobs | None = None
+    _unfit: dict[str, None] = field(default_factory=dict)
     _ready: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _package: package.Package | None = None
@@ -128,6 +129,20 @@ class PooledHost:
         """An id that nobody else on the cluster has."""
         stem = attempt.name.removesuffix(".jsonl")
         return f"{attempt.run_id}-{stem}-{secrets.token_hex(3)}"
+
+    def avoid(self, node_id: str) -> bool:
+        """Give a node that cannot measure no more cases. Returns: whether another one is there."""
+        if not node_id:
+            return False
+        with self._lock:
+            self._unfit[node_id] = None
+            try:
+                return any(
+                    n.id and n.id not in self._unfit
+                    for n in fitting(self.pool, self.jobs().nodes())
+                )
+            except JobsError:
+                return False
 
     def start(self, plan: Plan, attempt: AttemptFile, say: Say) -> JobSession:
         """Measure the one case of a plan. Raises: HostError."""
@@ -212,6 +227,7 @@ class PooledHost:
             package=self._package.name,
             accelerator=self.pool.accelerator,
             gpus=self.pool.gpus,
+            avoid=tuple(self._unfit),
             resources={resource: _SHARE if resource.startswith(_SHARED) else 1} if resource else {},
             metadata={
                 container.RUN: attempt.run_id,

@@ -20,6 +20,7 @@ from orchestrator.hosts.answers import innermost
 from orchestrator.hosts.jobs import (
     ENDED,
     LABEL,
+    NODE_LABEL,
     ClusterLinkError,
     JobRequest,
     JobsError,
@@ -97,8 +98,8 @@ class RayJobs:
             body["entrypoint_num_gpus"] = request.gpus
         if request.resources:
             body["entrypoint_resources"] = dict(request.resources)
-        if request.accelerator:
-            body["entrypoint_label_selector"] = {LABEL: request.accelerator}
+        if selector := _selector(request):
+            body["entrypoint_label_selector"] = selector
         try:
             self._call("POST", "/api/jobs/", json=body)
         except ClusterLinkError:
@@ -222,6 +223,14 @@ class RayJobs:
             raise ClusterLinkError(innermost(error)) from error
 
 
+def _selector(request: JobRequest) -> dict[str, str]:
+    """Which labels a node must have; each has its own id as one."""
+    selector = {LABEL: request.accelerator} if request.accelerator else {}
+    if request.avoid:
+        selector[NODE_LABEL] = f"!in({','.join(request.avoid)})"
+    return selector
+
+
 def _path(job: str) -> str:
     return f"/api/jobs/{quote(job, safe='')}"
 
@@ -252,16 +261,17 @@ def _state(told: Any) -> JobState:  # noqa: ANN401
         status: Status = told["status"]
         if status not in (*ENDED, "PENDING", "RUNNING"):
             raise JobsError(f"a job has the unknown status {json.dumps(status)[:40]}")
-        node = str(told.get("driver_node_id") or "")[:_NODE_CHARACTERS]
+        node_id = str(told.get("driver_node_id") or "")
         code = told.get("driver_exit_code")
         return JobState(
             id=str(told["submission_id"]),
             status=status,
             message=str(told.get("message") or ""),
             error=str(told.get("error_type") or ""),
-            node=node,
+            node=node_id[:_NODE_CHARACTERS],
             exit_code=code if isinstance(code, int) else None,
             metadata={str(k): str(v) for k, v in (told.get("metadata") or {}).items()},
+            node_id=node_id,
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise JobsError(_STRANGER) from error
@@ -276,4 +286,5 @@ def _node(told: Any) -> Node:  # noqa: ANN401
         accelerator=str((raylet.get("labels") or {}).get(LABEL, "")),
         gpus=float(resources.get("GPU", 0)),
         resources=frozenset(map(str, resources)),
+        id=str(raylet.get("nodeId") or ""),
     )

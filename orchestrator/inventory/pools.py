@@ -118,7 +118,8 @@ def _address(where: str, value: object) -> str:
     try:
         parts = urlsplit(str(value))
         right = parts.scheme in ("http", "https") and bool(parts.hostname)
-        right = right and (parts.port or 1) > 0
+        # urlsplit itself takes line breaks out, so that the address is another than the one seen.
+        right = right and parts.port != 0 and not re.search(r"[\s\x00-\x1f\x7f]", str(value))
     except ValueError:
         right = False
     if not isinstance(value, str) or not right or parts.query or parts.fragment:

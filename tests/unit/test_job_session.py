@@ -9,7 +9,12 @@ import pytest
 
 from orchestrator.errors import HostError
 from orchestrator.hosts import FromStart
-from orchestrator.hosts.cluster_advice import NodeLostError, PoolError
+from orchestrator.hosts.cluster_advice import (
+    HarnessEndedError,
+    JobStoppedError,
+    NodeLostError,
+    PoolError,
+)
 from orchestrator.hosts.job_session import JobSession, Patience
 from orchestrator.hosts.jobs import JobState
 from orchestrator.hosts.ray import RayJobs
@@ -143,8 +148,8 @@ def test_a_job_that_runs_and_says_nothing_is_given_up(cluster: FakeCluster, tmp_
 @pytest.mark.parametrize(
     ("told", "kind", "words"),
     [
-        ({"driver_exit_code": 1}, HostError, "ended with exit code 1"),
-        ({"driver_exit_code": -9}, HostError, "was killed"),
+        ({"driver_exit_code": 1}, HarnessEndedError, "ended with exit code 1"),
+        ({"driver_exit_code": -9}, HarnessEndedError, "was killed"),
         ({"driver_exit_code": 2}, PoolError, "cannot use the plan"),
         ({"error_type": "RUNTIME_ENV_SETUP_FAILURE", "message": "no pip"}, PoolError, "no pip"),
         ({"error_type": "JOB_SUPERVISOR_ACTOR_START_TIMEOUT"}, NodeLostError, "no node took"),
@@ -162,7 +167,7 @@ def test_how_a_job_ended_without_an_end_record_is_told(
 
 def test_a_job_that_somebody_stopped_is_no_lost_node(cluster: FakeCluster, tmp_path: Path) -> None:
     heard = Heard(cluster, Played(["STOPPED"], [([ONE], 1000)]), tmp_path)
-    assert type(heard.error) is HostError
+    assert type(heard.error) is JobStoppedError
     assert "somebody stopped" in heard.error.sentence
 
 

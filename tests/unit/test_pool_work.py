@@ -146,22 +146,69 @@ def test_a_worker_whose_node_cannot_measure_leaves_its_case_to_another(tmp_path:
     assert [origin.number for origin in outcome.origins.values()].count(2) == 1
 
 
-def test_what_a_dead_desk_began_is_taken_up_and_not_begun_again(tmp_path: Path) -> None:
-    run = Run(tmp_path, MemoryCluster(PLAN), workers=1)
+def test_a_worker_without_a_case_waits_for_one_that_comes_back_late(tmp_path: Path) -> None:
+    cluster = MemoryCluster(PLAN, unfit=1, unfit_after_s=1.5)
+    run = Run(tmp_path, cluster, workers=2)
+    outcome = run.measure()
+    assert sorted(outcome.measurements) == sorted(case.case_id for case in CASES)
+    assert sum("to be measured again" in remark for remark in run.watcher.remarks) == 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_case_is_not_called_repeated_where_no_worker_is_left(
+    tmp_path: Path, workers: int
+) -> None:
+    run = Run(tmp_path, MemoryCluster(PLAN, unfit=workers), workers=workers)
+    outcome = run.measure()
+    assert outcome.measurements == {}
+    told = [*outcome.remarks, *run.watcher.remarks]
+    assert sum("repeated" in remark for remark in told) == workers - 1
+    (failure,) = outcome.failures.values()
+    assert failure.reason == "host_unavailable"
+    assert "cannot measure: no GPU is visible" in failure.message
+
+
+def test_a_node_whose_harness_says_nothing_gets_no_more_cases(tmp_path: Path) -> None:
+    run = Run(tmp_path, MemoryCluster(PLAN, cards=2, broken="10.0.0.2"), workers=1)
+    outcome = run.measure()
+    assert sorted(outcome.measurements) == sorted(case.case_id for case in CASES)
+    assert (outcome.ending, run.watcher.troubles) == ("finished", {"a100": ""})
+    assert [request.avoid for request in run.cluster.requests[2:]] == [("10.0.0.2",)] * 7
+    (remark,) = outcome.remarks
+    assert "node 10.0.0.2 cannot measure" in remark
+    assert "ended with exit code 1" in remark
+
+
+def with_the_first_job_under_way(output: Path) -> Run:
+    """A run whose desk died while the first job ran."""
+    run = Run(output, MemoryCluster(PLAN), workers=1)
     run.measure()
     journal = run.folder.path / "jobs" / "a100.jsonl"
     noted = [line for line in journal.read_bytes().splitlines() if line]
-    journal.write_bytes(b"\n".join(noted[:2]) + b"\n")  # the desk died while the first one ran
+    journal.write_bytes(b"\n".join(noted[:2]) + b"\n")
     for path in sorted((run.folder.path / "records").glob("*.jsonl")):
         lines = path.read_bytes().splitlines(keepends=True)
         if path.name == "a100.1.jsonl":
             path.write_bytes(b"".join(lines[:2]))
         else:
             path.unlink()
+    return run
+
+
+def test_what_a_dead_desk_began_is_taken_up_and_not_begun_again(tmp_path: Path) -> None:
+    run = with_the_first_job_under_way(tmp_path)
     submitted = len(run.cluster.requests)
     outcome = run.measure()
     assert sorted(outcome.measurements) == sorted(case.case_id for case in CASES)
     assert len(run.cluster.requests) == submitted + len(CASES) - 1
+
+
+def test_a_job_that_an_earlier_desk_stopped_is_no_failure_of_its_case(tmp_path: Path) -> None:
+    run = with_the_first_job_under_way(tmp_path)
+    run.cluster.stop(run.cluster.requests[0].id)
+    outcome = run.measure()
+    assert sorted(outcome.measurements) == sorted(case.case_id for case in CASES)
+    assert (outcome.failures, run.watcher.troubles) == ({}, {"a100": ""})
 
 
 def test_how_many_workers_there_are_changes_no_result(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 import pytest
@@ -51,6 +52,17 @@ def test_a_job_says_what_it_runs_and_on_which_nodes(cluster: FakeCluster, jobs: 
             "entrypoint_label_selector": {"ray.io/accelerator-type": "A100"},
         }
     ]
+
+
+def test_a_job_avoids_nodes_by_a_label_that_ray_gives_to_each(
+    cluster: FakeCluster, jobs: RayJobs
+) -> None:
+    cluster.script = [Played()]
+    jobs.submit(dataclasses.replace(REQUEST, avoid=("0a", "0b")))
+    assert cluster.requests[0]["entrypoint_label_selector"] == {
+        "ray.io/accelerator-type": "A100",
+        "ray.io/node-id": "!in(0a,0b)",
+    }
 
 
 def test_a_job_that_is_submitted_twice_starts_once(cluster: FakeCluster, jobs: RayJobs) -> None:
