@@ -114,9 +114,10 @@ def ended(pool: str, state: JobState, run: str) -> HostError:
             "crash",
         )
     if state.exit_code == _UNUSABLE_PLAN:
-        return PoolError(
+        return HarnessEndedError(
             f'host "{pool}": its harness cannot use the plan',
-            "logs/ of the run says more; the python of its nodes may lack what the harness needs",
+            "logs/ of the run says more; the python of that node may lack what the harness needs",
+            "crash",
         )
     if state.exit_code not in (None, 0):
         return HarnessEndedError(

@@ -227,6 +227,11 @@ def _machine(where: str, name: str, table: object) -> Machine:
             f'{where}: "{name[:_SHOWN]}" cannot be the name of a host',
             "Use up to 40 letters, digits, dots and dashes, and not the name local.",
         )
+    if "ray" in table and not {"docker", "context"}.isdisjoint(table):
+        raise UsageError(
+            f"{where} is a cluster and an engine at once",
+            "Keep one of docker, context and ray; give the other a table of its own.",
+        )
     known = pools.KEYS if "ray" in table else (*KEYS, "ray")
     for key in table:
         if key not in known:

@@ -165,7 +165,8 @@ class _Fold:
             self.failures[job.case_id] = Failure(
                 case_id=job.case_id, stage=None, reason="host_unavailable", message=job.why
             )
-        self.ending = "interrupted" if attempt.interrupted or job.end == "stopped" else "lost"
+        by_user = attempt.interrupted or (job.end == "stopped" and attempt.trouble is None)
+        self.ending = "interrupted" if by_user else "lost"
         return False
 
     def _take_control(self, attempt: Attempt, job: JobNote) -> None:

@@ -26,7 +26,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent.parent
 RAY: Final = Path(os.environ.get("RAY_VENV") or ROOT / ".venv-ray") / "bin"
 TOKEN: Final = "token-of-the-tests-0123456789abcdef"
 _STAND_IN: Final = Path(__file__).with_name("stand_in.py")
-_LIMIT_S: Final = 90.0
+_LIMIT_S: Final = 180.0
 
 
 @dataclass
@@ -163,6 +163,8 @@ class Cluster:
             # A dead node is known after 3 s instead of 15; one that is merely busy has 10 s for
             # each answer, as ever.
             "RAY_health_check_period_ms": "500",
+            # On a busy machine a node may take longer than half a minute.
+            "RAY_raylet_start_wait_time_s": "150",
             # Python processes to spare, which no job of ours uses.
             "RAY_enable_worker_prestart": "0",
             "RAY_prestart_worker_first_driver": "0",

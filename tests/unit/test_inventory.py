@@ -108,6 +108,7 @@ def test_no_host_is_named_twice(nobody: Path, names: list[str]) -> None:
         ('[hosts.a]\ndoker = "ssh://b"\n', 'unknown key in hosts.toml, [hosts.a] "doker". Did'),
         ("[hosts.a]\n", "one of docker, context and ray is needed"),
         ('[hosts.a]\ndocker = "ssh://b"\ncontext = "c"\n', "one of docker, context and ray"),
+        ('[hosts.a]\ndocker = "ssh://b"\nray = "http://c:8265"\n', "an engine at once"),
         ('[hosts.a]\ndocker = "b"\n', "docker is no address"),
         ("[hosts.a]\ndocker = 3\n", "docker is no address"),
         ('[hosts.a]\ncontext = "nowhere"\n', "unknown Docker context in hosts.toml, [hosts.a]"),

@@ -150,7 +150,7 @@ def test_a_job_that_runs_and_says_nothing_is_given_up(cluster: FakeCluster, tmp_
     [
         ({"driver_exit_code": 1}, HarnessEndedError, "ended with exit code 1"),
         ({"driver_exit_code": -9}, HarnessEndedError, "was killed"),
-        ({"driver_exit_code": 2}, PoolError, "cannot use the plan"),
+        ({"driver_exit_code": 2}, HarnessEndedError, "cannot use the plan"),
         ({"error_type": "RUNTIME_ENV_SETUP_FAILURE", "message": "no pip"}, PoolError, "no pip"),
         ({"error_type": "JOB_SUPERVISOR_ACTOR_START_TIMEOUT"}, NodeLostError, "no node took"),
         ({"error_type": "JOB_SUPERVISOR_ACTOR_DIED"}, NodeLostError, "was lost"),

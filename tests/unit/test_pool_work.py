@@ -10,8 +10,9 @@ import pytest
 
 from harness.plan import Plan
 from harness.records import Finished, Record
-from orchestrator import estimate
+from orchestrator import estimate, pipeline
 from orchestrator.cli.progress import NoProgress
+from orchestrator.errors import NoHostError
 from orchestrator.fleet import fleet
 from orchestrator.hosts.job_session import Patience
 from orchestrator.hosts.jobs import ClusterLinkError, JobsError, TokenError
@@ -136,6 +137,8 @@ def test_a_pool_without_a_free_node_is_given_up_and_its_jobs_withdrawn(tmp_path:
     assert "no A100 node was free for" in run.watcher.troubles["a100"]
     assert "no A100 node was free for" in outcome.host_failures[-1].message
     assert sorted(run.cluster.stopped) == sorted(request.id for request in run.cluster.requests)
+    with pytest.raises(NoHostError):  # exit code 3
+        pipeline.exit_code(pipeline.render(run.folder).comparison)
 
 
 def test_a_worker_whose_node_cannot_measure_leaves_its_case_to_another(tmp_path: Path) -> None:
