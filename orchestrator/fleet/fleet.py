@@ -18,8 +18,9 @@ from typing import Final, Protocol
 from harness.plan import Plan
 from harness.records import Record
 from orchestrator.errors import DeskError, HangUp, HostError, StillThereError, StorageError
+from orchestrator.fleet.messages import Away, Doing, Ended, Inbox, Note
 from orchestrator.fleet.pool_work import Worker, lanes
-from orchestrator.fleet.work import Away, Doing, Ended, Inbox, Note, Opening, Twins, Work
+from orchestrator.fleet.work import Opening, Twins, Work
 from orchestrator.hosts import Host, Say, Session
 from orchestrator.hosts.pooled import PooledHost
 from orchestrator.records.outcomes import Trouble

@@ -14,8 +14,9 @@ from typing import Final, TypeAlias
 from harness.plan import Plan
 from harness.records import Failure, Finished, Started
 from orchestrator.errors import DeskError, HostError, StorageError
+from orchestrator.fleet.messages import Away, Doing, Ended, Inbox, Message, Note
 from orchestrator.fleet.shift import JobWatch, Shift, Task, one_case, shift_for
-from orchestrator.fleet.work import Away, Doing, Ended, Inbox, Message, Note, Opening, Twins, Work
+from orchestrator.fleet.work import Opening, Twins, Work
 from orchestrator.hosts import Say, Session, cluster_advice
 from orchestrator.hosts.pooled import PooledHost
 from orchestrator.records.journal import End, JobNote

@@ -2,62 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
-import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Generic, Protocol, TypeAlias, TypeVar
+from typing import Protocol, TypeAlias
 
 from harness.plan import Plan
-from harness.records import Finished, Measurement, Record, Started
+from harness.records import Finished, Measurement, Started
 from harness.vocabulary import NewerSchemaError
 from orchestrator import wording
 from orchestrator.errors import DeskError, HostError, StorageError
+from orchestrator.fleet.messages import Away, Doing, Ended, Message, Note
 from orchestrator.hosts import FromStart, Say, Session
 from orchestrator.records.admission import Allowance, TooMuchError, case_ids, likely_bytes
 from orchestrator.records.intake import Intake
 from orchestrator.records.rundir import AttemptFile
 from orchestrator.records.stream import Read, Unreadable
 
-# So many messages may wait to be shown. A measurement is one, and takes up to a megabyte.
-_WAITING: Final = 64
-# How long a full inbox is waited for before it is asked whether anybody still watches.
-_ROOM_S: Final = 0.2
-
 
 class StoppingError(Exception):
     """The run was stopped while a host was still being prepared."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The last message of a thread; `error` is why it could not go on."""
-
-    error: DeskError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    remark: str
-
-
-@dataclass(frozen=True, slots=True)
-class Doing:
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
-class Away:
-    """The host is out of reach; until the next record nobody knows what it does."""
-
-
-Message: TypeAlias = Record | Note | Doing | Away | Ended
 Opening: TypeAlias = Callable[[Say], Session]
 """Prepares a host and gives the harness at work there. Raises: DeskError."""
-
-
-_Speaker = TypeVar("_Speaker")
 
 
 class Mailbox(Protocol):
@@ -84,30 +52,6 @@ class Twins:
                 "the cases of one host",
                 "Give each kind a table of its own in the inventory.",
             )
-
-
-@dataclass(frozen=True, slots=True)
-class Inbox(Generic[_Speaker]):
-    """What the threads say to whoever watches them; they wait for one who is behind."""
-
-    _messages: queue.Queue[tuple[_Speaker, Message]] = field(
-        default_factory=lambda: queue.Queue(_WAITING)
-    )
-    _unwatched: threading.Event = field(default_factory=threading.Event)
-
-    def put(self, work: _Speaker, message: Message) -> None:
-        while not self._unwatched.is_set():
-            with contextlib.suppress(queue.Full):
-                self._messages.put((work, message), timeout=_ROOM_S)
-                break
-
-    def get(self, timeout_s: float) -> tuple[_Speaker, Message]:
-        """Raises: queue.Empty."""
-        return self._messages.get(timeout=timeout_s)
-
-    def close(self) -> None:
-        """Nobody watches any more, so nothing need be said."""
-        self._unwatched.set()
 
 
 @dataclass(slots=True, eq=False)

@@ -3,7 +3,8 @@ from __future__ import annotations
 import threading
 from typing import cast
 
-from orchestrator.fleet.work import Inbox, Note, Work
+from orchestrator.fleet.messages import Inbox, Note
+from orchestrator.fleet.work import Work
 
 NOBODY = cast("Work", None)
 
