@@ -11,6 +11,8 @@ from typing import Final
 
 from orchestrator.records.outcomes import Trouble
 
+# Each is a table of its own on the page.
+MOST_HOSTS: Final = 1000
 _HOST: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -71,6 +73,8 @@ def _names(fields: Sequence[object]) -> tuple[str, ...]:
     for name in names:
         if not _HOST.fullmatch(name):
             raise ValueError(f"{name!r} is no name of a host")
+    if len(names) > MOST_HOSTS or len(set(names)) < len(names):
+        raise ValueError(f"it names a host twice, or more than {MOST_HOSTS}")
     return names
 
 
