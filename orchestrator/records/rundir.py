@@ -107,6 +107,7 @@ class RunFolder:
 
         Raises: RunError: it cannot be written.
         """
+        runmeta.require_bounded(hosts, plan)
         stem = f"{now:%Y-%m-%d-%H%M}-{'-'.join(hosts)}"[:80]
         path = fresh_folder(ensure_folder(output), stem)
         for name in ("records", "logs"):
@@ -263,6 +264,7 @@ class RunFolder:
     def each_outcome(self) -> Iterator[HostOutcome]:
         """Read the records of one host after the other: of many, only one is held in memory."""
         meta, plan = self.meta(), self.plan()
+        runmeta.require_bounded(meta.hosts, plan)
         return (
             fold(host, self._attempts(host, meta, plan).values(), plan.plan_id)
             for host in meta.hosts

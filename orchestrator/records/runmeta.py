@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Final
 
+from harness.plan import MAX_CASES, Plan, number_of_cases
+from orchestrator.errors import RunError
 from orchestrator.records.outcomes import Trouble
 
 # Each is a table of its own on the page.
@@ -65,6 +67,16 @@ def read(text: str) -> RunMeta:
 def write(meta: RunMeta) -> str:
     """The text of run.json."""
     return json.dumps(asdict(meta), indent=2) + "\n"
+
+
+def require_bounded(hosts: Sequence[str], plan: Plan) -> None:
+    """Raises: RunError: more cases, on all hosts together, than a page could hold."""
+    cases = number_of_cases(hosts, plan.models, plan.modes, plan.precisions, plan.batch_sizes)
+    if cases > MAX_CASES:
+        raise RunError(
+            f"{cases:,} cases on {len(hosts):,} hosts; at most {MAX_CASES:,} are possible",
+            "Measure fewer models, modes, precisions or batch sizes in one run.",
+        )
 
 
 def _names(fields: Sequence[object]) -> tuple[str, ...]:

@@ -192,3 +192,15 @@ def test_what_would_never_end_is_not_read(tmp_path: Path, name: str, kind: str) 
         return
     with pytest.raises(RunError, match=r"regular file|larger than"):
         folder.outcomes()
+
+
+def test_more_cases_on_all_hosts_than_a_page_can_hold_are_refused(tmp_path: Path) -> None:
+    folder = new_folder(tmp_path)
+    plan = json.loads((folder.path / "plan.json").read_text()) | {"plan_id": ""}
+    plan |= {"models": [f"a/m{n}" for n in range(200)]}
+    plan |= {"batch_sizes": list(range(1, 101)), "noise_floor": []}
+    (folder.path / "plan.json").write_text(json.dumps(plan))
+    meta = json.loads((folder.path / "run.json").read_text())
+    (folder.path / "run.json").write_text(json.dumps(meta | {"hosts": list("abcdefghij")}))
+    with pytest.raises(RunError, match="200,000 cases on 10 hosts"):
+        folder.outcomes()
