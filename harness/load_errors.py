@@ -27,6 +27,8 @@ from huggingface_hub.errors import (
 )
 from safetensors import SafetensorError
 
+from harness.safe_weights import PickleRefusedError
+
 
 class LoadError(Exception):
     """Model, processor or weights could not be loaded."""
@@ -52,6 +54,7 @@ _LOADING_ERRORS: Final = (
     EOFError,
     StrictDataclassError,
     EntryNotFoundError,
+    PickleRefusedError,
     _TransportError,
     *_DAMAGED,
 )
@@ -126,6 +129,11 @@ class Source:
 
     def _about_content(self, part: str, links: list[BaseException]) -> str | None:
         name, said = self.name, str(links[0])
+        if _any(links, PickleRefusedError):
+            return (
+                f"the weights of {name} are a pickle under another name, which can be made to run "
+                "its author's code: choose another model, or insist by --allow-pickle"
+            )
         if _any(links, *_DAMAGED) or (part == "weights" and _is_cut_short(links[0])):
             return self._damaged(part)
         if _any(links, ImportError):

@@ -7,6 +7,7 @@ commit.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,8 @@ def load(name: str, *, pickled_weights: bool = False) -> Loaded:
         if commit is not None and not pickled_weights:
             commit = safe_weights.commit(source.name, commit)
         safe_alone = None if pickled_weights else True
-        module = _module(source, auto_class, config, commit, key_mapping, safe_alone)
+        with contextlib.nullcontext() if pickled_weights else safe_weights.alone():
+            module = _module(source, auto_class, config, commit, key_mapping, safe_alone)
     with source.explaining("processor"):
         preprocess = _preprocess(source, auto_class, commit)
     return Loaded(module, preprocess, commit)

@@ -7,8 +7,12 @@ a service that makes one: this module asks nobody but the Hub, and writes nothin
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, NoReturn
+from unittest import mock
 
+import torch
 from huggingface_hub import HfApi
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 from transformers.utils.hub import cached_file
@@ -17,6 +21,22 @@ from transformers.utils.hub import cached_file
 FILES: Final = ("model.safetensors", "model.safetensors.index.json")
 BOT: Final = "SFconvertbot"
 TITLE: Final = "Adding `safetensors` variant of this model"
+
+
+class PickleRefusedError(Exception):
+    """A checkpoint led to a pickle."""
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Read no pickle meanwhile, by whatever way a checkpoint leads to one. Asked for safetensors
+    alone, transformers still takes what the index of safetensors names, under any name."""
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise PickleRefusedError
+
+    with mock.patch.object(torch, "load", refuse):
+        yield
 
 
 def commit(model: str, main: str) -> str:

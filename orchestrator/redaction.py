@@ -36,7 +36,11 @@ def _private_address(match: re.Match[str]) -> str:
     return ADDRESS if address.is_private or address.is_link_local or shared else text
 
 
-_NAMED: Final = r"[\w-]*(?:token|secret|api[_-]?key|access[_-]?key|signature)[\"']?"
+# From the start of a word alone: searched for from each of its letters, a long word takes the
+# square of its length, and a host may send one of megabytes. Whatever else may start inside of
+# what it has to look through has a bound for that.
+_START: Final = r"(?<![\w-])"
+_NAME: Final = r"[\w-]*(?:token|secret|api[_-]?key|access[_-]?key|signature)[\"']?"
 _VALUE: Final = r"[^\s\"'&,;]{6,}"
 _Patterns: TypeAlias = tuple[tuple[re.Pattern[str], _Replacement], ...]
 
@@ -54,12 +58,12 @@ _SECRETS: Final = _compiled(
     ),
     (r"\bsk-[A-Za-z0-9_-]{16,}", "sk-…"),
     (r"\b(AKIA|ASIA|AIza)[A-Za-z0-9_-]{12,}", r"\1…"),
-    (r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?", "eyJ…"),
+    (r"\beyJ[A-Za-z0-9_-]{8,2000}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?", "eyJ…"),
     # Tokens that are named: TOKEN=…, "password": "…", Authorization: Bearer ….
     (r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}", r"\1 …"),
     (r"(?i)(passw(?:or)?d[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,;]{4,}", r"\1…"),
-    (rf"(?i)({_NAMED}\s*=\s*[\"']?|--{_NAMED}\s+){_VALUE}", r"\1…"),
-    (rf"(?i)({_NAMED}\s*:\s*[\"']?)(?=[^\s\"'&,;]*\d){_VALUE}", r"\1…"),
+    (rf"(?i)({_START}{_NAME}\s*=\s*[\"']?|{_START}--{_NAME}\s+){_VALUE}", r"\1…"),
+    (rf"(?i)({_START}{_NAME}\s*:\s*[\"']?)(?=[^\s\"'&,;]{{0,200}}\d){_VALUE}", r"\1…"),
     # Keys as a block, up to its end or the text's.
     (r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*-----|\Z)", "(private key)"),
     # User names and passwords in URLs.

@@ -25,7 +25,7 @@ from orchestrator.statistics.statistics import Summary
 #   1  first version
 EXPORT_VERSION: Final = 1
 FORMAT: Final = "torch-compile-vision-benchmark"
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = tuple("=+-@\t\r\n＝＋－＠")  # and their wide forms
 
 ABOUT: Final = (
     "One row per case and host. Fields ending in _s are seconds per call, _bytes bytes, "

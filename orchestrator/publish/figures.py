@@ -68,7 +68,9 @@ def save(found: Iterable[Figure], folder: Path, *, png: bool) -> tuple[Path, ...
     """Write figures into a folder, which a user names by --to. Raises: UsageError; RunError."""
     drawn = [(figure.name, to_png(figure.svg) if png else figure.svg) for figure in found]
     place, ending = ensure_folder(folder, "--to"), "png" if png else "svg"
-    return tuple(write_whole(place / f"{name}.{ending}", content) for name, content in drawn)
+    return tuple(
+        write_whole(place / f"{name}.{ending}", content, follow=False) for name, content in drawn
+    )
 
 
 def _of_group(group: ChartGroup, comparison: Comparison) -> Iterator[tuple[str, str]]:

@@ -20,12 +20,14 @@ from orchestrator.page.charts import Segment
 from orchestrator.page.pages import STYLES, content_security_policy, environment, source
 from orchestrator.publish import results, trends
 from orchestrator.publish.results import LeftOut, RunOnDisk
+from orchestrator.records import files
 from orchestrator.records.files import ensure_folder, write_whole
 
 PAGE: Final = "index.html"
 _MANY: Final = 5
 _LONGEST: Final = 240  # characters of a headline
 # By this the page knows itself: a folder's index.html that somebody else made is not overwritten.
+_MOST_BYTES: Final = 64 << 20
 _MARK: Final = '<meta name="generator" content="torch-compile-vision-benchmark index">'
 
 
@@ -91,7 +93,7 @@ def render(runs: tuple[RunOnDisk, ...], left_out: tuple[LeftOut, ...]) -> str:
 
 def _is_ours(page: Path) -> bool:
     try:
-        return _MARK in page.read_text(encoding="utf-8", errors="replace")
+        return _MARK.encode() in files.content(page, _MOST_BYTES)
     except OSError as error:
         raise RunError(f"cannot read {page}: {error.strerror}") from error
 

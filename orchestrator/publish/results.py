@@ -14,8 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.compare.comparison import Verdict
 from orchestrator.page.exports import EXPORT_VERSION, FORMAT
+from orchestrator.records import files
 
 NAME: Final = "results.json"
+# 100,000 cases take half of this.
+_MOST_BYTES: Final = 512 << 20
 _LONG_AGO: Final = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 _Ratio: TypeAlias = Annotated[float, Field(gt=0)]
 
@@ -126,7 +129,7 @@ def find(output: Path) -> tuple[tuple[RunOnDisk, ...], tuple[LeftOut, ...]]:
 def read(path: Path) -> Results:
     """Read one results.json. Raises: ValueError: half a sentence that says why it cannot be."""
     try:
-        text = path.read_bytes()
+        text = files.content(path, _MOST_BYTES)
         content = json.loads(text)
     except FileNotFoundError:
         has_run = path.with_name("run.json").is_file()

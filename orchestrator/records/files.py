@@ -3,18 +3,43 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import itertools
 import os
 import shlex
+import stat
 import tempfile
 from io import FileIO
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from orchestrator.errors import RunError, UnwrittenError
 
 _CHUNK_BYTES: Final = 1 << 20
+# Far above what a plan of 100,000 cases takes that brings its picture along.
+MOST_BYTES: Final = 128 << 20
+
+
+def content(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
+    """What a file holds that may come from anybody. Raises: OSError: too much, among others."""
+    with regular(path) as file:
+        found = file.read(most_bytes + 1)
+    if len(found) > most_bytes:
+        raise OSError(errno.EFBIG, f"it is larger than {most_bytes >> 20} MiB")
+    return found
+
+
+def regular(path: Path) -> BinaryIO:
+    """Open a regular file to read; a pipe would be waited for, and a device never end.
+
+    Raises: OSError.
+    """
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise OSError(errno.EINVAL, "it is no regular file")
 
 
 def whole_lines_bytes(file: FileIO) -> int:
@@ -28,6 +53,17 @@ def whole_lines_bytes(file: FileIO) -> int:
             return start + found + 1
         end = start
     return 0
+
+
+def refuse_links(*folders: Path) -> None:
+    """What is written into these folders is to land there, whoever made them. Raises: RunError."""
+    for folder in folders:
+        for path in (folder, *(folder.iterdir() if folder.is_dir() else ())):
+            if path.is_symlink() or (path.exists() and not (path.is_file() or path.is_dir())):
+                raise RunError(
+                    f"{path} is a link, or no file, and what is written there would land elsewhere",
+                    "Put the file itself there, or remove it.",
+                )
 
 
 def as_pasted(path: Path) -> str:
@@ -72,14 +108,19 @@ def fresh_folder(output: Path, stem: str) -> Path:
     raise AssertionError("unreachable: counting has no end")
 
 
-def write_whole(path: Path, content: str | bytes) -> Path:
+def write_whole(path: Path, content: str | bytes, *, follow: bool = True) -> Path:
     """Write a file, whole or not at all; text as UTF-8. Raises: UnwrittenError.
 
     A link stays a link, and what is no file, such as /dev/stdout, is written to as it is.
+
+    Args:
+        follow: whether it does so; where others may have put a link, it is replaced instead.
     """
     encoded = content.encode() if isinstance(content, str) else content
     try:
-        if path.exists() and not path.is_file():
+        if not follow:
+            _write_atomically(path, encoded)
+        elif path.exists() and not path.is_file():
             with path.open("wb") as device:
                 device.write(encoded)
         else:

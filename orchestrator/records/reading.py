@@ -10,6 +10,7 @@ from harness.plan import Plan
 from harness.vocabulary import NewerSchemaError
 from orchestrator.errors import RunError
 from orchestrator.records.admission import TooMuchError
+from orchestrator.records.files import regular
 from orchestrator.records.intake import Intake
 from orchestrator.records.outcomes import Attempt
 from orchestrator.records.runmeta import RunMeta
@@ -44,7 +45,7 @@ def read(path: Path, meta: RunMeta, plan: Plan) -> Attempt:
 
 
 def _items(path: Path, intake: Intake) -> Iterator[Read | Unreadable]:
-    with path.open("rb") as file:
+    with regular(path) as file:
         while chunk := file.read(_CHUNK_BYTES):
             yield from intake.feed(chunk)
     yield from intake.end()

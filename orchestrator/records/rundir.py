@@ -33,6 +33,7 @@ from orchestrator.records import files, holding, journal, reading, runmeta
 from orchestrator.records.files import (
     ensure_folder,
     fresh_folder,
+    refuse_links,
     remove_leftovers,
     whole_lines_bytes,
     write_whole,
@@ -106,6 +107,7 @@ class RunFolder:
 
         Raises: RunError: it cannot be written.
         """
+        runmeta.require_bounded(hosts, plan)
         stem = f"{now:%Y-%m-%d-%H%M}-{'-'.join(hosts)}"[:80]
         path = fresh_folder(ensure_folder(output), stem)
         for name in ("records", "logs"):
@@ -140,7 +142,7 @@ class RunFolder:
     def meta(self) -> RunMeta:
         """Read run.json. Raises: RunError."""
         try:
-            return runmeta.read((self.path / "run.json").read_text(encoding="utf-8"))
+            return runmeta.read(files.content(self.path / "run.json").decode())
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             path = self.path / "run.json"
             raise RunError(f"cannot read {path}: {_why(error)}", _RESTORE) from error
@@ -149,7 +151,7 @@ class RunFolder:
         """Read plan.json. Raises: RunError."""
         path = self.path / "plan.json"
         try:
-            return read_plan(path.read_bytes())
+            return read_plan(files.content(path))
         except (OSError, ValueError) as error:
             raise RunError(f"cannot read {path}: {_why(error)}", _RESTORE) from error
 
@@ -157,6 +159,7 @@ class RunFolder:
     def held(self) -> Iterator[None]:
         """Be the only process that writes records here. Raises: RunError: another one does."""
         path = self._path(".lock")
+        refuse_links(*(self.path / name for name in ("records", "logs", "jobs")))
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(holding.held(path))
@@ -261,14 +264,17 @@ class RunFolder:
     def each_outcome(self) -> Iterator[HostOutcome]:
         """Read the records of one host after the other: of many, only one is held in memory."""
         meta, plan = self.meta(), self.plan()
+        runmeta.require_bounded(meta.hosts, plan)
         return (
             fold(host, self._attempts(host, meta, plan).values(), plan.plan_id)
             for host in meta.hosts
         )
 
     def write(self, name: str, text: str) -> Path:
-        """Write a file of the run, whole or not at all. Raises: StorageError."""
-        return write_whole(self.path / name, text)
+        """Write a file of the run, whole or not at all. Raises: UnwrittenError.
+
+        The folder may come from anybody: a link in it does not lead the file elsewhere."""
+        return write_whole(self.path / name, text, follow=False)
 
     def _write_meta(self, meta: RunMeta) -> None:
         self.write("run.json", runmeta.write(meta))

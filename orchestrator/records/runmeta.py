@@ -9,8 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Final
 
+from harness.plan import MAX_CASES, Plan, number_of_cases
+from orchestrator.errors import RunError
 from orchestrator.records.outcomes import Trouble
 
+# Each is a table of its own on the page.
+MOST_HOSTS: Final = 1000
 _HOST: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -65,12 +69,24 @@ def write(meta: RunMeta) -> str:
     return json.dumps(asdict(meta), indent=2) + "\n"
 
 
+def require_bounded(hosts: Sequence[str], plan: Plan) -> None:
+    """Raises: RunError: more cases, on all hosts together, than a page could hold."""
+    cases = number_of_cases(hosts, plan.models, plan.modes, plan.precisions, plan.batch_sizes)
+    if cases > MAX_CASES:
+        raise RunError(
+            f"{cases:,} cases on {len(hosts):,} hosts; at most {MAX_CASES:,} are possible",
+            "Measure fewer models, modes, precisions or batch sizes in one run.",
+        )
+
+
 def _names(fields: Sequence[object]) -> tuple[str, ...]:
     """The names of hosts, which become parts of file names. Raises: ValueError."""
     names = tuple(map(str, fields))
     for name in names:
         if not _HOST.fullmatch(name):
             raise ValueError(f"{name!r} is no name of a host")
+    if len(names) > MOST_HOSTS or len(set(names)) < len(names):
+        raise ValueError(f"it names a host twice, or more than {MOST_HOSTS}")
     return names
 
 

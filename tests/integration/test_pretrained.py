@@ -175,6 +175,19 @@ def test_weights_without_safetensors_are_loaded_if_the_user_insists(
     assert insisting["revision"] == COMMIT
 
 
+@pytest.mark.parametrize("name", ["", "someone/indexed"])
+def test_a_pickle_in_the_index_of_safetensors_is_read_only_if_the_user_insists(
+    hub: LoopbackHub, load: Load, copied: Path, name: str
+) -> None:
+    names = load_file(copied / "model.safetensors").keys()
+    pickled(copied).joinpath("pytorch_model.bin").rename(copied / "model-1.bin")
+    index = {"metadata": {}, "weight_map": dict.fromkeys(names, "model-1.bin")}
+    (copied / "model.safetensors.index.json").write_text(json.dumps(index))
+    hub.models["someone/indexed"] = copied
+    assert "--allow-pickle" in refusal(load(name or copied))
+    assert load(f"{name or copied} --allow-pickle")["parameters"] > 0
+
+
 def test_weights_that_the_hubs_bot_converted_are_taken_from_its_pull_request(
     hub: LoopbackHub, load: Load, classifier: Path, copied: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,10 +134,73 @@ def test_a_copy_beside_the_records_is_no_record_file(tmp_path: Path) -> None:
     assert verdicts(folder) == ["faster", "slower"]
 
 
-@pytest.mark.parametrize("hosts", [["/etc/x"], ["[a-"], [".."], 7])
+@pytest.mark.parametrize(
+    "hosts", [["/etc/x"], ["[a-"], [".."], 7, ["a", "a"], [f"h{n}" for n in range(1001)]]
+)
 def test_a_run_json_with_impossible_hosts_is_refused(tmp_path: Path, hosts: object) -> None:
     folder = new_folder(tmp_path)
     path = folder.path / "run.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"hosts": hosts}))
     with pytest.raises(RunError, match=r"cannot read .*run\.json"):
         folder.meta()
+
+
+@pytest.mark.parametrize("name", ["report.html", "results.csv", "results.json", "results.md"])
+def test_a_link_in_a_run_folder_leads_no_file_elsewhere(tmp_path: Path, name: str) -> None:
+    """A folder from elsewhere could have its page overwrite a file of its reader's."""
+    folder = measured(tmp_path, FakeHost("local", WHOLE))
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    (folder.path / name).symlink_to(mine)
+    pipeline.render(folder)
+    assert mine.read_text() == "mine"
+    assert not (folder.path / name).is_symlink()
+
+
+@pytest.mark.parametrize(
+    "name", ["records/.lock", "records/local.1.jsonl", "logs/local.2.log", "jobs/local.jsonl"]
+)
+def test_nothing_is_measured_into_a_folder_with_links(tmp_path: Path, name: str) -> None:
+    folder = new_folder(tmp_path)
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    (folder.path / name).parent.mkdir(exist_ok=True)
+    (folder.path / name).symlink_to(mine)
+    with pytest.raises(RunError, match="is a link"), folder.held():
+        pytest.fail("held")
+    assert mine.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "name", ["run.json", "plan.json", "records/local.1.jsonl", "jobs/local.jsonl"]
+)
+@pytest.mark.parametrize("kind", ["a pipe", "a device", "a terabyte"])
+def test_what_would_never_end_is_not_read(tmp_path: Path, name: str, kind: str) -> None:
+    folder = measured(tmp_path, FakeHost("local", WHOLE))
+    path = folder.path / name
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    if kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.touch()
+        os.truncate(path, 1 << 40)
+    if kind == "a terabyte" and name.startswith("records"):  # read up to the bounds of its plan
+        assert not folder.outcomes()[0].measurements
+        return
+    with pytest.raises(RunError, match=r"regular file|larger than"):
+        folder.outcomes()
+
+
+def test_more_cases_on_all_hosts_than_a_page_can_hold_are_refused(tmp_path: Path) -> None:
+    folder = new_folder(tmp_path)
+    plan = json.loads((folder.path / "plan.json").read_text()) | {"plan_id": ""}
+    plan |= {"models": [f"a/m{n}" for n in range(200)]}
+    plan |= {"batch_sizes": list(range(1, 101)), "noise_floor": []}
+    (folder.path / "plan.json").write_text(json.dumps(plan))
+    meta = json.loads((folder.path / "run.json").read_text())
+    (folder.path / "run.json").write_text(json.dumps(meta | {"hosts": list("abcdefghij")}))
+    with pytest.raises(RunError, match="200,000 cases on 10 hosts"):
+        folder.outcomes()

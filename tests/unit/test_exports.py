@@ -36,10 +36,10 @@ def test_csv_has_a_line_per_case_with_units_in_its_names() -> None:
 
 
 def test_csv_cells_that_a_spreadsheet_would_run_are_quoted() -> None:
-    hosts = ("=1+1", "+1", "-1", "@sum", "\tx", "\rx", "a100")
+    hosts = ("=1+1", "+1", "-1", "@sum", "\tx", "\rx", "a100", "＝1")
     rows = table(to_csv(comparison(*(outcome(host, measurement()) for host in hosts))))
     written = [row["host"] for row in rows]
-    assert written == ["'=1+1", "'+1", "'-1", "'@sum", "'\tx", "x", "a100"]
+    assert written == ["'=1+1", "'+1", "'-1", "'@sum", "'\tx", "x", "a100", "'＝1"]
 
 
 def test_csv_keeps_numbers_that_are_negative() -> None:

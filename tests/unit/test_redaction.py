@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -25,6 +26,8 @@ PLANTED = (
     ("Authorization: Bearer abcDEF123.ghi", "abcDEF123"),
     ("HF_TOKEN=abc123def456 python", "abc123def456"),
     ("password: correct-horse", "correct-horse"),
+    ("python serve.py --hub-token s3cretvalue", "s3cretvalue"),
+    ("?x=1&my-secret=abc123def456&y=2", "abc123def456"),
     ("{'api_key': 'q1w2e3r4t5'}", "q1w2e3r4t5"),
     ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIx.sig", "eyJhbGciOiJIUzI1NiJ9"),
     ("proxy http://bob:hunter2@example.org", "hunter2"),
@@ -137,3 +140,16 @@ def test_who_knows_the_places_may_keep_them_but_no_secret() -> None:
     assert redacted(places) == places
     secret = f"{places} with hf_{'a' * 20} from https://ada:pass@example.org"
     assert redacted(secret) == f"{places} with hf_… from https://…@example.org"
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["a", "-a", "token", "token:", "token:x", "--token ", "-eyJ", "eyJaaaaaaaaa", "passwd", "://",
+     "-----BEGIN PRIVATE KEY-----", "-----BEGIN A ", "fd00:", "1.", "host a:", "@[::", " "],
+)  # fmt: skip
+def test_no_text_takes_more_than_its_length_to_read(part: str) -> None:
+    """A host sends what it likes; by the square of its length, this one would take minutes."""
+    text = f"token {part * (20_000 // len(part))}"
+    began_s = time.process_time()
+    redacted(text)
+    assert time.process_time() - began_s < 3
