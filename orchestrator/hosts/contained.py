@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import itertools
 import os
 import socket
 import threading
@@ -20,6 +21,7 @@ from orchestrator.hosts.bounded import BoundedEngine
 from orchestrator.hosts.container import Lane
 from orchestrator.hosts.engine import Container, Engine, EngineError, LinkError
 from orchestrator.hosts.image import ImageSource
+from orchestrator.hosts.persistence import Persistence
 from orchestrator.hosts.preparation import Preparation, Ready, Shipyard
 from orchestrator.hosts.session import SILENCE_S, ContainerSession
 from orchestrator.inventory.inventory import Machine
@@ -76,10 +78,10 @@ class ContainedHost:
         try:
             if self.engine is not self.preparation.engine:
                 self.engine.connect()
-            with self.berths.at(ready.facts.id):
-                self._require_free(attempt)
-                made = self._create(plan, attempt, ready)
-            self._begin(plan, made)
+            tries = itertools.count()
+            made = self.preparation.persistence.over(
+                self.engine, say, lambda: self._begun(plan, attempt, ready, again=next(tries) > 0)
+            )
         except EngineError as error:
             self.engine.close()
             raise self.preparation.explain(error, attempt.run) from error
@@ -94,6 +96,14 @@ class ContainedHost:
             self.terms,
             container.memory_limit(ready.facts.memory_bytes, self.lane),
         )
+
+    def _begun(self, plan: Plan, attempt: AttemptFile, ready: Ready, *, again: bool) -> str:
+        """Returns: the container, in which the harness is at work."""
+        with self.berths.at(ready.facts.id):
+            self._require_free(attempt, again=again)
+            made = self._create(plan, attempt, ready)
+        self._begin(plan, made)
+        return made
 
     def _create(self, plan: Plan, attempt: AttemptFile, ready: Ready) -> str:
         return self.engine.create(
@@ -134,14 +144,18 @@ class ContainedHost:
             container.GPU: self._gpu,
         }
 
-    def _require_free(self, attempt: AttemptFile) -> None:
-        """Two harnesses on one GPU would measure each other. Raises: HostError."""
+    def _require_free(self, attempt: AttemptFile, *, again: bool) -> None:
+        """Two harnesses on one GPU would measure each other. What a link that broke kept from
+        being known to have begun is `again` out of the way. Raises: HostError."""
         own_name = container.name_of(attempt.run_id, self.name, self.lane)
         for other in self.engine.containers({container.RUN: ""}):
             run, host = other.labels[container.RUN], other.labels.get(container.HOST)
             same_gpu = other.labels.get(container.GPU) == self._gpu
             ours = run == attempt.run_id and host == self.name
             if ours and (same_gpu or other.name == own_name):
+                if again and other.labels.get(container.ATTEMPT) == attempt.name:
+                    self.engine.remove(other.id)
+                    continue
                 self._require_never_started(other, attempt.run)
             elif same_gpu and run == attempt.run_id and other.status in ("created", "running"):
                 what = "the same GPU" if self.lane.gpu else "the same CPU"
@@ -204,7 +218,12 @@ def hosts_for(
     for machine in distant:
         first = engine_of(machine)
         preparation = Preparation(
-            machine, first, source, shipyard, beside_local=beside_local, patience_s=terms.patience_s
+            machine,
+            first,
+            source,
+            shipyard,
+            beside_local=beside_local,
+            persistence=Persistence(terms.patience_s),
         )
         gpus: Sequence[str | None] = machine.gpus or (None,)
         for index, gpu in enumerate(gpus):

@@ -12,17 +12,15 @@ from typing import Final
 
 from orchestrator.errors import DeskError, HostError
 from orchestrator.hosts import Say, advice, image, local, probe
-from orchestrator.hosts.engine import Engine, EngineError, EngineFacts, LinkError, SlowError
+from orchestrator.hosts.engine import Engine, EngineError, EngineFacts, LinkError
 from orchestrator.hosts.image import ImageSource, Kind, Recipe
+from orchestrator.hosts.persistence import Persistence
 from orchestrator.hosts.shell import Shell, shell
 from orchestrator.inventory.addresses import Address
 from orchestrator.inventory.inventory import Machine
 
 # An sshd that is asked by many at once drops some (MaxStartups).
 _TRIES: Final = 3
-_PAUSE_S: Final = 2.0
-# How often a link may break while an image is brought.
-_BREAKS: Final = 5
 _DROPPED: Final = re.compile(r"Connection (reset|closed) by")
 _STEP: Final = re.compile(r"Step (\d+/\d+) ")
 
@@ -88,8 +86,8 @@ def _export(builder: Preparation, tag: str) -> Iterator[bytes]:
 class Preparation:
     """One engine on its way to being ready; `beside_local` if this machine is measured, too.
 
-    A host that never answered is given up at once; one that did may stay out of reach for
-    `patience_s`, because bringing an image takes long.
+    A host that never answered is given up at once; one that did has some time to answer again,
+    because bringing an image takes long.
     """
 
     machine: Machine
@@ -98,8 +96,7 @@ class Preparation:
     shipyard: Shipyard
     shell: Shell = shell
     beside_local: bool = False
-    patience_s: float = 0.0
-    pause_s: float = _PAUSE_S
+    persistence: Persistence = field(default_factory=Persistence)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _result: Ready | DeskError | None = None
 
@@ -150,33 +147,15 @@ class Preparation:
             except LinkError as error:
                 if error.lasting or not left or not _DROPPED.search(error.text):
                     raise
-            time.sleep(self.pause_s)
+            time.sleep(self.persistence.pause_s)
         return None
 
     def _persistently(self, say: Say, log: Path) -> str:
         """The image, though the link to the host may break meanwhile: an engine keeps the layers
         that it has. Raises: EngineError."""
-        for left in reversed(range(_BREAKS)):
-            try:
-                return self._image(say, log)
-            except LinkError as error:
-                # Others may wait for this one to ship, or ship to this one.
-                if not left or _is_final(error) or self.source.kind == "ship":
-                    raise
-                self._connect_again(say)
-        raise AssertionError
-
-    def _connect_again(self, say: Say) -> None:
-        """Raises: LinkError: the host stayed out of reach."""
-        start_s = time.monotonic()
-        while True:
-            say("out of reach; connecting again")
-            time.sleep(self.pause_s)
-            try:
-                return self.engine.connect()
-            except LinkError as error:
-                if _is_final(error) or time.monotonic() - start_s > self.patience_s:
-                    raise
+        if self.source.kind == "ship":  # others may wait for this one, or send to it
+            return self._image(say, log)
+        return self.persistence.over(self.engine, say, lambda: self._image(say, log))
 
     def _require_apart(self, facts: EngineFacts) -> None:
         """Raises: HostError: it would compete with what is measured on this machine itself."""
@@ -244,10 +223,6 @@ class Preparation:
         if why := image.misfit(found.labels):
             raise EngineError(why)
         return found.id
-
-
-def _is_final(error: LinkError) -> bool:
-    return error.lasting or isinstance(error, SlowError)
 
 
 def _telling(say: Say, write: Callable[[str], object]) -> Callable[[str], None]:

@@ -7,6 +7,7 @@ import os
 import socket
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -17,6 +18,7 @@ from orchestrator.hosts.contained import Berths, ContainedHost, Terms
 from orchestrator.hosts.container import Lane
 from orchestrator.hosts.engine import Container, EngineError, EngineFacts, LinkError
 from orchestrator.hosts.image import ImageSource
+from orchestrator.hosts.persistence import Persistence
 from orchestrator.hosts.preparation import Preparation, Shipyard
 from orchestrator.inventory.addresses import Address, Scheme
 from orchestrator.inventory.inventory import Machine
@@ -30,7 +32,12 @@ TOKEN = "hf_" + "a1" * 15
 def host(engine: FakeEngine, told: str = "end\n") -> ContainedHost:
     machine = Machine("t4", Address("ssh", "t4"))
     preparation = Preparation(
-        machine, engine, ImageSource(), Shipyard(["t4"]), lambda _address, _script: told
+        machine,
+        engine,
+        ImageSource(),
+        Shipyard(["t4"]),
+        lambda _address, _script: told,
+        persistence=Persistence(30.0, pause_s=0.0),
     )
     return ContainedHost("t4", Lane("0"), preparation, engine, Terms(), Berths())
 
@@ -48,6 +55,39 @@ def test_an_image_that_is_missing_is_built_and_its_output_logged(tmp_path: Path)
     start(engine, tmp_path)
     assert engine.calls == ["connect", "build", "create", "start"]
     assert (tmp_path / "t4.1.log").read_text() == "Step 1/2 : FROM base\n"
+
+
+CUT = LinkError("Connection reset by peer")
+
+
+@pytest.mark.parametrize("broken", ["create", "start"])
+def test_a_link_that_breaks_as_the_harness_is_started_costs_no_host(
+    tmp_path: Path, broken: str
+) -> None:
+    engine = FakeEngine(breaks={broken: [CUT]})
+    start(engine, tmp_path)
+    assert engine.calls[-2:] == ["create", "start"]
+    assert engine.calls.count("create") == 2
+
+
+def test_what_may_have_begun_when_the_link_broke_makes_room(tmp_path: Path) -> None:
+    class Unheard(FakeEngine):
+        """It starts the container, and nobody hears of that."""
+
+        def start(self, container: str, standard_input: bytes) -> None:
+            super().start(container, standard_input)
+            if self.breaks:
+                labels = cast("dict[str, str]", self.settings["labels"])
+                self.others = (Container("first", str(self.settings["name"]), labels, "running"),)
+                raise CUT
+
+        def remove(self, container: str) -> None:
+            super().remove(container)
+            self.breaks, self.others = {}, ()
+
+    engine = Unheard(breaks={"remove": [CUT]})
+    start(engine, tmp_path)
+    assert engine.calls[-3:] == ["remove", "create", "start"]
 
 
 def test_a_token_goes_to_standard_input_and_nowhere_else(

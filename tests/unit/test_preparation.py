@@ -11,6 +11,7 @@ import pytest
 from orchestrator.errors import DeskError
 from orchestrator.hosts.engine import EngineError, LinkError, SlowError
 from orchestrator.hosts.image import ImageSource
+from orchestrator.hosts.persistence import Persistence
 from orchestrator.hosts.preparation import Preparation, Ready, Shipyard
 from orchestrator.inventory.addresses import Address
 from orchestrator.inventory.inventory import Machine
@@ -72,9 +73,8 @@ def build(engine: FakeEngine, folder: Path, patience_s: float = 30.0) -> tuple[o
     """Prepare one host. Returns: what became of it, and what it said."""
     said: list[str] = []
     machine = Machine("t4", Address("ssh", "t4"), gpus=())
-    host = Preparation(
-        machine, engine, ImageSource(), Shipyard(["t4"]), patience_s=patience_s, pause_s=0.0
-    )
+    persistence = Persistence(patience_s, pause_s=0.0)
+    host = Preparation(machine, engine, ImageSource(), Shipyard(["t4"]), persistence=persistence)
     try:
         return host.ready(said.append, folder / "t4.log"), said
     except DeskError as error:

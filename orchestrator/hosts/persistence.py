@@ -1,0 +1,52 @@
+"""Doing something on a host though the link to it may break meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from orchestrator.hosts import Say
+from orchestrator.hosts.engine import Engine, LinkError, SlowError
+
+T = TypeVar("T")
+# How often a link may break over one thing.
+_BREAKS: Final = 5
+PAUSE_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Persistence:
+    """Connects again, for as long as `patience_s`, and begins anew. What takes too long, or what
+    no other try can mend, is told at once."""
+
+    patience_s: float = 0.0
+    pause_s: float = PAUSE_S
+
+    def over(self, engine: Engine, say: Say, work: Callable[[], T]) -> T:
+        """Raises: EngineError; what the work raises."""
+        for left in reversed(range(_BREAKS)):
+            try:
+                return work()
+            except LinkError as error:
+                if not left or _is_final(error):
+                    raise
+                self._connect_again(engine, say)
+        raise AssertionError
+
+    def _connect_again(self, engine: Engine, say: Say) -> None:
+        """Raises: LinkError: the host stayed out of reach."""
+        start_s = time.monotonic()
+        while True:
+            say("out of reach; connecting again")
+            time.sleep(self.pause_s)
+            try:
+                return engine.connect()
+            except LinkError as error:
+                if _is_final(error) or time.monotonic() - start_s > self.patience_s:
+                    raise
+
+
+def _is_final(error: LinkError) -> bool:
+    return error.lasting or isinstance(error, SlowError)
