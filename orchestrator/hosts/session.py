@@ -19,7 +19,13 @@ from typing import Final
 from orchestrator.errors import HostError
 from orchestrator.hosts import FromStart, advice
 from orchestrator.hosts.blanking import Blanking
-from orchestrator.hosts.engine import ContainerState, Engine, EngineError, LinkError
+from orchestrator.hosts.engine import (
+    ContainerState,
+    Engine,
+    EngineError,
+    LinkError,
+    SlowError,
+)
 from orchestrator.hosts.keepsake import Keepsake
 from orchestrator.inventory.inventory import Machine
 
@@ -31,6 +37,8 @@ MAX_LOG_BYTES: Final = 64 << 20
 _LOG_CUT: Final = b"\n(what this host printed from here on was not kept)\n"
 FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 15.0
+# An engine that restarts is back by then; nothing but tidiness hangs on it.
+_TIDY_S: Final = 30.0
 _NOT_FOUND: Final = 404
 
 
@@ -92,6 +100,7 @@ class ContainerSession:
             # An engine that shuts down ends its streams politely, and the harness lives on.
             yield FromStart("the engine ended the stream, but the harness goes on; following again")
             self._closing.wait(self.pause_s)
+        yield from self._remove()
         self._conclude(state)
 
     def _stream(self) -> Iterator[bytes | FromStart]:
@@ -173,10 +182,30 @@ class ContainerSession:
         self._close()
         return error
 
+    def _remove(self) -> Iterator[FromStart]:
+        """Everything was read and kept, so the container may go, at once or when an engine that
+        went away just now is back; what stays is told."""
+        start_s, pause_s = time.monotonic(), self.pause_s
+        while True:
+            try:
+                self.engine.remove(self.container)
+            except EngineError as error:
+                trouble = error
+            else:
+                return
+            late = time.monotonic() - start_s > min(_TIDY_S, self.patience_s)
+            if late or isinstance(trouble, SlowError) or self._closing.wait(pause_s):
+                break
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            with contextlib.suppress(EngineError):
+                self.engine.connect()
+        yield FromStart(
+            f"its container could not be removed ({trouble.text}); to remove it:  "
+            f"python orchestrate.py clean {self.run}"
+        )
+
     def _conclude(self, state: ContainerState) -> None:
-        """Everything was read and kept, so the container may go. Raises: HostError."""
-        with contextlib.suppress(EngineError):
-            self.engine.remove(self.container)
+        """Raises: HostError."""
         self._close()
         error = advice.ended(self.machine.name, state, run=self.run, memory_bytes=self.memory_bytes)
         if error is not None and not self._stopped:

@@ -43,6 +43,33 @@ def test_a_whole_stream_is_given_and_the_container_removed(tmp_path: Path) -> No
     assert engine.calls == ["remove", "close"]
 
 
+def test_an_engine_that_goes_away_at_the_end_is_asked_again_to_remove_the_container(
+    tmp_path: Path,
+) -> None:
+    engine = FakeEngine([[b"one\n"]], deaf=1, breaks={"remove": [BROKEN, BROKEN]})
+    assert list(session(engine, tmp_path).chunks()) == [b"one\n"]
+    assert engine.calls == ["remove", "connect", "remove", "connect", "remove", "close"]
+
+
+def test_a_container_that_stays_is_told_with_the_command_that_removes_it(tmp_path: Path) -> None:
+    engine = FakeEngine([[b"one\n"]], refuses={"remove": BROKEN})
+    *_, told = session(engine, tmp_path, patience_s=0.01).chunks()
+    assert isinstance(told, FromStart)
+    assert told.remark == (
+        "its container could not be removed (Connection reset by peer); to remove it:  "
+        "python orchestrate.py clean run-1"
+    )
+
+
+def test_nobody_waits_for_a_container_to_go_when_the_end_is_asked_for(tmp_path: Path) -> None:
+    engine = FakeEngine([[b"one\n"]], refuses={"remove": BROKEN})
+    of = session(engine, tmp_path, pause_s=600.0)
+    chunks = of.chunks()
+    next(chunks)
+    of.detach()
+    assert isinstance(next(chunks), FromStart)
+
+
 def test_a_broken_stream_is_played_again_from_its_start(tmp_path: Path) -> None:
     engine = FakeEngine([[b"one\ntw", BROKEN], [b"one\n", b"two\n"]])
     assert heard(session(engine, tmp_path))[-1] == b"one\ntwo\n"
