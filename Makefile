@@ -12,7 +12,7 @@ TORCH_HERE := 2.13.0
 # The one that lock-torch locks.
 TORCH ?= $(TORCH_HERE)
 INDEX ?=
-LOCKED := desk harness dev $(patsubst requirements/%.txt,%,$(wildcard requirements/torch-*.txt))
+LOCKED := desk harness dev fuzz audit ray $(patsubst requirements/%.txt,%,$(wildcard requirements/torch-*.txt))
 LOCK := --quiet --universal --upgrade --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 
 .PHONY: help demo test everyday-test docker-test check bench fuzz crash soak audit sbom ray-test gpu-check screenshot schema lock lock-torch clean
@@ -31,7 +31,7 @@ everyday-test: $(VENV)/.develops
 	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/docker --ignore tests/ray $(SETTINGS)
 
 docker-test: $(VENV)/.develops
-	$(BIN)/python -m pytest tests/docker $(SETTINGS) || [ $$? = 5 ]  # 5: SETTINGS chose none
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/docker $(SETTINGS) || [ $$? = 5 ]  # 5: SETTINGS chose none
 
 ray-test: $(VENV)/.develops .venv-ray/.ready  ## run the tests of pools on a Ray cluster of their own (Linux, root)
 	$(BIN)/python -m pytest tests/ray $(SETTINGS)

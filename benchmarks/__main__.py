@@ -8,7 +8,7 @@ from typing import Final
 
 ALL: Final = (
     "start_up", "statistics", "page", "overhead", "share", "two_runs", "simulation",
-    "fleet", "pool", "three_hosts",
+    "fleet", "pool", "three_hosts", "spread",
 )  # fmt: skip
 
 

@@ -143,7 +143,7 @@ def _host(outcome: HostOutcome, plan: Plan, price_per_hour: float | None) -> Hos
         picture=outcome.picture,
         environments=len(environments.distinct(outcome.environments)),
         differing=environments.differing(outcome.environments) if outcome.origins else (),
-        workers=len({(of.node, of.gpu_uuid) for of in outcome.origins.values()}),
+        workers=_workers(outcome),
         price_per_hour=price_per_hour,
         noise=noise.of_host(outcome.measurements.values()),
         noise_problems=tuple(problem for _, problem in _noise_problems(outcome, plan)),
@@ -164,3 +164,9 @@ def _noise_remarks(outcome: HostOutcome, plan: Plan) -> Iterator[str]:
             yield f"The A/A case {case.case_id} failed ({problem.reason}): {problem.message}"
         elif outcome.environment is not None:
             yield f"The A/A case {case.case_id} has no times: {problem.message}"
+
+
+def _workers(outcome: HostOutcome) -> int:
+    """How many cards of a pool measured something."""
+    places = (of for case_id, of in outcome.origins.items() if case_id in outcome.measurements)
+    return len({(of.node, of.gpu_uuid) for of in places})

@@ -194,8 +194,10 @@ class ContainerSession:
             else:
                 return
             late = time.monotonic() - start_s > min(_TIDY_S, self.patience_s)
-            if late or isinstance(trouble, SlowError) or self._closing.wait(pause_s):
+            if late or isinstance(trouble, SlowError) or self._closing.is_set():
                 break
+            yield FromStart(f"its container could not be removed ({trouble.text}); trying again")
+            self._closing.wait(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             with contextlib.suppress(EngineError):
                 self.engine.connect()

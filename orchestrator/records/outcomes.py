@@ -49,8 +49,8 @@ class HostOutcome:
     """Everything that one host delivered, over all attempts.
 
     `refused` says by case why a result could not be accepted. `remarks` are sentences about the
-    stream itself, such as a line that could not be read. `origins` says by case where a result of
-    a pool comes from; `controls` are the cases that it measured once more.
+    stream itself, such as a line that could not be read. `origins` says by case where a pool
+    measured it, or tried to; `controls` are the cases that it measured once more.
     """
 
     host: str
@@ -153,10 +153,10 @@ class _Fold:
             self._take_control(attempt, job)
             return False
         self.promised.add(job.case_id)
-        if any(isinstance(record, Finished) for record in attempt.records):
+        whole = any(isinstance(record, Finished) for record in attempt.records)
+        if whole or job.case_id not in self.measurements:
             self.origins[job.case_id] = _origin(attempt, job)
-            return True
-        if job.end == "broken":
+        if whole or job.end == "broken":
             return True
         if job.end == "lost":
             what = "repeated" if job.again else "given up"

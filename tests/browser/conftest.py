@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from orchestrator.compare.comparison import Comparison
 from orchestrator.publish.report import render
@@ -22,6 +22,9 @@ from tests.browser.chromium import FLAGS, executable
 
 Open = Callable[..., Page]
 WIDTH, HEIGHT = 1280, 900
+# For what takes a tenth of a second: machines that test are shared.
+PATIENCE_MS = 30_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")
@@ -102,7 +105,7 @@ def open_page(
         file.write_text(html, encoding="utf-8")
         page = profiles.take(width, options)
         taken.append((page, options))
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(PATIENCE_MS)
         for event, listener in listeners.items():
             page.on(event, listener)  # type: ignore[call-overload]
         page.goto(f"{file.as_uri()}{fragment}")

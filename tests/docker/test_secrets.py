@@ -217,6 +217,7 @@ def apart(bed: Bed, real_image: RealImage) -> Iterator[Engine]:
     engine.stop()
 
 
+@pytest.mark.slow
 def test_no_secret_is_kept_by_the_real_image_nor_by_the_harness_in_it(
     apart: Engine, real_image: RealImage, credentials: Path, tmp_path: Path
 ) -> None:

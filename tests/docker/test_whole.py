@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from orchestrator.hosts import container
 from tests.docker import stand_in
 from tests.docker.bed import BedHost, Fleet
@@ -60,6 +62,7 @@ def left(host: BedHost) -> list[str]:
         return [each.name for each in client.containers.list(all=True)]
 
 
+@pytest.mark.slow
 def test_the_main_command_measures_three_hosts_from_build_to_page(
     fleet: Fleet, seeded: RealImage, tmp_path: Path
 ) -> None:
@@ -121,6 +124,7 @@ def require_hardened(made: dict[str, Any]) -> None:
     assert not [value for value in config["Env"] if "TOKEN" in value]
 
 
+@pytest.mark.slow
 def test_a_killed_desk_is_followed_by_another(
     fleet: Fleet, seeded: RealImage, tmp_path: Path
 ) -> None:

@@ -172,7 +172,7 @@ class Trial:
 
     def inventory(self, **changes: object) -> Path:
         path = self.output / "hosts.toml"
-        pool = self.pool(**changes).pool
+        pool = self.pool("a100", **changes).pool
         assert pool is not None
         table = {**pool.settings(), "gpu": None, "resource": pool.resource or None}
         text = "\n".join(f"{k} = {json.dumps(v)}" for k, v in table.items() if v is not None)

@@ -13,6 +13,8 @@ from orchestrator.publish.report import render
 from orchestrator.records.outcomes import Origin
 from tests.factories import case, comparison, environment, measurement, outcome
 
+OTHER = case(batch_size=4)
+
 
 def card(uuid: str, **changes: object) -> object:
     return environment().device.model_copy(update={"uuid": uuid, **changes})
@@ -21,9 +23,10 @@ def card(uuid: str, **changes: object) -> object:
 def pool(*devices: object) -> Comparison:
     origins = {
         case().case_id: Origin("0a1b2c3d4e5f", "GPU-2", 2),
-        "another": Origin("b", "GPU-1", 1),
+        OTHER.case_id: Origin("b", "GPU-1", 1),
+        "failed/default/float32/b1": Origin("c", "GPU-3", 1),
     }
-    found = outcome("a100", measurement(case()))
+    found = outcome("a100", measurement(case()), measurement(OTHER))
     told = tuple(environment(device=device) for device in devices)
     return comparison(replace(found, environments=told, origins=origins))
 

@@ -63,6 +63,7 @@ def test_a_case_whose_nodes_were_lost_three_times_is_failed_with_the_cause() -> 
     assert outcome.measurements == {}
     failure = outcome.failures[case().case_id]
     assert (failure.reason, failure.message) == ("host_unavailable", "node 10.0.0.2 was lost")
+    assert outcome.origins == {case().case_id: Origin("10.0.0.2", "GPU-1", 3)}
 
 
 def test_a_job_under_way_gives_nothing_yet() -> None:
