@@ -25,6 +25,10 @@ _TOOLKIT: Final = (
 _DRIVER: Final = "sudo apt-get install -y nvidia-driver-580-server && sudo reboot"
 _OTHER_IMAGE: Final = "docker build -t torch-compile-benchmark .   # here, and push that"
 _NO_LOCK: Final = "make lock-torch writes the lock that it lacks"
+_APART: Final = Check(
+    "Machine", "bad", 'this one, which host "local" measures: they would compete for it',
+    "Measure one after the other, in two runs",
+)  # fmt: skip
 _MORE_ROOM: Final = "docker system prune --all   # removes every image that no container uses"
 
 
@@ -55,7 +59,8 @@ class Facts:
     of the GPUs to measure on; none means the CPU. `gpus` is empty where there is a driver without
     any; `driver_fault` is what nvidia-smi said when it failed. `image_fault` is why the image that
     is there is not the one that is wanted; a `pinned` one is taken by its digest and not built.
-    `torch_lock` is the file of hashes that its PyTorch is held against, empty for none.
+    `torch_lock` is the file of hashes that its PyTorch is held against, empty for none. With
+    `beside_local` it is the machine that host "local" is to measure as well.
     """
 
     address: str
@@ -74,6 +79,7 @@ class Facts:
     pinned: bool = False
     torch_lock: str | None = None
     skew_s: float | None = None
+    beside_local: bool = False
 
 
 def diagnose(facts: Facts) -> tuple[Check, ...]:
@@ -81,6 +87,8 @@ def diagnose(facts: Facts) -> tuple[Check, ...]:
     checks = [*_connection(facts)]
     if facts.fault is not None:
         return tuple(checks)
+    if facts.beside_local:
+        checks.append(_APART)
     if facts.wanted:
         checks += [_runtime(facts), *_gpus(facts)]
     return (*checks, _disk(facts), _image(facts), _clock(facts))

@@ -67,7 +67,8 @@ def examine(
     limit_s: float = LIMIT_S,
 ) -> Iterator[Examined]:
     """Examine machines, all at once. Yields: each as soon as it is known what is wrong there."""
-    examiner = _Examiner(_Wanted.of(source), engine or _docker_engine, ask)
+    beside_local = any(machine.is_local for machine in machines)
+    examiner = _Examiner(_Wanted.of(source), engine or _docker_engine, ask, beside_local)
     visits = [_Visit(machine) for machine in machines]
     for visit, examined in asking.ask_all(visits, examiner.examine, limit_s):
         yield examined or _unanswered(visit, limit_s)
@@ -125,6 +126,7 @@ class _Examiner:
     wanted: _Wanted
     engine: Callable[[Address], Patient]
     ask: Shell
+    beside_local: bool
 
     def examine(self, visit: _Visit) -> Examined:
         machine, address = visit.machine, visit.machine.address
@@ -165,6 +167,7 @@ class _Examiner:
             torch_lock=_lock(here, self.wanted.torch_lock),
             build=_inside(here, build),
             skew_s=_skew_s(told.time, (before_s + after_s) / 2),
+            beside_local=self.beside_local and local.shares_machine(address, told, self.ask),
         )
 
 

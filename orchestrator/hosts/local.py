@@ -23,14 +23,16 @@ from typing import Final
 from harness.plan import Plan
 from orchestrator.errors import HostError, NoHostError
 from orchestrator.hosts import Say
-from orchestrator.hosts.engine import EngineFacts
+from orchestrator.hosts.engine import EngineFacts, LinkError
+from orchestrator.hosts.shell import Shell
+from orchestrator.inventory.addresses import Address
 from orchestrator.records.rundir import AttemptFile
 
 NAME: Final = "local"
 _ROOT: Final = Path(__file__).resolve().parent.parent.parent
 MEASURES_WITH: Final = ("torch", "transformers", "PIL")
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
-TELL_BOOT: Final = f"cat {_BOOT}\n"
+_TELL_BOOT: Final = f"cat {_BOOT}\n"
 _READ_BYTES: Final = 1 << 16
 _STOP_GRACE_S: Final = 15.0
 # Everything measured; some cases failed.
@@ -150,6 +152,20 @@ def _require_compiler() -> None:
             f"this machine has no Python headers in {folder}, and torch.compile needs them",
             "Install them (Debian, Ubuntu: sudo apt install python3-dev).",
         )
+
+
+def shares_machine(address: Address, facts: EngineFacts, shell: Shell) -> bool:
+    """Whether an engine is one of this machine. Copied machines may be called alike; over SSH,
+    their boots tell them apart."""
+    if address.scheme == "unix":
+        return True
+    if not is_here(facts):
+        return False
+    try:
+        told = shell(address, _TELL_BOOT)
+    except LinkError:
+        return True
+    return told is None or boot_id() in told
 
 
 def is_here(facts: EngineFacts) -> bool:

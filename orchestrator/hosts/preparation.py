@@ -159,20 +159,8 @@ class Preparation:
 
     def _require_apart(self, facts: EngineFacts) -> None:
         """Raises: HostError: it would compete with what is measured on this machine itself."""
-        if self.beside_local and self._is_here(facts):
+        if self.beside_local and local.shares_machine(self._address, facts, self.shell):
             raise advice.beside_local(self.machine.name, self._address)
-
-    def _is_here(self, facts: EngineFacts) -> bool:
-        """Copied machines may be called alike; over SSH, their boots tell them apart."""
-        if self._address.scheme == "unix":
-            return True
-        if not local.is_here(facts):
-            return False
-        try:
-            told = self.shell(self._address, local.TELL_BOOT)
-        except LinkError:
-            return True
-        return told is None or local.boot_id() in told
 
     def _require_gpus(self, facts: EngineFacts) -> None:
         """Before minutes are spent on an image. Raises: HostError.

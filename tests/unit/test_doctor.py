@@ -180,6 +180,18 @@ def test_this_machine_is_examined_without_docker() -> None:
     assert found.usable
 
 
+@pytest.mark.parametrize("names", [("box",), ("box", "local")])
+def test_an_engine_of_this_machine_cannot_measure_beside_local(names: tuple[str, ...]) -> None:
+    known = {"box": Machine("box", Address("unix", path="/run/docker.sock")), LOCAL: Machine(LOCAL)}
+    found = doctor.examine(
+        [known[name] for name in names], ImageSource(), lambda _: FakeEngine(), lambda *_: T4
+    )
+    (box,) = [each for each in found if each.host == "box"]
+    bad = [check.found for check in box.checks if check.state == "bad"]
+    together = 'this one, which host "local" measures: they would compete for it'
+    assert bad == ([together] if LOCAL in names else [])
+
+
 def test_the_last_line_says_how_many_can_measure() -> None:
     good = Examined("a100", "ssh://a100", (Check("SSH", "good", "ssh://a100"),))
     bad = Examined("t4", "ssh://t4", (Check("SSH", "bad", "it does not answer", "ssh t4"),))
