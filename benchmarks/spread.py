@@ -46,6 +46,7 @@ def main() -> None:
         cluster.measures.touch()
         one, four = (_run(cluster, workers) for workers in (1, WORKERS))
     found = changes.between(one, four)
+    assert len(found.compared) == len(MODELS) * len(BATCH_SIZES), "not every case has times twice"
     _print(found)
     if _largest(found, "speed_up") > _threshold(found):
         sys.exit("spreading changes speed-ups by more than the noise floor")

@@ -27,7 +27,7 @@ _OTHER_IMAGE: Final = "docker build -t torch-compile-benchmark .   # here, and p
 _NO_LOCK: Final = "make lock-torch writes the lock that it lacks"
 _APART: Final = Check(
     "Machine", "bad", 'this one, which host "local" measures: they would compete for it',
-    "Measure one after the other, in two runs",
+    "python orchestrate.py --hosts local   # and the other host in a run of its own",
 )  # fmt: skip
 _MORE_ROOM: Final = "docker system prune --all   # removes every image that no container uses"
 

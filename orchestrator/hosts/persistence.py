@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from orchestrator.hosts import Say
-from orchestrator.hosts.engine import Engine, LinkError, SlowError
+from orchestrator.hosts.engine import Engine, EngineError, LinkError, SlowError
 
 T = TypeVar("T")
 # How often a link may break over one thing.
@@ -30,7 +30,7 @@ class Persistence:
             try:
                 return work()
             except LinkError as error:
-                if not left or _is_final(error):
+                if not left or is_final(error):
                     raise
                 self._connect_again(engine, say)
         raise AssertionError
@@ -44,9 +44,10 @@ class Persistence:
             try:
                 return engine.connect()
             except LinkError as error:
-                if _is_final(error) or time.monotonic() - start_s > self.patience_s:
+                if is_final(error) or time.monotonic() - start_s > self.patience_s:
                     raise
 
 
-def _is_final(error: LinkError) -> bool:
-    return error.lasting or isinstance(error, SlowError)
+def is_final(error: EngineError) -> bool:
+    """Whether no other try mends it, or only takes as long again."""
+    return isinstance(error, SlowError) or (isinstance(error, LinkError) and error.lasting)

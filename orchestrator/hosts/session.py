@@ -19,14 +19,9 @@ from typing import Final
 from orchestrator.errors import HostError
 from orchestrator.hosts import FromStart, advice
 from orchestrator.hosts.blanking import Blanking
-from orchestrator.hosts.engine import (
-    ContainerState,
-    Engine,
-    EngineError,
-    LinkError,
-    SlowError,
-)
+from orchestrator.hosts.engine import ContainerState, Engine, EngineError, LinkError
 from orchestrator.hosts.keepsake import Keepsake
+from orchestrator.hosts.persistence import is_final
 from orchestrator.inventory.inventory import Machine
 
 # Six heartbeats of the harness.
@@ -100,7 +95,8 @@ class ContainerSession:
             # An engine that shuts down ends its streams politely, and the harness lives on.
             yield FromStart("the engine ended the stream, but the harness goes on; following again")
             self._closing.wait(self.pause_s)
-        yield from self._remove()
+        self._done.set()
+        yield from self._remove(state)
         self._conclude(state)
 
     def _stream(self) -> Iterator[bytes | FromStart]:
@@ -182,34 +178,48 @@ class ContainerSession:
         self._close()
         return error
 
-    def _remove(self) -> Iterator[FromStart]:
+    def _remove(self, state: ContainerState) -> Iterator[FromStart]:
         """Everything was read and kept, so the container may go, at once or when an engine that
         went away just now is back; what stays is told."""
+        trouble = self._removed()
         start_s, pause_s = time.monotonic(), self.pause_s
-        while True:
-            try:
-                self.engine.remove(self.container)
-            except EngineError as error:
-                trouble = error
-            else:
-                return
+        while trouble is not None:
             late = time.monotonic() - start_s > min(_TIDY_S, self.patience_s)
-            if late or isinstance(trouble, SlowError) or self._closing.is_set():
-                break
+            if late or is_final(trouble) or self._closing.is_set():
+                yield FromStart(self._left(trouble, state))
+                return
             yield FromStart(f"its container could not be removed ({trouble.text}); trying again")
             self._closing.wait(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-            with contextlib.suppress(EngineError):
+            trouble = self._removed(again=True)
+
+    def _removed(self, *, again: bool = False) -> EngineError | None:
+        """Returns: why the container stays."""
+        try:
+            if again:
                 self.engine.connect()
-        yield FromStart(
+            self.engine.remove(self.container)
+        except EngineError as error:
+            return error
+        return None
+
+    def _left(self, trouble: EngineError, state: ContainerState) -> str:
+        """Of a harness that fell silent without its last record, somebody may still want to hear:
+        `clean` would keep it."""
+        is_over = self._finished or self._ending(state) is not None
+        how = "clean" if is_over else "attach"
+        return (
             f"its container could not be removed ({trouble.text}); to remove it:  "
-            f"python orchestrate.py clean {self.run}"
+            f"python orchestrate.py {how} {self.run}"
         )
+
+    def _ending(self, state: ContainerState) -> HostError | None:
+        return advice.ended(self.machine.name, state, run=self.run, memory_bytes=self.memory_bytes)
 
     def _conclude(self, state: ContainerState) -> None:
         """Raises: HostError."""
         self._close()
-        error = advice.ended(self.machine.name, state, run=self.run, memory_bytes=self.memory_bytes)
+        error = self._ending(state)
         if error is not None and not self._stopped:
             raise error
 
@@ -217,13 +227,16 @@ class ContainerSession:
         return self._keepsake.want(seq)
 
     def stop(self) -> bool:
-        """Returns: whether it could be told to."""
+        """Returns: whether it could be told to, or has ended."""
+        if self._done.is_set():
+            self._closing.set()
+            return True
         self._stopped = True
         try:
             self.engine.stop(self.container, STOP_GRACE_S)
         except EngineError:
             self._closing.set()
-            return self._done.is_set()
+            return False
         return True
 
     def finish(self) -> None:
@@ -239,9 +252,9 @@ class ContainerSession:
         return running
 
     def kill(self) -> bool:
+        self._closing.set()
         if self._done.is_set():
             return False
-        self._closing.set()
         try:
             self.engine.remove(self.container)
         except EngineError:

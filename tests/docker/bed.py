@@ -28,6 +28,8 @@ from tests.docker.ssh import USER, Client, Server
 _ROOM: Final = Path("/var/tmp")
 _PREFIX: Final = "vision-bed-"
 _LOCK: Final = "lock"
+# Held while a bed is laid or swept away: test runs begin side by side.
+_DOOR: Final = _ROOM / "vision-bed.lock"
 _CGROUPS: Final = Path("/sys/fs/cgroup")
 
 
@@ -164,9 +166,11 @@ class Fleet:
 def laid() -> Iterator[Bed]:
     """A bed for the length of a block; what dead runs left is removed first."""
     sweep()
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_ROOM))
-    with (folder / _LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with contextlib.ExitStack() as life:
+        with _alone():
+            folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_ROOM))
+            lock = life.enter_context((folder / _LOCK).open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
         # Who logs in must be able to pass; what is secret in here is so by its own mode.
         folder.chmod(0o755)
         bed = Bed(folder)
@@ -178,13 +182,21 @@ def laid() -> Iterator[Bed]:
 
 def sweep() -> None:
     """Remove folders and control groups of beds whose test run is gone."""
-    for folder in _ROOM.glob(f"{_PREFIX}*"):
-        if _abandoned(folder):
-            _remove(folder)
+    with _alone():
+        for folder in _ROOM.glob(f"{_PREFIX}*"):
+            if _abandoned(folder):
+                _remove(folder)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    with _DOOR.open("w") as door:
+        fcntl.flock(door, fcntl.LOCK_EX)
+        yield
 
 
 def _abandoned(folder: Path) -> bool:
-    """Whether nobody holds the bed's lock any more; one that is just being laid has none yet."""
+    """Whether nobody holds the bed's lock any more; one that is being removed may have none."""
     with contextlib.suppress(FileNotFoundError, BlockingIOError), (folder / _LOCK).open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True

@@ -79,6 +79,13 @@ def test_a_harness_that_broke_off_is_a_failure_even_after_a_result() -> None:
     assert outcome.failures[case().case_id].reason == "crash"
 
 
+def test_what_came_after_a_result_is_not_where_it_was_measured() -> None:
+    whole = Attempt(records(whole=True), job=NOTE)
+    late = replace(NOTE, attempt="a100.2.jsonl", node="10.0.0.9", number=2, end="lost", why="gone")
+    outcome = folded(whole, Attempt(records(whole=False), job=late))
+    assert outcome.origins[case().case_id].node == "10.0.0.2"
+
+
 def test_a_case_that_waits_keeps_its_pool_from_having_finished() -> None:
     whole = Attempt(records(whole=True), job=NOTE)
     other = replace(NOTE, case_id=case(batch_size=4).case_id, attempt="a100.2.jsonl")

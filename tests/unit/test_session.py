@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
 
 from orchestrator.errors import HostError
 from orchestrator.hosts import FromStart
-from orchestrator.hosts.engine import ContainerState, EngineError, LinkError
+from orchestrator.hosts.engine import ContainerState, EngineError, LinkError, SlowError
 from orchestrator.hosts.session import MAX_LOG_BYTES, ContainerSession
 from orchestrator.inventory.addresses import Address
 from orchestrator.inventory.inventory import Machine
@@ -47,30 +48,56 @@ def test_an_engine_that_goes_away_at_the_end_is_asked_again_to_remove_the_contai
     tmp_path: Path,
 ) -> None:
     engine = FakeEngine([[b"one\n"]], deaf=1, breaks={"remove": [BROKEN, BROKEN]})
-    again = FromStart(f"its container could not be removed ({BROKEN.text}); trying again")
-    assert list(session(engine, tmp_path).chunks()) == [b"one\n", again, again]
-    assert engine.calls == ["remove", "connect", "remove", "connect", "remove", "close"]
+    assert remarks(session(engine, tmp_path)) == [
+        f"its container could not be removed ({why}); trying again"
+        for why in (BROKEN.text, "No route to host", BROKEN.text)
+    ]
+    assert engine.calls == ["remove", "connect", "connect", "remove", "connect", "remove", "close"]
 
 
-def test_a_container_that_stays_is_told_with_the_command_that_removes_it(tmp_path: Path) -> None:
-    engine = FakeEngine([[b"one\n"]], refuses={"remove": BROKEN})
-    *_, told = session(engine, tmp_path, patience_s=0.01).chunks()
-    assert isinstance(told, FromStart)
-    assert told.remark == (
-        "its container could not be removed (Connection reset by peer); to remove it:  "
-        "python orchestrate.py clean run-1"
+def remarks(of: ContainerSession) -> list[str]:
+    """What is told, up to whatever the harness ended with."""
+    told: list[str] = []
+    with contextlib.suppress(HostError):
+        told.extend(chunk.remark for chunk in of.chunks() if isinstance(chunk, FromStart))
+    return told
+
+
+@pytest.mark.parametrize("ended", [EXITED, ContainerState("exited", 137, False)])
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_container_that_stays_is_told_with_the_command_that_removes_it(
+    tmp_path: Path, ended: ContainerState, *, finished: bool
+) -> None:
+    of = session(FakeEngine([[b"one\n"]], [ended], refuses={"remove": SlowError("late")}), tmp_path)
+    if finished:
+        of.finish()
+    (told,) = remarks(of)
+    how = "clean" if finished or ended != EXITED else "attach"
+    assert told == (
+        "its container could not be removed (late); to remove it:  "
+        f"python orchestrate.py {how} run-1"
     )
+    assert of.engine.calls.count("remove") == 1  # type: ignore[attr-defined]
+
+
+def test_a_container_is_not_waited_for_as_long_as_a_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.hosts.session._TIDY_S", 0.0)
+    told = remarks(session(FakeEngine([[b""]], refuses={"remove": BROKEN}), tmp_path))
+    assert "to remove it" in told[-1]
 
 
 def test_nobody_waits_for_a_container_to_go_when_the_end_is_asked_for(tmp_path: Path) -> None:
-    engine = FakeEngine([[b"one\n"]], refuses={"remove": BROKEN})
-    of = session(engine, tmp_path, pause_s=600.0)
+    of = session(FakeEngine([[b"one\n"]], refuses={"remove": BROKEN}), tmp_path, pause_s=600.0)
     chunks = of.chunks()
+    assert next(chunks) == b"one\n"
     next(chunks)
-    of.detach()
+    assert of.stop()  # it has ended: nothing goes on measuring
+    assert not of.detach()
     (told,) = chunks
     assert isinstance(told, FromStart)
-    assert "orchestrate.py clean run-1" in told.remark
+    assert "to remove it" in told.remark
 
 
 def test_a_broken_stream_is_played_again_from_its_start(tmp_path: Path) -> None:
