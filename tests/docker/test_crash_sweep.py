@@ -15,6 +15,8 @@ import pytest
 from harness.records import Measurement
 from orchestrator.fleet import cleaning
 from orchestrator.fleet.cleaning import Wish
+from orchestrator.hosts import session
+from orchestrator.hosts.docker import DockerEngine
 from tests.crash.sweep import forked
 from tests.docker import stand_in, trial
 from tests.docker.bed import BedHost, Fleet
@@ -59,6 +61,38 @@ def test_a_run_ends_complete_whatever_was_killed_when(
         (done,) = cleaning.clean(run.machines, Wish(run.folder.path.name), tmp_path)
         assert done.removed, done
     assert left(fleet["t4"]) == []
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_an_engine_that_dies_as_the_container_is_removed_costs_nothing(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, comes_back: bool
+) -> None:
+    host, remove, tries = fleet["t4"], DockerEngine.remove, []
+
+    def fatal(engine: DockerEngine, container: str) -> None:
+        if not tries:
+            host.engine.kill()
+            if comes_back:
+                threading.Timer(1.0, host.engine.start).start()
+        tries.append(container)
+        remove(engine, container)
+
+    monkeypatch.setattr(DockerEngine, "remove", fatal)
+    monkeypatch.setattr(session, "_TIDY_S", 30.0 if comes_back else 2.0)
+    run = Trial.new(tmp_path, [machine("t4")])
+    run.measure()
+    assert (run.verdicts("t4"), run.watcher.troubles) == (["faster", "faster"], {"t4": ""})
+    told = [remark for remark in run.watcher.remarks if "could not be removed" in remark]
+    if comes_back:
+        assert told
+        assert all("trying again" in remark for remark in told)
+    else:
+        assert told[-1].endswith(f"python orchestrate.py clean {run.folder.path}")
+        host.engine.start()
+        assert len(left(host)) == 1
+        (done,) = cleaning.clean(run.machines, Wish(run.folder.path.name), tmp_path)
+        assert done.removed, done
+    assert left(host) == []
 
 
 def kill_desk(run: Trial, after_s: float) -> None:
