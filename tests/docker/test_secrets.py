@@ -71,6 +71,7 @@ class Seen:
             told = [made.attrs, made.image.attrs, made.image.history(), client.info(), made.top()]
             self.told = json.dumps(told).encode() + b"".join(made.image.save())
             self.logs = made.logs()
+            made.exec_run(["sh", "-c", ": > /tmp/looked"])
 
 
 @pytest.fixture
@@ -86,10 +87,13 @@ def credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
 
 
 def pretrained_steps() -> list[stand_in.Step]:
-    """A harness that takes its time over the second case, so that it can be looked at."""
+    """A harness that is at its second case until it was looked at, or for a minute."""
     ids = (PLAN.plan_id.encode(), PRETRAINED.plan_id.encode())
     steps = [step.replace(*ids) if isinstance(step, bytes) else step for step in STEPS]
-    return [*steps[: len(UNTIL_THEN)], stand_in.pause(3), *steps[len(UNTIL_THEN) :]]
+    until_looked_at = stand_in.Do(
+        "n=0; until [ -e /tmp/looked ] || [ $n = 300 ]; do sleep 0.2; n=$((n + 1)); done"
+    )
+    return [*steps[: len(UNTIL_THEN)], until_looked_at, *steps[len(UNTIL_THEN) :]]
 
 
 def test_no_secret_is_kept_by_a_run_with_an_image_of_a_private_registry(
