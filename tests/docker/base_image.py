@@ -6,11 +6,14 @@ It is kept outside the checkout and made again when this code, the release or th
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import platform
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -37,20 +40,44 @@ def load(client: DockerClient) -> str:
     """Put the base on an engine that may lack it; returns its tag."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        surroundings.here().write(root)
-        name = _fingerprint(root)
+        name = _describe(root)
         tag = f"{REPOSITORY}:{name}"
         if client.images.list(name=tag):
             return tag
-        archive = cache() / f"base-{name}.tar"
-        if not archive.exists():
-            _make(archive, root)
-            for old in sorted(cache().glob("base-*.tar"), key=_age)[:-KEPT]:
-                old.unlink()
+        archive = _obtain(name, root)
     client.api.import_image_from_file(
         str(archive), repository=REPOSITORY, tag=name, changes=surroundings.proxies()
     )
     return tag
+
+
+def prepare() -> None:
+    """Write the base's files beforehand: that takes a minute, and no engine."""
+    with tempfile.TemporaryDirectory() as folder, alone():
+        _obtain(_describe(Path(folder)), Path(folder))
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """One test run at a time."""
+    with (cache() / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _describe(root: Path) -> str:
+    """Write what is of this machine in the base; returns the name of the whole."""
+    surroundings.here().write(root)
+    return _fingerprint(root)
+
+
+def _obtain(name: str, root: Path) -> Path:
+    archive = cache() / f"base-{name}.tar"
+    if not archive.exists():
+        _make(archive, root)
+        for old in sorted(cache().glob("base-*.tar"), key=_age)[:-KEPT]:
+            old.unlink()
+    return archive
 
 
 def _fingerprint(root: Path) -> str:
@@ -88,3 +115,7 @@ def _age(path: Path) -> float:
 
 def _suite() -> str:
     return platform.freedesktop_os_release()["VERSION_CODENAME"]
+
+
+if __name__ == "__main__":
+    prepare()

@@ -7,8 +7,7 @@ So they have the image, and build it again after a change of the harness from ca
 from __future__ import annotations
 
 import contextlib
-import fcntl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -70,7 +69,7 @@ class RealImage:
 def build(bed: Bed) -> RealImage:
     """Build it, or find that nothing has changed; one test run at a time."""
     store = base_image.cache() / "engine"
-    with _alone():
+    with base_image.alone():
         engine = bed.engine("builder", data=store)
         try:
             with contextlib.closing(engine.client()) as client:
@@ -104,10 +103,3 @@ def _forget_old(client: DockerClient) -> None:
                 client.images.remove(tag)
     client.containers.prune()
     client.images.prune()
-
-
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    with (base_image.cache() / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
