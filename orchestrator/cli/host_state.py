@@ -119,6 +119,11 @@ class HostState:
         """Cases that have come to an end, one way or the other."""
         return self.measured + self.failed.total()
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is to come from it."""
+        return self.phase in ("done", "lost", "skipped")
+
     def take(self, record: Record) -> Line | None:
         """Move on; returns what is worth a line of its own."""
         if self._away:

@@ -29,6 +29,7 @@ _APART: Final = Check(
     "Machine", "bad", 'this one, which host "local" measures: they would compete for it',
     "python orchestrate.py --hosts local   # and the other host in a run of its own",
 )  # fmt: skip
+_ONCE: Final = "Name it once, or give each name a GPU of its own in hosts.toml."
 _MORE_ROOM: Final = "docker system prune --all   # removes every image that no container uses"
 
 
@@ -60,7 +61,8 @@ class Facts:
     any; `driver_fault` is what nvidia-smi said when it failed. `image_fault` is why the image that
     is there is not the one that is wanted; a `pinned` one is taken by its digest and not built.
     `torch_lock` is the file of hashes that its PyTorch is held against, empty for none. With
-    `beside_local` it is the machine that host "local" is to measure as well.
+    `beside_local` it is the machine that host "local" is to measure as well; a `twin` is another
+    name of it that is to measure the same.
     """
 
     address: str
@@ -80,6 +82,7 @@ class Facts:
     torch_lock: str | None = None
     skew_s: float | None = None
     beside_local: bool = False
+    twin: str = ""
 
 
 def diagnose(facts: Facts) -> tuple[Check, ...]:
@@ -89,6 +92,8 @@ def diagnose(facts: Facts) -> tuple[Check, ...]:
         return tuple(checks)
     if facts.beside_local:
         checks.append(_APART)
+    if facts.twin:
+        checks.append(_same(facts))
     if facts.wanted:
         checks += [_runtime(facts), *_gpus(facts)]
     return (*checks, _disk(facts), _image(facts), _clock(facts))
@@ -105,6 +110,12 @@ def _connection(facts: Facts) -> list[Check]:
         return [*checks, Check("Docker engine", "bad", facts.fault.sentence, facts.fault.advice)]
     where = "" if facts.ssh else f" at {facts.address}"
     return [*checks, Check("Docker engine", "good", f"{facts.engine}{where}")]
+
+
+def _same(facts: Facts) -> Check:
+    what = "the same GPU" if facts.wanted else "the same CPU"
+    found = f'that of host "{facts.twin}" as well: they would measure {what} at a time'
+    return Check("Machine", "bad", found, _ONCE)
 
 
 def _runtime(facts: Facts) -> Check:

@@ -22,6 +22,7 @@ from orchestrator.diagnosis.diagnosis import Facts, Fault
 from orchestrator.diagnosis.local_diagnosis import LocalFacts
 from orchestrator.diagnosis.torch_builds import Build
 from orchestrator.fleet import asking, pool_diagnosis
+from orchestrator.fleet.census import Census
 from orchestrator.hosts import advice, image, local, probe
 from orchestrator.hosts.engine import EngineError, EngineFacts, ImageFacts, LinkError
 from orchestrator.hosts.image import ImageSource
@@ -68,7 +69,7 @@ def examine(
 ) -> Iterator[Examined]:
     """Examine machines, all at once. Yields: each as soon as it is known what is wrong there."""
     beside_local = any(machine.is_local for machine in machines)
-    examiner = _Examiner(_Wanted.of(source), engine or _docker_engine, ask, beside_local)
+    examiner = _Examiner(_Wanted.of(source), engine or _docker_engine, ask, beside_local, Census())
     visits = [_Visit(machine) for machine in machines]
     for visit, examined in asking.ask_all(visits, examiner.examine, limit_s):
         yield examined or _unanswered(visit, limit_s)
@@ -127,6 +128,7 @@ class _Examiner:
     engine: Callable[[Address], Patient]
     ask: Shell
     beside_local: bool
+    census: Census
 
     def examine(self, visit: _Visit) -> Examined:
         machine, address = visit.machine, visit.machine.address
@@ -168,6 +170,7 @@ class _Examiner:
             build=_inside(here, build),
             skew_s=_skew_s(told.time, (before_s + after_s) / 2),
             beside_local=self.beside_local and local.shares_machine(address, told, self.ask),
+            twin=self.census.twin(visit.machine, told, found.boot if found else ""),
         )
 
 

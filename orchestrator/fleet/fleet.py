@@ -54,6 +54,10 @@ class Observer(Protocol):
         """Nothing was started on the host, and nothing is lost there."""
         ...
 
+    def stopping(self, limit_s: float) -> None:
+        """The user stopped the run, and its hosts are given so long to end."""
+        ...
+
     def tick(self) -> None: ...
 
 
@@ -246,6 +250,7 @@ class _Works:
                 for work in left:
                     work.detach()
                 return left
+            self._observer.stopping(STOP_S + KILL_S)
             self._in_parallel(lambda work: work.stop(), STOP_S)
             deadline_s = time.monotonic() + KILL_S
             for work in left:

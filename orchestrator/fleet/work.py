@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from harness.plan import Plan
-from harness.records import Finished, Measurement, Started
+from harness.records import CaseStarted, Finished, Measurement, Record, Started
 from harness.vocabulary import NewerSchemaError
 from orchestrator import wording
 from orchestrator.errors import DeskError, HostError, StorageError
@@ -23,6 +23,8 @@ from orchestrator.records.stream import Read, Unreadable
 class StoppingError(Exception):
     """The run was stopped while a host was still being prepared."""
 
+
+_OTHER_IMAGE: Final = "Let it have the image of this checkout, then measure the rest:  "
 
 Opening: TypeAlias = Callable[[Say], Session]
 """Prepares a host and gives the harness at work there. Raises: DeskError."""
@@ -56,9 +58,12 @@ class Twins:
 
 @dataclass(slots=True, eq=False)
 class Work:
-    """One host, or one GPU of it, at work on its plan. `preparing`: what it does before its first
-    record. `next_seq` is the number of the record that the file lacks next; one that was `taken_up`
-    began before this desk."""
+    """One host, or one GPU of it, at work on its plan.
+
+    `preparing`: what it does before its first record; it is `introduced` once it has said what it
+    measures on; `refused` tells of the first line that was. `next_seq` is the number of the record
+    that the file lacks next; one that was `taken_up` began before this desk.
+    """
 
     host: str
     open: Opening
@@ -71,6 +76,8 @@ class Work:
     preparing: str = "starting"
     goes_on: bool = False
     leaving: bool = False
+    introduced: bool = field(init=False)
+    refused: str = ""
     next_seq: int = field(init=False)
     kept_bytes: int = field(init=False)
     remarked: int = 0
@@ -80,6 +87,7 @@ class Work:
 
     def __post_init__(self) -> None:
         self.next_seq, self.kept_bytes = self.attempt.next_seq, self.attempt.bytes_before
+        self.introduced = self.next_seq > 0
 
     def start(self) -> None:
         self.thread = threading.Thread(target=self.run, name=self.attempt.name, daemon=True)
@@ -158,6 +166,7 @@ class Work:
             self._remark(item.number, f": {strange}")
 
     def _refuse(self, item: Unreadable) -> None:
+        self.refused = self.refused or f"line {item.number} was refused: {item.why}"
         self._remark(item.number, f" skipped: {item.why}")
         if item.line and item.seq >= self.next_seq:  # kept, so that the page says why
             self._keep(item.line, item.seq)
@@ -190,8 +199,7 @@ class Work:
 
     def _take(self, item: Read) -> None:
         self.preparing = ""
-        if isinstance(item.record, Started):
-            self._require_usable(item.record)
+        self._require_usable(item.record)
         self._keep(item.line, item.record.seq)
         self._say(item.record)
         if isinstance(item.record, Measurement):
@@ -199,13 +207,26 @@ class Work:
         if isinstance(item.record, Finished) and self.session is not None:
             self.session.finish()
 
-    def _require_usable(self, started: Started) -> None:
+    def _require_usable(self, record: Record) -> None:
         try:
-            self._require_asked(started)
-            self.twins.require_alike(self.host, started)
+            if isinstance(record, Started):
+                self._require_asked(record)
+                self.twins.require_alike(self.host, record)
+                self.introduced = True
+            elif isinstance(record, CaseStarted | Measurement):
+                self._require_introduced()
         except HostError:
             self.kill()  # nothing that it measures can be used
             raise
+
+    def _require_introduced(self) -> None:
+        """Raises: HostError: its first record was refused, or is lost."""
+        if not self.introduced:
+            raise HostError(
+                f'host "{self.host}" was ended, because it measures without having said on what '
+                f"({self.refused or 'its first record is lost'})",
+                f"{_OTHER_IMAGE}python orchestrate.py --resume {self.attempt.run}",
+            )
 
     def _require_asked(self, started: Started) -> None:
         """Raises: HostError: it measures something else than it was asked for."""
@@ -213,8 +234,7 @@ class Work:
             raise HostError(
                 f'host "{self.host}" answers for another plan ({started.plan_id[:40]}) than that '
                 f"of this run ({self.attempt.plan_id}), so nothing of it was kept",
-                "Let it have the image of this checkout, then measure the rest:  "
-                f"python orchestrate.py --resume {self.attempt.run}",
+                f"{_OTHER_IMAGE}python orchestrate.py --resume {self.attempt.run}",
             )
 
     @property

@@ -13,7 +13,9 @@ from orchestrator.hosts.image import Kind as ImageKind
 from orchestrator.inventory.addresses import Address
 
 # What a probe of ours found, which is no word of anybody's; and a container's long number.
-_CODES: Final = re.compile(r"^socket: (usable|missing|file|forbidden)\b|Conflict\. The container")
+_CODES: Final = re.compile(
+    r"^socket: (usable|missing|file|forbidden|deserted)\b|Conflict\. The container"
+)
 _MAX_CHARACTERS: Final = 600
 
 

@@ -139,7 +139,7 @@ OF_HOSTS: Final = (
         "Name Docker's socket, by default /var/run/docker.sock",
     ),
     (
-        r"socket: missing rootless (?P<socket>\S+)",
+        r"socket: (missing|deserted) rootless (?P<socket>\S+)",
         "its engine is a rootless one, which listens elsewhere",
         'Name its socket in hosts.toml:  docker = "ssh://HOST{socket}"',
     ),
@@ -147,6 +147,11 @@ OF_HOSTS: Final = (
         r"socket: (missing|Connection refused)|No such file or directory$",
         "there is no Docker engine at this address",
         "Install or start Docker there:  sudo systemctl start docker",
+    ),
+    (
+        r"socket: deserted",
+        "its Docker engine has ended: the socket is there, but nobody listens at it",
+        "On the machine:  sudo systemctl start docker",
     ),
     (
         r"socket: usable",

@@ -11,6 +11,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from harness.plan import Plan
@@ -22,8 +23,9 @@ from orchestrator.hosts.container import Lane
 from orchestrator.hosts.engine import Container, Engine, EngineError, LinkError
 from orchestrator.hosts.image import ImageSource
 from orchestrator.hosts.persistence import Persistence
-from orchestrator.hosts.preparation import Preparation, Ready, Shipyard
+from orchestrator.hosts.preparation import Preparation, Ready
 from orchestrator.hosts.session import SILENCE_S, ContainerSession
+from orchestrator.hosts.shipyard import Shipyard
 from orchestrator.inventory.inventory import Machine
 from orchestrator.records.rundir import AttemptFile
 
@@ -220,6 +222,7 @@ def hosts_for(
         preparation = Preparation(
             machine,
             first,
+            partial(engine_of, machine),
             source,
             shipyard,
             beside_local=beside_local,

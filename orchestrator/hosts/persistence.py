@@ -5,15 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from orchestrator.hosts import Say
-from orchestrator.hosts.engine import Engine, EngineError, LinkError, SlowError
+from orchestrator.hosts.engine import EngineError, LinkError, SlowError
 
 T = TypeVar("T")
 # How often a link may break over one thing.
 _BREAKS: Final = 5
 PAUSE_S: Final = 2.0
+
+
+class Line(Protocol):
+    """What can be connected again from nothing."""
+
+    def connect(self) -> None:
+        """Raises: EngineError."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +32,7 @@ class Persistence:
     patience_s: float = 0.0
     pause_s: float = PAUSE_S
 
-    def over(self, engine: Engine, say: Say, work: Callable[[], T]) -> T:
+    def over(self, line: Line, say: Say, work: Callable[[], T]) -> T:
         """Raises: EngineError; what the work raises."""
         for left in reversed(range(_BREAKS)):
             try:
@@ -32,17 +40,17 @@ class Persistence:
             except LinkError as error:
                 if not left or is_final(error):
                     raise
-                self._connect_again(engine, say)
+                self._connect_again(line, say)
         raise AssertionError
 
-    def _connect_again(self, engine: Engine, say: Say) -> None:
+    def _connect_again(self, line: Line, say: Say) -> None:
         """Raises: LinkError: the host stayed out of reach."""
         start_s = time.monotonic()
         while True:
             say("out of reach; connecting again")
             time.sleep(self.pause_s)
             try:
-                return engine.connect()
+                return line.connect()
             except LinkError as error:
                 if is_final(error) or time.monotonic() - start_s > self.patience_s:
                     raise

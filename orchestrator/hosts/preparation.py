@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ from orchestrator.hosts.engine import Engine, EngineError, EngineFacts, LinkErro
 from orchestrator.hosts.image import ImageSource, Kind, Recipe
 from orchestrator.hosts.persistence import Persistence
 from orchestrator.hosts.shell import Shell, shell
+from orchestrator.hosts.shipyard import Shipyard
 from orchestrator.inventory.addresses import Address
 from orchestrator.inventory.inventory import Machine
 
@@ -34,57 +35,9 @@ class Ready:
 
 
 @dataclass(slots=True)
-class Shipyard:
-    """Builds once, for the hosts that only load.
-
-    The first of `queue` that can be used builds; then it waits with measuring until the others
-    have copied, because copying would disturb what it measures.
-    """
-
-    queue: list[str]
-    _changed: threading.Condition = field(default_factory=threading.Condition)
-    _builder: Preparation | None = None
-    _image: str | None = None
-
-    def obtain(self, host: Preparation, recipe: Recipe, say: Say, log: Path) -> str:
-        """Returns: the id of the image, now on this host. Raises: EngineError."""
-        with self._changed:
-            while self._image is None and (builder := self.queue[0]) != host.machine.name:
-                say(f"waiting for {builder} to build the image")
-                self._changed.wait(1)
-        if self._image is None:
-            built = host.build(recipe, say, log)
-            with self._changed:
-                self._builder, self._image = host, built
-                self._changed.notify_all()
-            return built
-        assert self._builder is not None
-        if host.engine.image(self._image) is None:
-            say(f"copying the image from {self._builder.machine.name}")
-            host.engine.load(_export(self._builder, recipe.tag))
-        return self._image
-
-    def leave(self, host: Preparation, say: Say) -> None:
-        """This host has the image, or never will; the builder waits for the others."""
-        with self._changed:
-            self.queue.remove(host.machine.name)
-            self._changed.notify_all()
-            while self._builder is host and self.queue:
-                say(f"waiting until {', '.join(self.queue)} have the image, too")
-                self._changed.wait(1)
-
-
-def _export(builder: Preparation, tag: str) -> Iterator[bytes]:
-    """An image as a stream; what breaks at this end is not the other end's fault."""
-    try:
-        yield from builder.engine.export(tag)
-    except EngineError as error:
-        raise EngineError(f"copying from {builder.machine.name} broke: {error.text}") from error
-
-
-@dataclass(slots=True)
 class Preparation:
     """One engine on its way to being ready; `beside_local` if this machine is measured, too.
+    `another_engine` makes one more connection to it, not yet open.
 
     A host that never answered is given up at once; one that did has some time to answer again,
     because bringing an image takes long.
@@ -92,6 +45,7 @@ class Preparation:
 
     machine: Machine
     engine: Engine
+    another_engine: Callable[[], Engine]
     source: ImageSource
     shipyard: Shipyard
     shell: Shell = shell
@@ -117,7 +71,7 @@ class Preparation:
             self._require_apart(facts)
             self._require_gpus(facts)
             about_image = True
-            return Ready(self._persistently(say, log), facts)
+            return Ready(self._image(say, log), facts)
         except EngineError as error:
             self.engine.close()
             return self.explain(error, image=self.source.kind if about_image else None)
@@ -135,6 +89,10 @@ class Preparation:
         return advice.explain(self.machine.name, self._address, error, run=run, image=image)
 
     @property
+    def name(self) -> str:
+        return self.machine.name
+
+    @property
     def _address(self) -> Address:
         assert self.machine.address is not None
         return self.machine.address
@@ -150,12 +108,12 @@ class Preparation:
             time.sleep(self.persistence.pause_s)
         return None
 
-    def _persistently(self, say: Say, log: Path) -> str:
+    def _image(self, say: Say, log: Path) -> str:
         """The image, though the link to the host may break meanwhile: an engine keeps the layers
-        that it has. Raises: EngineError."""
-        if self.source.kind == "ship":  # others may wait for this one, or send to it
-            return self._image(say, log)
-        return self.persistence.over(self.engine, say, lambda: self._image(say, log))
+        that it has. Raises: EngineError, HostError."""
+        if self.source.kind == "ship":
+            return self.shipyard.obtain(self, image.recipe(self.source.arguments), say, log)
+        return self.persistence.over(self.engine, say, lambda: self._own_image(say, log))
 
     def _require_apart(self, facts: EngineFacts) -> None:
         """Raises: HostError: it would compete with what is measured on this machine itself."""
@@ -178,13 +136,10 @@ class Preparation:
         if found is not None and not found.toolkit:
             raise advice.no_nvidia(self.machine.name, self._address)
 
-    def _image(self, say: Say, log: Path) -> str:
+    def _own_image(self, say: Say, log: Path) -> str:
         if self.source.kind == "pull":
             return self._pulled(say, log)
-        recipe = image.recipe(self.source.arguments)
-        if self.source.kind == "ship":
-            return self.shipyard.obtain(self, recipe, say, log)
-        return self.build(recipe, say, log)
+        return self.build(image.recipe(self.source.arguments), say, log)
 
     def build(self, recipe: Recipe, say: Say, log: Path) -> str:
         """Build the image here, unless it is here. Raises: EngineError."""

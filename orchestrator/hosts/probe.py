@@ -25,6 +25,7 @@ else
 fi
 TOOLKIT
 df -Pk -- ROOT 2>/dev/null | awk 'NR == 2 { print "free", $4 }'
+echo "boot $(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
 echo 'end'
 """
 _TOOLKIT: Final = "command -v nvidia-container-runtime-hook >/dev/null 2>&1 && echo 'toolkit'"
@@ -33,12 +34,14 @@ _TOOLKIT: Final = "command -v nvidia-container-runtime-hook >/dev/null 2>&1 && e
 @dataclass(frozen=True, slots=True)
 class Probe:
     """What a shell found. `driver_fault` is what nvidia-smi said when it failed; `free_bytes` is
-    None where the folder cannot be seen."""
+    None where the folder cannot be seen; `boot` is a number that a machine has until it restarts.
+    """
 
     gpus: tuple[Gpu, ...]
     driver_fault: str
     toolkit: bool
     free_bytes: int | None
+    boot: str = ""
 
 
 def script(root: str) -> str:
@@ -65,7 +68,8 @@ def read(text: str) -> Probe | None:
     gpus = tuple(gpu for line in told.get("gpu", []) if (gpu := _gpu(line)))
     fault = told.get("smi", [""])[0]
     free = told.get("free", [""])[0]
-    return Probe(gpus, fault, "toolkit" in told, int(free) * 1024 if free.isdecimal() else None)
+    free_bytes = int(free) * 1024 if free.isdecimal() else None
+    return Probe(gpus, fault, "toolkit" in told, free_bytes, told.get("boot", [""])[0])
 
 
 def _gpu(line: str) -> Gpu | None:

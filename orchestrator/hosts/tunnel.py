@@ -58,12 +58,16 @@ _LASTING: Final = (
     "Bad configuration option",
     "Too many authentication failures",
 )
+# /var/run is a link to /run, and a socket is listed by the name that its engine gave it.
 _PROBE: Final = """\
 s={path}
+listens() {{ awk -v end="${{s#/var}}" '
+  $4 == "00010000" && substr($0, length($0) - length(end) + 1) == end {{ found = 1 }}
+  END {{ exit !found }}' /proc/net/unix 2>/dev/null; }}
 if [ ! -e "$s" ]; then echo missing
 elif [ ! -S "$s" ]; then echo file
-elif [ -r "$s" ] && [ -w "$s" ]; then echo usable
-else echo forbidden; fi
+elif [ ! -r "$s" ] || [ ! -w "$s" ]; then echo forbidden
+else listens; case $? in 1) echo deserted;; *) echo usable;; esac; fi
 r=/run/user/$(id -u)/docker.sock
 if [ -S "$r" ]; then echo "rootless $r"; fi
 """
@@ -141,8 +145,8 @@ class Tunnel:
     def probe(self) -> str:
         """Look at the socket from inside the host. Raises: LinkError.
 
-        Returns: usable, missing, file or forbidden, then "rootless PATH" where a rootless engine
-        listens.
+        Returns: usable, missing, file, forbidden or deserted, which is a socket that nobody listens
+        at; then "rootless PATH" where a rootless engine has one.
         """
         return " ".join(self.shell(_PROBE.format(path=shlex.quote(self.address.path))).split())
 

@@ -108,10 +108,7 @@ class _Fold:
             case CaseStarted():
                 self.open_case = (record.case_id, record.stage)
             case Measurement():
-                self.measurements[record.case_id] = record
-                self.failures.pop(record.case_id, None)
-                self.refused.pop(record.case_id, None)
-                self.open_case = None
+                self._take_measurement(record)
             case Failure():
                 self._take_failure(record)
             case Finished():
@@ -126,6 +123,15 @@ class _Fold:
         self.harness_revision = record.harness_revision
         self.picture = record.picture
         self.ending = "lost"
+
+    def _take_measurement(self, record: Measurement) -> None:
+        self.open_case = None
+        if not self.environments:
+            self.refused[record.case_id] = "nothing says what it was measured on"
+            return
+        self.measurements[record.case_id] = record
+        self.failures.pop(record.case_id, None)
+        self.refused.pop(record.case_id, None)
 
     def _take_failure(self, record: Failure) -> None:
         if record.case_id is None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.docker import bed as beds
-from tests.docker import needs
+from tests.docker import needs, trial
 from tests.docker import real_image as real_images
 from tests.docker.bed import Bed, Fleet
 from tests.docker.engine import Engine
 from tests.docker.real_image import RealImage
+from tests.docker.trial import Trial
 
 NAMES: Final = ("a100", "t4", "v100")
 
@@ -76,3 +78,17 @@ def fleet(machines: Fleet) -> Iterator[Fleet]:
     """The hosts, as good as new afterwards: links up, servers and engines running, no container."""
     yield machines
     machines.restore()
+
+
+@pytest.fixture
+def reach(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reach the bed's hosts, and only those, from this process."""
+    for name, value in fleet.environment().items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def run(fleet: Fleet, tmp_path: Path) -> Trial:
+    """The hosts a100 and t4 with the stand-in, about to measure."""
+    trial.ready(fleet, NAMES[:2])
+    return Trial.new(tmp_path, [trial.machine(name) for name in NAMES[:2]])

@@ -39,6 +39,8 @@ Step: TypeAlias = bytes | Do | Dropped
 HANG: Final = Do("while :; do sleep 3600; done")
 DEAF: Final = Do("trap '' TERM INT")
 OUT_OF_MEMORY: Final = Do("all=x; while :; do all=$all$all; done")
+# Until a test opens it (inside.Gate), or for a minute.
+GATE: Final = Do("n=0; until [ -e /tmp/go ] || [ $n = 600 ]; do sleep 0.1; n=$((n + 1)); done")
 FILL_TMP: Final = Do("dd if=/dev/zero of=/tmp/full bs=1M || exit 28")
 _REPLAY: Final = f"""\
 #!/bin/sh

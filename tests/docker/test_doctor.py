@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -101,16 +102,17 @@ def test_each_broken_host_is_told_apart_and_the_others_are_judged(
 
 
 @pytest.mark.parametrize(
-    ("extra", "words"),
-    [("", "systemctl start docker"), ("AllowTcpForwarding no", "AllowTcpForwarding")],
+    ("breaks", "words"),
+    [
+        (lambda host: host.engine.stop(), "systemctl start docker"),
+        (lambda host: host.engine.kill(), "systemctl start docker"),  # its socket stays
+        (lambda host: host.ssh.restart("AllowTcpForwarding no"), "AllowTcpForwarding"),
+    ],
 )
 def test_an_engine_that_cannot_be_reached_is_no_fault_of_ssh(
-    fleet: Fleet, tmp_path: Path, extra: str, words: str
+    fleet: Fleet, tmp_path: Path, breaks: Callable[[BedHost], object], words: str
 ) -> None:
-    if extra:
-        fleet["t4"].ssh.restart(extra)
-    else:
-        fleet["t4"].engine.stop()
+    breaks(fleet["t4"])
     code, found = doctor(fleet, tmp_path, "--hosts", "t4")
     assert code == 3
     assert found["t4"]["SSH"]["state"] == "good"

@@ -2,71 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from orchestrator.fleet import cleaning
-from orchestrator.fleet.cleaning import Wish
-from orchestrator.fleet.fleet import InterruptedRunError
 from orchestrator.hosts import container
 from orchestrator.hosts.contained import Terms
 from orchestrator.hosts.image import ImageSource
 from orchestrator.records.outcomes import Trouble
 from tests import factories
-from tests.docker import stand_in, trial
+from tests.docker import inside, stand_in, trial
 from tests.docker.bed import BedHost, Fleet
-from tests.docker.machine import wait_until
+from tests.docker.engine import Engine
+from tests.docker.inside import Gate
 from tests.docker.trial import HALF, LAST, PLAN, RESNET, STEPS, STREAM, UNTIL_THEN, Trial, machine
 from tests.fake_host import lines
-from tests.integration.test_command_line import say
 
 BOTH = ("a100", "t4")
-
-
-@pytest.fixture(autouse=True)
-def reach(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reach the bed's hosts, and only those, from this process."""
-    for name, value in fleet.environment().items():
-        monkeypatch.setenv(name, value)
-
-
-@pytest.fixture
-def run(fleet: Fleet, tmp_path: Path) -> Trial:
-    """Two healthy hosts with the stand-in, about to measure."""
-    trial.ready(fleet, BOTH)
-    return Trial.new(tmp_path, [machine(name) for name in BOTH])
-
-
-def kill_container(host: BedHost) -> None:
-    with contextlib.closing(host.engine.client()) as client:
-        client.containers.list()[0].kill()
-
-
-def remove_container(host: BedHost) -> None:
-    with contextlib.closing(host.engine.client()) as client:
-        client.containers.list()[0].remove(force=True)
-
-
-def containers(host: BedHost) -> list[str]:
-    with contextlib.closing(host.engine.client()) as client:
-        return [each.name for each in client.containers.list(all=True)]
-
-
-def printed(host: BedHost) -> bytes:
-    """The records in a host's container, read beside the desk."""
-    with contextlib.closing(host.engine.client()) as client:
-        return bytes(client.containers.list()[0].logs(stderr=False))
-
-
-def inspected(host: BedHost) -> str:
-    """All that an engine tells of its container."""
-    with contextlib.closing(host.engine.client()) as client:
-        return json.dumps(client.containers.list()[0].attrs)
+pytestmark = pytest.mark.usefixtures("reach")
 
 
 def later(seconds: float, *actions: trial.Action) -> None:
@@ -77,20 +33,26 @@ def later(seconds: float, *actions: trial.Action) -> None:
     threading.Timer(seconds, act).start()
 
 
+def when_measured(fleet: Fleet, run: Trial, act: trial.Action) -> None:
+    """What is to happen while t4 is at its second case."""
+    trial.ready(fleet, ["t4"], trial.GATED)
+    trial.after_the_first_case(run, "t4", fleet["t4"].engine, act)
+
+
 def test_healthy_hosts_deliver_every_record_and_nothing_is_left(fleet: Fleet, run: Trial) -> None:
     run.measure()
     assert [run.records(name) for name in BOTH] == [STREAM, STREAM]
     assert run.watcher.troubles == {"a100": "", "t4": ""}
     assert run.watcher.remarks == []
     assert run.exit_code() == 0
-    assert [containers(fleet[name]) for name in BOTH] == [[], []]
+    assert [inside.names(fleet[name].engine) for name in BOTH] == [[], []]
 
 
-@pytest.mark.parametrize("fault", [kill_container, remove_container])
+@pytest.mark.parametrize("fault", [inside.kill, inside.remove])
 def test_a_killed_container_costs_the_case_under_way(
-    fleet: Fleet, run: Trial, fault: trial.Action
+    fleet: Fleet, run: Trial, fault: Callable[[Engine], None]
 ) -> None:
-    trial.after_the_first_case(run, "t4", lambda: fault(fleet["t4"]))  # type: ignore[call-arg]
+    when_measured(fleet, run, lambda: fault(fleet["t4"].engine))
     run.measure()
     assert STREAM.startswith(run.records("t4"))
     assert run.records("a100") == STREAM
@@ -100,7 +62,7 @@ def test_a_killed_container_costs_the_case_under_way(
     assert run.verdicts("t4")[0] == "faster"
     assert run.verdicts("t4")[1] == "failed"
     assert run.exit_code() == 1
-    assert containers(fleet["t4"]) == []
+    assert inside.names(fleet["t4"].engine) == []
 
 
 def test_memory_that_runs_out_is_named_as_such(fleet: Fleet, run: Trial) -> None:
@@ -134,11 +96,14 @@ def test_an_engine_that_comes_back_costs_nothing(
     engine = fleet["t4"].engine
 
     def restart() -> None:
+        gate = Gate.of(engine)
         getattr(engine, end)()
-        time.sleep(down_s)  # in three seconds the harness has said all
+        if down_s:
+            gate.open()
+            time.sleep(down_s)  # in three seconds the harness has said all
         engine.start()
 
-    trial.after_the_first_case(run, "t4", restart)
+    when_measured(fleet, run, restart)
     run.measure()
     assert run.records("t4") == STREAM
     assert any("following again" in remark for remark in run.watcher.remarks)
@@ -165,21 +130,21 @@ def test_the_last_record_that_an_engine_loses_is_fetched_when_nothing_more_comes
     run.measure()
     assert run.records("t4") == STREAM
     assert run.watcher.troubles["t4"] == ""
-    assert containers(fleet["t4"]) == []
+    assert inside.names(fleet["t4"].engine) == []
 
 
 def test_a_link_that_is_down_for_ten_seconds_costs_nothing(fleet: Fleet, run: Trial) -> None:
     host = fleet["t4"]
-    trial.after_the_first_case(run, "t4", lambda: (host.cut(), later(10, host.mend)))
+    when_measured(fleet, run, lambda: (host.cut(), later(10, host.mend)))
     run.measure()
     assert run.records("t4") == STREAM
     assert any("the connection broke" in remark for remark in run.watcher.remarks)
     assert run.exit_code() == 0
-    assert containers(host) == []
+    assert inside.names(host.engine) == []
 
 
 def test_a_killed_ssh_session_costs_nothing(fleet: Fleet, run: Trial) -> None:
-    trial.after_the_first_case(run, "t4", fleet["t4"].ssh.kill_sessions)
+    when_measured(fleet, run, fleet["t4"].ssh.kill_sessions)
     run.measure()
     assert run.records("t4") == STREAM
     assert run.exit_code() == 0
@@ -189,7 +154,7 @@ def test_a_host_that_is_gone_for_good_can_be_followed_when_it_is_back(
     fleet: Fleet, run: Trial
 ) -> None:
     host = fleet["t4"]
-    trial.after_the_first_case(run, "t4", host.cut)
+    when_measured(fleet, run, host.cut)
     run.measure(terms=Terms(patience_s=4, silence_s=2))
     assert run.records("a100") == STREAM
     assert STREAM.startswith(run.records("t4"))
@@ -202,7 +167,7 @@ def test_a_host_that_is_gone_for_good_can_be_followed_when_it_is_back(
     assert run.records("t4") == STREAM
     assert run.verdicts("t4") == ["faster", "faster"]
     assert run.exit_code() == 0
-    assert containers(host) == []
+    assert inside.names(host.engine) == []
 
 
 def break_key(host: BedHost) -> None:
@@ -246,7 +211,7 @@ def test_a_machine_without_the_nvidia_runtime_is_named_before_anything_is_built(
     assert "Docker cannot give GPUs to containers there" in run.watcher.troubles["t4"]
     assert "NVIDIA Container Toolkit" in run.watcher.troubles["t4"]
     assert run.exit_code() == 3
-    assert containers(fleet["t4"]) == []
+    assert inside.names(fleet["t4"].engine) == []
     assert list((run.folder.path / "logs").iterdir()) == []
 
 
@@ -263,7 +228,7 @@ def test_a_toolkit_that_does_not_work_is_named_and_the_container_removed(
     run.measure()
     assert "could not select device driver" in run.watcher.troubles["t4"]
     assert "NVIDIA Container Toolkit" in run.watcher.troubles["t4"]
-    assert containers(host) == []
+    assert inside.names(host.engine) == []
 
 
 TOKEN = "hf_" + "Ab1" * 12
@@ -275,10 +240,10 @@ def test_a_token_reaches_standard_input_and_nothing_that_is_kept(
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     # A library that prints what it was given.
     leak = stand_in.Do('read -r token; echo "$token" | wc -c >&2; echo $token >&2')
-    trial.ready(fleet, ["t4"], [leak, *trial.steps_for(trial.PRETRAINED)])
+    trial.ready(fleet, ["t4"], [leak, *trial.steps_for(trial.PRETRAINED, trial.GATED)])
     run = Trial.new(tmp_path, [machine("t4")], trial.PRETRAINED)
-    seen: list[str] = []
-    trial.after_the_first_case(run, "t4", lambda: seen.append(inspected(fleet["t4"])))
+    engine, seen = fleet["t4"].engine, []
+    trial.after_the_first_case(run, "t4", engine, lambda: seen.append(inside.inspected(engine)))
     run.measure()
     log = (run.folder.path / "logs" / "t4.1.log").read_text()
     assert log.split() == [str(len(TOKEN) + 1), "***"]
@@ -288,13 +253,6 @@ def test_a_token_reaches_standard_input_and_nothing_that_is_kept(
     written = [path for path in run.folder.path.rglob("*") if path.is_file()]
     assert len(written) > 6
     assert not [path for path in written if TOKEN.encode() in path.read_bytes()]
-
-
-def test_a_harness_that_nobody_follows_is_told_when_to_end(fleet: Fleet, run: Trial) -> None:
-    trial.after_the_first_case(run, "t4", press_ctrl_c)
-    with pytest.raises(InterruptedRunError):
-        run.measure(detach=True, terms=Terms(limit_s=7200, patience_s=60, silence_s=3))
-    assert '"--limit-s", "7200"' in inspected(fleet["t4"])
 
 
 def test_an_image_that_no_registry_gives_is_named(fleet: Fleet, run: Trial) -> None:
@@ -324,124 +282,3 @@ def test_a_record_of_a_megabyte_arrives_whole(fleet: Fleet, run: Trial) -> None:
     trial.ready(fleet, ["t4"], stand_in.steps_of(stream))
     run.measure()
     assert run.records("t4") == stream
-
-
-def press_ctrl_c() -> None:
-    raise KeyboardInterrupt
-
-
-def leave_running(run: Trial) -> None:
-    """Detach with Ctrl-C after the first result of t4."""
-    trial.after_the_first_case(run, "t4", press_ctrl_c)
-    with pytest.raises(InterruptedRunError) as caught:
-        run.measure(detach=True)
-    not_over = {one.name for one in run.machines} - run.watcher.troubles.keys()
-    assert set(caught.value.running) == not_over
-    assert "t4" in not_over
-
-
-def test_ctrl_c_detaches_when_asked_and_attach_finishes_the_run(fleet: Fleet, run: Trial) -> None:
-    leave_running(run)
-    assert [len(containers(fleet[name])) for name in BOTH] == [1, 1]
-    assert run.verdicts("t4") == ["faster", "missing"]
-    run.attach()
-    assert [run.records(name) for name in BOTH] == [STREAM, STREAM]
-    assert run.exit_code() == 0
-    assert [containers(fleet[name]) for name in BOTH] == [[], []]
-
-
-def test_what_still_measures_is_not_begun_again_and_attach_finishes_it(
-    fleet: Fleet, run: Trial
-) -> None:
-    trial.ready(fleet, ["t4"], [*UNTIL_THEN, stand_in.pause(6), *STEPS[len(UNTIL_THEN) :]])
-    leave_running(run)
-    run.folder.mark_followed("t4.1.jsonl")  # as after a kill -9, which marks nothing
-    run.measure()
-    assert 'host "t4" still measures for this run' in run.watcher.skips["t4"]
-    assert f"attach {run.folder.pasted}" in run.watcher.skips["t4"]
-    assert "t4" not in run.watcher.troubles
-    assert run.verdicts("t4") == ["faster", "missing"]
-    assert list(run.folder.attempts("t4")) == ["t4.1.jsonl"]
-    run.attach()
-    assert run.watcher.troubles["t4"] == ""
-    assert run.records("t4") == STREAM
-    assert run.exit_code() == 0
-
-
-def test_a_desk_that_could_not_connect_leaves_nothing_to_attach_to(
-    fleet: Fleet, run: Trial
-) -> None:
-    leave_running(run)
-    host = fleet["t4"]
-    host.ssh.stop()
-    run.measure()
-    assert "no SSH server listens there" in run.watcher.troubles["t4"]
-    host.ssh.restart()
-    run.attach()
-    assert run.watcher.troubles["t4"] == ""
-    assert run.records("t4") == STREAM
-    assert run.exit_code() == 0
-
-
-def test_a_host_that_still_measures_refuses_another_run(fleet: Fleet, tmp_path: Path) -> None:
-    trial.ready(fleet, ["t4"], [*UNTIL_THEN, stand_in.HANG])
-    first, second = (Trial.new(tmp_path, [machine("t4")]) for _ in range(2))
-    leave_running(first)
-    second.measure()
-    assert 'host "t4" is busy' in second.watcher.troubles["t4"]
-    assert first.folder.path.name in second.watcher.troubles["t4"]
-    assert second.exit_code() == 3
-
-
-def test_clean_keeps_what_measures_or_was_not_fetched_unless_forced(
-    fleet: Fleet, run: Trial
-) -> None:
-    def cleaned(*, force: bool = False) -> str:
-        wish = Wish(run.folder.path.name, force=force)
-        (done,) = cleaning.clean([machine("t4")], wish, run.folder.path.parent)
-        return " ".join([*done.removed, *done.kept, done.failed])
-
-    leave_running(run)
-    assert "is still measuring" in cleaned()
-    by_path = say("clean", str(run.folder.path))  # which lies in no folder called reports
-    assert f"is still measuring. Follow it:  python orchestrate.py attach {run.folder.pasted}" in (
-        by_path.out
-    )
-    kill_container(fleet["t4"])
-    assert "has records to fetch" in cleaned()
-    assert len(containers(fleet["t4"])) == 1
-    assert "container torch-compile-benchmark-" in cleaned(force=True)
-    assert containers(fleet["t4"]) == []
-    assert cleaned() == ""
-
-
-def test_clean_removes_what_was_fetched_to_its_end(fleet: Fleet, run: Trial) -> None:
-    leave_running(run)
-    wait_until(lambda: printed(fleet["t4"]) == STREAM, "the harness has said all")
-    path = run.folder.path / "records" / "t4.1.jsonl"
-    path.write_bytes(STREAM)  # as when the desk died between the last record and the removal
-    (done,) = cleaning.clean([machine("t4")], Wish(), run.folder.path.parent)
-    assert len(done.removed) == 1
-    assert containers(fleet["t4"]) == []
-
-
-def test_attach_removes_what_was_fetched_before_the_terminal_died(fleet: Fleet, run: Trial) -> None:
-    leave_running(run)
-    wait_until(lambda: printed(fleet["t4"]) == STREAM, "the harness has said all")
-    (run.folder.path / "records" / "t4.1.jsonl").write_bytes(STREAM)
-    said = say("attach", str(run.folder.path), "--progress", "plain")
-    assert said.code == 0
-    assert "t4: nothing is under way here any more" in said.err
-    assert run.records("a100") == STREAM
-    assert [containers(fleet[name]) for name in BOTH] == [[], []]
-
-
-def test_ctrl_c_stops_the_harnesses_and_leaves_nothing(fleet: Fleet, run: Trial) -> None:
-    trial.ready(fleet, ["t4"], [*UNTIL_THEN, trial.LINGER])
-    trial.after_the_first_case(run, "t4", press_ctrl_c)
-    with pytest.raises(InterruptedRunError) as caught:
-        run.measure()
-    assert caught.value.running == ()
-    assert [containers(fleet[name]) for name in BOTH] == [[], []]
-    assert run.verdicts("t4") == ["faster", "missing"]
-    assert PLAN.plan_id == run.folder.plan().plan_id

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
 from orchestrator.hosts import container, image
+from orchestrator.hosts.docker import DockerEngine
 from orchestrator.hosts.image import ImageSource
 from orchestrator.inventory import addresses
 from orchestrator.inventory.inventory import Machine
@@ -23,10 +25,7 @@ from tests.docker.trial import STEPS, STREAM, Trial, machine
 NAMES = ("a100", "t4", "v100")
 
 
-@pytest.fixture(autouse=True)
-def reach(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in fleet.environment().items():
-        monkeypatch.setenv(name, value)
+pytestmark = pytest.mark.usefixtures("reach")
 
 
 def image_id(host: BedHost) -> str | None:
@@ -60,6 +59,33 @@ def test_shipping_goes_on_when_the_host_that_should_build_is_dead(
     assert "no SSH server listens" in run.watcher.troubles["a100"]
     assert [run.records(name) for name in NAMES[1:]] == [STREAM] * 2
     assert run.exit_code() == 1
+
+
+@pytest.mark.parametrize("broken", ["a100", "t4"])
+def test_a_copy_whose_link_breaks_at_either_end_is_begun_again(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    # More than fits into one piece; the harness never gets as far as to say it.
+    trial.ready(fleet, ["a100"], [*STEPS, os.urandom(16 << 20)])
+    trial.forget_image(fleet["t4"])
+    copies = []
+    whole = DockerEngine.export
+
+    def breaking(engine: DockerEngine, image: str) -> Iterator[bytes]:
+        chunks = whole(engine, image)
+        copies.append(next(chunks))
+        yield copies[-1]
+        if len(copies) == 1:
+            fleet[broken].ssh.kill_sessions()
+        yield from chunks
+
+    monkeypatch.setattr(DockerEngine, "export", breaking)
+    run = Trial.new(tmp_path, [machine("a100"), machine("t4")])
+    run.measure(source=ImageSource("ship"))
+    assert run.watcher.troubles == {"a100": "", "t4": ""}
+    assert [run.records(name) for name in ("a100", "t4")] == [STREAM] * 2
+    assert len(copies) == 2
+    assert image_id(fleet["a100"]) == image_id(fleet["t4"])
 
 
 def test_the_same_image_is_not_built_twice(fleet: Fleet, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from tests.docker import needs, registry, stand_in, trial
 from tests.docker.bed import Bed
 from tests.docker.engine import GATEWAY, Engine
 from tests.docker.real_image import RealImage
-from tests.docker.trial import PLAN, PRETRAINED, STEPS, UNTIL_THEN, Trial
+from tests.docker.trial import PRETRAINED, Trial
 from tests.integration.loopback_hub import LoopbackHub
 from tests.integration.test_pretrained import save
 
@@ -71,7 +71,6 @@ class Seen:
             told = [made.attrs, made.image.attrs, made.image.history(), client.info(), made.top()]
             self.told = json.dumps(told).encode() + b"".join(made.image.save())
             self.logs = made.logs()
-            made.exec_run(["sh", "-c", ": > /tmp/looked"])
 
 
 @pytest.fixture
@@ -86,28 +85,20 @@ def credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     return docker / "config.json"
 
 
-def pretrained_steps() -> list[stand_in.Step]:
-    """A harness that is at its second case until it was looked at, or for a minute."""
-    ids = (PLAN.plan_id.encode(), PRETRAINED.plan_id.encode())
-    steps = [step.replace(*ids) if isinstance(step, bytes) else step for step in STEPS]
-    until_looked_at = stand_in.Do(
-        "n=0; until [ -e /tmp/looked ] || [ $n = 300 ]; do sleep 0.2; n=$((n + 1)); done"
-    )
-    return [*steps[: len(UNTIL_THEN)], until_looked_at, *steps[len(UNTIL_THEN) :]]
-
-
 def test_no_secret_is_kept_by_a_run_with_an_image_of_a_private_registry(
     engine: Engine, credentials: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (place := tmp_path / "registry").mkdir()
     with registry.serving(place) as address:
         credentials.write_text(json.dumps({"auths": {address: {"auth": AUTH}}}))
-        reference = registry.push(engine, address, [LEAK, *pretrained_steps()])
+        reference = registry.push(
+            engine, address, [LEAK, *trial.steps_for(PRETRAINED, trial.GATED)]
+        )
         run = Trial.new(
             tmp_path / "reports", [Machine("near", addresses.parse(engine.url), ())], PRETRAINED
         )
         seen = Seen(engine)
-        trial.after_the_first_case(run, "near", seen.look)
+        trial.after_the_first_case(run, "near", engine, seen.look)
         run.measure(source=ImageSource("pull", reference))
     assert run.verdicts("near") == ["faster", "faster"]
     log = (run.folder.path / "logs" / "near.1.log").read_bytes()

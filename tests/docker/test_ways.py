@@ -9,6 +9,7 @@ import pytest
 
 from harness.plan import Plan
 from orchestrator import pipeline
+from orchestrator.fleet import doctor
 from orchestrator.hosts import contained, image, local
 from orchestrator.hosts.docker import DockerEngine
 from orchestrator.hosts.image import ImageSource
@@ -71,6 +72,11 @@ def test_one_engine_behind_two_addresses_measures_once(engine: Engine, tmp_path:
     assert run.records(good) == STREAM
     assert f'host "{bad}" is the machine of host "{good}"' in run.watcher.troubles[bad]
     assert run.exit_code() == 1
+    first, second = doctor.examine(run.machines, ImageSource())
+    found = [check.found for check in second.checks if check.state == "bad"]
+    assert found == [
+        f'that of host "{first.host}" as well: they would measure the same CPU at a time'
+    ]
 
 
 def test_an_engine_of_this_machine_does_not_compete_with_what_local_measures(

@@ -24,6 +24,8 @@ from orchestrator.records.rundir import RunFolder
 from tests import factories
 from tests.docker import stand_in
 from tests.docker.bed import BedHost, Fleet
+from tests.docker.engine import Engine
+from tests.docker.inside import Gate
 from tests.docker.stand_in import Do, Step
 from tests.fake_host import lines
 
@@ -47,18 +49,22 @@ _RECORDS: Final = stand_in.steps_of(STREAM)
 STEPS: Final = (TRAP, *_RECORDS, LINGER)
 
 
-def steps_for(plan: Plan) -> tuple[Step, ...]:
-    """The same, as an answer to another plan of these cases."""
-    old, new = PLAN.plan_id.encode(), plan.plan_id.encode()
-    return tuple(step.replace(old, new) if isinstance(step, bytes) else step for step in STEPS)
-
-
 # What a harness does until its first case is measured and the second one has begun.
 UNTIL_THEN: Final = STEPS[:5]
+# The same harness, which then waits for a test.
+GATED: Final = (*UNTIL_THEN, stand_in.GATE, *STEPS[len(UNTIL_THEN) :])
 # And what is on disk then.
 HALF: Final = b"".join(_RECORDS[:4])  # type: ignore[arg-type]
 # The result that is then to come.
 LAST: Final = _RECORDS[4]
+
+
+def steps_for(plan: Plan, steps: Sequence[Step] = STEPS) -> tuple[Step, ...]:
+    """The same, as an answer to another plan of these cases."""
+    old, new = PLAN.plan_id.encode(), plan.plan_id.encode()
+    return tuple(step.replace(old, new) if isinstance(step, bytes) else step for step in steps)
+
+
 # Half a second for every record, and little patience: a test need not wait as a user would.
 PACE_S: Final = 0.5
 TERMS: Final = Terms(patience_s=60, silence_s=3)
@@ -160,7 +166,21 @@ class Trial:
             return error.exit_code
 
 
-def after_the_first_case(trial: Trial, host: str, act: Action) -> None:
-    """What is to happen once the first result of a host is on disk."""
+def after_the_first_case(trial: Trial, host: str, engine: Engine, act: Action) -> None:
+    """What is to happen once the first result of a host is on disk. If it waits at a gate then,
+    that is opened afterwards."""
+
+    def act_and_open() -> None:
+        gate = Gate.of(engine)
+        try:
+            act()
+        finally:
+            gate.open()
+
+    hold_after_the_first_case(trial, host, act_and_open)
+
+
+def hold_after_the_first_case(trial: Trial, host: str, act: Action) -> None:
+    """The same, but a gate stays shut."""
     trial.watcher.host, trial.watcher.act = host, act
     trial.watcher.others = {machine.name for machine in trial.machines}

@@ -66,6 +66,7 @@ def test_a_desk_that_is_asked_to_end_writes_its_page_and_says_how_to_go_on(
     out, err = process.communicate(timeout=60)
     (folder,) = (path.parent for path in tmp_path.glob("*/run.json"))
     assert process.returncode == 130
+    assert "stopping: this takes 30 s at most" in err
     assert "nothing goes on running" in err
     assert f"--resume {folder}" in err
     assert f"Page: {folder / 'report.html'}" in out

@@ -227,6 +227,19 @@ def test_a_host_that_answers_for_another_plan_is_ended_and_nothing_of_it_kept(
     assert verdicts(folder) == ["failed", "failed"]
 
 
+def test_a_host_that_does_not_say_what_it_measures_on_is_ended(tmp_path: Path) -> None:
+    first = lines(STARTED).replace(b'"case_ids":[', b'"case_ids":["nothing-fp32-b1",', 1)
+    host = FakeHost("t4", first + WHOLE.split(b"\n", 1)[1])
+    folder, told = new_folder(tmp_path, "t4"), Told()
+    pipeline.measure(folder, [host], told)
+    why = "(line 1 was refused: 'nothing-fp32-b1' is no case of its plan)"
+    assert f"it measures without having said on what {why}" in told.troubles["t4"]
+    assert host.sessions[0].killed
+    assert verdicts(folder) == ["failed", "failed"]
+    with pytest.raises(NoHostError, match="without having said on what"):
+        pipeline.exit_code(pipeline.render(folder).comparison)
+
+
 def test_a_run_in_which_no_host_started_says_why(tmp_path: Path) -> None:
     stream = lines(factories.failure(None, "load_error", "torch cannot be loaded here: no libc"))
     rendered = pipeline.render(measured(tmp_path, FakeHost("local", stream)))

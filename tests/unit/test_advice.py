@@ -46,6 +46,7 @@ TEXTS = [
     ("no client certificate: /root/.docker lacks ca.pem", "needs a client cert", "ssh://"),
     ("socket: forbidden", "may not use Docker's socket", "usermod -aG docker"),
     ("socket: missing", "no Docker engine", "systemctl start docker"),
+    ("socket: deserted", "nobody listens at it", "systemctl start docker"),
     ("socket: usable", "does not answer through it", "AllowStreamLocalForwarding"),
     ("socket: file", "no socket", "/var/run/docker.sock"),
     ("socket: nobody takes the call", "does not answer them", "systemctl restart docker"),

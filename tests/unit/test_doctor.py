@@ -44,7 +44,7 @@ class FakeEngine:
     def facts(self) -> EngineFacts:
         now = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=self.behind_s)
         return EngineFacts(
-            "a100", "28.1.0", 8, 64 << 30, self.has_nvidia, "/srv/docker", now.isoformat()
+            "a100", "28.1.0", 8, 64 << 30, self.has_nvidia, "/srv/docker", now.isoformat(), "ID"
         )
 
     def image(self, reference: str) -> ImageFacts | None:
@@ -190,6 +190,44 @@ def test_an_engine_of_this_machine_cannot_measure_beside_local(names: tuple[str,
     bad = [check.found for check in box.checks if check.state == "bad"]
     together = 'this one, which host "local" measures: they would compete for it'
     assert bad == ([together] if LOCAL in names else [])
+
+
+@pytest.mark.parametrize(
+    ("gpus", "boots", "told"),
+    [
+        (("0", "0"), ("one", "one"), "the same GPU"),
+        (("", ""), ("one", "one"), "the same CPU"),
+        (("0", "0"), ("one", None), "the same GPU"),  # the other has no shell
+        (("0", "1"), ("one", "one"), None),
+        (("0", "0"), ("one", "two"), None),  # a copy of the machine
+    ],
+)
+def test_two_names_of_one_engine_are_told_apart_by_gpus_and_boots(
+    gpus: tuple[str, str], boots: tuple[str, str | None], told: str | None
+) -> None:
+    addresses = [Address("ssh", "first"), Address("ssh", "second")]
+    shells = {
+        address: None if boot is None else T4.replace("end", f"boot {boot}\nend")
+        for address, boot in zip(addresses, boots, strict=True)
+    }
+    found = doctor.examine(
+        [
+            Machine(address.host, address, tuple(gpu))
+            for address, gpu in zip(addresses, gpus, strict=True)
+        ],
+        ImageSource(),
+        lambda _: FakeEngine(),
+        lambda address, _script: shells[address],
+    )
+    checks_made = [(each, check) for each in found for check in each.checks]
+    complaints = [(each, check) for each, check in checks_made if check.subject == "Machine"]
+    if told is None:
+        assert complaints == []
+        return
+    ((examined, check),) = complaints
+    other = {"first": "second", "second": "first"}[examined.host]
+    assert check.found == f'that of host "{other}" as well: they would measure {told} at a time'
+    assert not examined.usable
 
 
 def test_the_last_line_says_how_many_can_measure() -> None:

@@ -86,6 +86,16 @@ def test_a_failure_of_the_host_concerns_no_single_case() -> None:
     assert outcome.environment is None
 
 
+def test_a_result_of_nobody_knows_what_is_refused() -> None:
+    nameless = attempt(opened(RESNET), factories.measurement(RESNET), FINISHED)
+    outcome = collect(nameless)
+    assert outcome.measurements == {}
+    assert outcome.refused == {RESNET.case_id: "nothing says what it was measured on"}
+    known = collect(nameless, attempt(STARTED, factories.measurement(RESNET), FINISHED))
+    assert list(known.measurements) == [RESNET.case_id]
+    assert known.refused == {}
+
+
 def test_nothing_at_all_is_a_lost_host() -> None:
     assert collect() == HostOutcome("local", "lost")
 

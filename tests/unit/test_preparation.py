@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from orchestrator.errors import DeskError
 from orchestrator.hosts.engine import EngineError, LinkError, SlowError
 from orchestrator.hosts.image import ImageSource
 from orchestrator.hosts.persistence import Persistence
-from orchestrator.hosts.preparation import Preparation, Ready, Shipyard
+from orchestrator.hosts.preparation import Preparation, Ready
+from orchestrator.hosts.shipyard import Shipyard
 from orchestrator.inventory.addresses import Address
 from orchestrator.inventory.inventory import Machine
 from tests.fake_engine import FakeEngine
@@ -31,8 +33,9 @@ def ship(engines: dict[str, FakeEngine], folder: Path) -> dict[str, tuple[object
         machine = Machine(name, Address("ssh", name), gpus=())
         said: list[str] = []
         all_started.wait(10)
+        engine, patient = engines[name], Persistence(0.05, pause_s=0.0)
         try:
-            host = Preparation(machine, engines[name], SHIP, shipyard)
+            host = Preparation(machine, engine, lambda: engine, SHIP, shipyard, persistence=patient)
             return host.ready(said.append, folder / f"{name}.log"), said
         except DeskError as error:
             return error, said
@@ -62,11 +65,49 @@ def test_the_next_builds_where_the_first_cannot_and_never_waits_for_itself(
         assert not [line for line in said if line.startswith("waiting") and name in line]
 
 
-def test_a_copy_that_breaks_is_put_down_to_where_it_broke(tmp_path: Path) -> None:
-    broken = FakeEngine(refuses={"export": EngineError("Connection reset by peer")})
-    done = ship({"a100": broken, "t4": FakeEngine()}, tmp_path)
+@pytest.mark.parametrize("call", ["build", "export"])
+def test_a_link_of_the_host_that_builds_may_break(tmp_path: Path, call: str) -> None:
+    engines = {"a100": FakeEngine(breaks={call: [CUT, CUT]}), "t4": FakeEngine()}
+    done = ship(engines, tmp_path)
+    assert [ready for ready, _ in done.values() if not isinstance(ready, Ready)] == []
+    assert engines["a100"].calls.count(call) == 3
+    assert "build" not in engines["t4"].calls
+    assert "out of reach; connecting again" in done["a100" if call == "build" else "t4"][1]
+
+
+def test_a_link_of_the_host_that_copies_may_break(tmp_path: Path) -> None:
+    engines = {"a100": FakeEngine(), "t4": FakeEngine(breaks={"load": [CUT]})}
+    done = ship(engines, tmp_path)
+    assert isinstance(done["t4"][0], Ready)
+    assert done["t4"][1].count("copying the image from a100") == 2
+
+
+class Silent(FakeEngine):
+    """Builds, and cannot be reached any more."""
+
+    def export(self, image: str) -> Iterator[bytes]:
+        self.deaf = 10**9
+        raise CUT
+        yield b""  # it is a generator
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (FakeEngine(refuses={"export": EngineError("no space left on device")}), "no space left"),
+        (FakeEngine(breaks={"export": [CUT] * 9}), "Connection reset by peer"),
+        (Silent(), "No route to host"),
+    ],
+)
+def test_a_copy_that_breaks_for_good_is_put_down_to_where_it_broke(
+    tmp_path: Path, source: FakeEngine, told: str
+) -> None:
+    done = ship({"a100": source, "t4": FakeEngine()}, tmp_path)
+    assert isinstance(done["a100"][0], Ready)
     assert isinstance(done["t4"][0], DeskError)
-    assert "copying from a100 broke" in done["t4"][0].sentence
+    sentence = done["t4"][0].sentence
+    assert sentence.startswith('host "t4" could not copy the image: host "a100" (ssh://a100): ')
+    assert told in sentence
 
 
 def build(engine: FakeEngine, folder: Path, patience_s: float = 30.0) -> tuple[object, list[str]]:
@@ -74,7 +115,9 @@ def build(engine: FakeEngine, folder: Path, patience_s: float = 30.0) -> tuple[o
     said: list[str] = []
     machine = Machine("t4", Address("ssh", "t4"), gpus=())
     persistence = Persistence(patience_s, pause_s=0.0)
-    host = Preparation(machine, engine, ImageSource(), Shipyard(["t4"]), persistence=persistence)
+    host = Preparation(
+        machine, engine, FakeEngine, ImageSource(), Shipyard(["t4"]), persistence=persistence
+    )
     try:
         return host.ready(said.append, folder / "t4.log"), said
     except DeskError as error:
@@ -122,6 +165,6 @@ def test_a_host_that_stays_out_of_reach_is_given_up_after_its_patience(tmp_path:
 def test_a_pulled_image_must_hold_a_harness(tmp_path: Path, labels: dict[str, str]) -> None:
     machine = Machine("t4", Address("ssh", "t4"), gpus=())
     source = ImageSource("pull", "registry.example/x@sha256:" + "0" * 64)
-    host = Preparation(machine, FakeEngine(labels=labels), source, Shipyard([]))
+    host = Preparation(machine, FakeEngine(labels=labels), FakeEngine, source, Shipyard([]))
     with pytest.raises(DeskError, match="that image cannot be used"):
         host.ready(lambda _: None, tmp_path / "t4.log")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.diagnosis.diagnosis import Gpu
-from orchestrator.hosts import probe
+from orchestrator.hosts import local, probe
 
 V100 = Gpu("0", "GPU-1", "Tesla V100-SXM2-16GB", "535.183.01", "7.0")
 ROW = "0, GPU-1, Tesla V100-SXM2-16GB, 535.183.01"
@@ -41,6 +41,7 @@ def test_a_gpu_is_read_with_driver_and_capability(tmp_path: Path) -> None:
     assert found.gpus == (V100,)
     assert found.driver_fault == ""
     assert found.free_bytes is not None
+    assert found.boot == local.boot_id()
     assert not found.toolkit
 
 

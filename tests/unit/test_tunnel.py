@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ _OPENS: str = """\
 for word; do case $word in *docker.sock:*) : >"${word%%:*}" ;; esac; done
 exec sleep 60
 """
+_RUNS_HERE: str = "#!/bin/sh\nexec sh -s\n"
 _FAILS: str = "#!/bin/sh\necho 'Host key verification failed.' >&2\nexit 255\n"
 
 
@@ -34,11 +36,11 @@ def pretend(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_closed_tunnel_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(tmp_path, _OPENS, monkeypatch)
     tunnel = Tunnel(Address("ssh", "t4"))
-    socket = tunnel.open()
+    opened = tunnel.open()
     assert tunnel.alive
     tunnel.close()
     assert not tunnel.alive
-    assert not socket.parent.exists()
+    assert not opened.parent.exists()
 
 
 def test_what_ssh_says_is_why_there_is_no_tunnel(
@@ -50,6 +52,26 @@ def test_what_ssh_says_is_why_there_is_no_tunnel(
         tunnel.open()
     assert caught.value.lasting
     tunnel.close()
+
+
+@pytest.mark.parametrize("at", ["docker.sock", "a folder/docker.sock"])
+def test_a_probe_tells_an_engine_from_what_one_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    pretend(tmp_path, _RUNS_HERE, monkeypatch)
+    path = tmp_path / at
+    path.parent.mkdir(exist_ok=True)
+    tunnel = Tunnel(Address("ssh", "t4", path=str(path)))
+    assert tunnel.probe() == "missing"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        assert tunnel.probe() == "deserted"
+        listening.listen()
+        assert tunnel.probe() == "usable"
+    assert tunnel.probe() == "deserted"  # as a killed engine leaves it
+    path.unlink()
+    path.touch()
+    assert tunnel.probe() == "file"
 
 
 def test_a_killed_desk_leaves_no_tunnel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
