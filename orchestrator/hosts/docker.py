@@ -283,6 +283,8 @@ class DockerEngine:
         client = self._client
         if client is None:
             raise LinkError("not connected")
+        if self._tunnel is not None and not self._tunnel.alive:
+            raise self._tunnel.failure()
         return client
 
     def _api(self) -> docker.APIClient:
