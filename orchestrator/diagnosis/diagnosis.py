@@ -114,7 +114,7 @@ def _connection(facts: Facts) -> list[Check]:
 
 def _same(facts: Facts) -> Check:
     what = "the same GPU" if facts.wanted else "the same CPU"
-    found = f'that of host "{facts.twin}" as well: they would measure {what} at a time'
+    found = f'that of host "{facts.twin}" as well: both would measure {what} at once'
     return Check("Machine", "bad", found, _ONCE)
 
 

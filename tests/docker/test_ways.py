@@ -75,7 +75,7 @@ def test_one_engine_behind_two_addresses_measures_once(engine: Engine, tmp_path:
     first, second = doctor.examine(run.machines, ImageSource())
     found = [check.found for check in second.checks if check.state == "bad"]
     assert found == [
-        f'that of host "{first.host}" as well: they would measure the same CPU at a time'
+        f'that of host "{first.host}" as well: both would measure the same CPU at once'
     ]
 
 

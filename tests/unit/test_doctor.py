@@ -226,7 +226,7 @@ def test_two_names_of_one_engine_are_told_apart_by_gpus_and_boots(
         return
     ((examined, check),) = complaints
     other = {"first": "second", "second": "first"}[examined.host]
-    assert check.found == f'that of host "{other}" as well: they would measure {told} at a time'
+    assert check.found == f'that of host "{other}" as well: both would measure {told} at once'
     assert not examined.usable
 
 
