@@ -29,12 +29,13 @@ from tests.integration.replays import (
     verdicts,
 )
 
+AGAIN = STARTED.model_copy(update={"case_ids": (VIT.case_id,)})
 NOISE = factories.case("resnet-50", mode="eager")
 
 
 def test_resuming_asks_only_for_what_is_lacking(tmp_path: Path) -> None:
     folder = measured(tmp_path, FakeHost("local", lines(STARTED, FASTER)))
-    rest = FakeHost("local", lines(STARTED, SLOWER, DONE))
+    rest = FakeHost("local", lines(AGAIN, SLOWER, DONE))
     pipeline.measure(folder, [rest], NoProgress())
     assert [case.case_id for case in rest.plans[0].cases()] == [VIT.case_id]
     assert rest.plans[0].plan_id == PLAN.plan_id
@@ -44,7 +45,7 @@ def test_resuming_asks_only_for_what_is_lacking(tmp_path: Path) -> None:
 def test_resuming_tries_a_crash_again_but_not_a_lack_of_memory(tmp_path: Path) -> None:
     stream = lines(STARTED, factories.failure(RESNET, "oom"), factories.failure(VIT, "crash"), DONE)
     folder = measured(tmp_path, FakeHost("local", stream))
-    again = FakeHost("local", lines(STARTED, SLOWER, DONE))
+    again = FakeHost("local", lines(AGAIN, SLOWER, DONE))
     pipeline.measure(folder, [again], NoProgress())
     assert [case.case_id for case in again.plans[0].cases()] == [VIT.case_id]
 
