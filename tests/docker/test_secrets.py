@@ -26,8 +26,8 @@ from tests.docker.bed import Bed
 from tests.docker.engine import GATEWAY, Engine
 from tests.docker.real_image import RealImage
 from tests.docker.trial import PRETRAINED, Trial
+from tests.integration.checkpoints import save
 from tests.integration.loopback_hub import LoopbackHub
-from tests.integration.test_pretrained import save
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TOKEN = "hf_" + "CanaryCanaryCanary" * 2

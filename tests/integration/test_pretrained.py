@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from harness import catalogue, offline
 from harness.configurations import Recipe
+from tests.integration.checkpoints import save
 from tests.integration.loopback_hub import COMMIT, PROPOSED, LoopbackHub, Proposal
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -61,26 +62,6 @@ def load(hub: LoopbackHub, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
         yield ask
         process.kill()  # torch takes seconds to leave in good order
-
-
-def save(name: str, folder: Path) -> Path:
-    """A checkpoint of the tiny variant of a model of the catalogue."""
-    model = catalogue.find(name)
-    assert model is not None
-    offline.module(model, model.tiny, seed=1).save_pretrained(folder)
-    processor = getattr(transformers, model.tiny.processor)(**model.tiny.processing)
-    if model.texts:
-        processor = transformers.OwlViTProcessor(image_processor=processor, tokenizer=spelling())
-    processor.save_pretrained(folder)
-    return folder
-
-
-def spelling() -> Any:
-    """A tokenizer with CLIP's rules and a vocabulary of letters."""
-    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
-    words = [*letters, *(f"{x}</w>" for x in letters), "<|startoftext|>", "<|endoftext|>"]
-    vocabulary = {word: index for index, word in enumerate(words)}
-    return transformers.CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=16)
 
 
 @pytest.fixture(scope="module")
