@@ -13,7 +13,7 @@ from harness.vocabulary import NewerSchemaError
 from orchestrator import wording
 from orchestrator.errors import DeskError, HostError, StorageError
 from orchestrator.fleet.messages import Away, Doing, Ended, Message, Note
-from orchestrator.hosts import FromStart, Say, Session
+from orchestrator.hosts import AGAIN, FromStart, Say, Session
 from orchestrator.records.admission import Allowance, TooMuchError, case_ids, likely_bytes
 from orchestrator.records.intake import Intake
 from orchestrator.records.rundir import AttemptFile
@@ -245,7 +245,8 @@ class Work:
     def _prepare(self, what: str) -> None:
         if self.stopping.is_set():
             raise StoppingError
-        self.preparing = what
+        if not what.endswith(AGAIN):  # what it was about to do then says more
+            self.preparing = what
         self._say(Doing(what))
 
     def _say(self, message: Message) -> None:

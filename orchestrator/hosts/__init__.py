@@ -14,6 +14,8 @@ Say: TypeAlias = Callable[[str], None]
 STARTING: Final = "starting the harness"
 """What a host with an engine says from when there may be a container; nothing is left of what broke
 off before."""
+AGAIN: Final = "connecting again"
+"""How what it says ends while it does nothing else."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,12 @@ def cause(
     return f"{kind}: {_short(error)}", ""
 
 
+def is_understood(error: EngineError) -> bool:
+    """Whether the words of an engine are known, so that asking again would bring the same."""
+    tables = (*causes.OF_IMAGES, *causes.OF_HOSTS)
+    return any(re.search(words, error.text) for words, _, _ in tables)
+
+
 def look(address: Address) -> str:
     """The command with which to look at an engine by hand."""
     if address.scheme == "ssh":

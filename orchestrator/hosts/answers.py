@@ -9,8 +9,14 @@ from __future__ import annotations
 import contextlib
 import re
 import struct
-from collections.abc import Iterable, Iterator, Mapping
-from http.client import BadStatusLine, LineTooLong, RemoteDisconnected, UnknownProtocol
+from collections.abc import Iterable, Iterator
+from http.client import (
+    BadStatusLine,
+    IncompleteRead,
+    LineTooLong,
+    RemoteDisconnected,
+    UnknownProtocol,
+)
 from typing import Final
 
 import requests
@@ -21,6 +27,9 @@ _HEADER: Final = struct.Struct(">BxxxI")
 OLDEST_API: Final = "1.41"  # Docker 20.10
 _NEWEST_API: Final = "1.47"
 _VERSION: Final = re.compile(r"\d{1,4}(?:\.\d{1,4}){1,3}")
+BROKEN_OFF: Final = "its answer broke off"
+# What an engine says of work that it gave up because who asked for it is gone, or because it ends.
+_GIVEN_UP: Final = "context canceled"
 STRANGER: Final = "what answers there is not a Docker engine"
 _NO_HTTP: Final = (
     BadStatusLine,
@@ -52,12 +61,18 @@ def demultiplex(chunks: Iterable[bytes]) -> Iterator[tuple[Stream, bytes]]:
         raise LinkError("the log stream ended inside a message")
 
 
-def watch(steps: Iterable[Mapping[str, object]], output: Output) -> None:
-    """Pass on what an engine prints while it works. Raises: EngineError: it failed."""
+def watch(steps: Iterable[object], output: Output) -> None:
+    """Pass on what an engine prints while it works. Raises: EngineError: it failed; LinkError: it
+    gave up."""
     last: list[str] = []
     for step in steps:
+        if not isinstance(step, dict):
+            raise LinkError(STRANGER, lasting=True)
         if "error" in step:
-            raise EngineError(" | ".join([*last[-3:], str(step["error"]).strip()]))
+            said = str(step["error"]).strip()
+            if said.endswith(_GIVEN_UP):
+                raise LinkError(f"the engine gave up ({said})")
+            raise EngineError(" | ".join([*last[-3:], said]))
         text = str(step.get("stream") or step.get("status") or "").rstrip()
         for line in text.splitlines():
             last.append(line)
@@ -80,6 +95,8 @@ def innermost(error: BaseException) -> str:
     seen = str(error)
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
+        if isinstance(error, IncompleteRead):
+            return BROKEN_OFF
         if isinstance(error, OSError) and error.strerror:
             seen = error.strerror
     return seen

@@ -16,11 +16,19 @@ from typing import Final
 
 import docker
 import requests
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+import urllib3
+from docker.errors import (
+    APIError,
+    DockerException,
+    ImageNotFound,
+    NotFound,
+    StreamParseError,
+)
 from docker.tls import TLSConfig
 
 from orchestrator.hosts import reach
 from orchestrator.hosts.answers import (
+    BROKEN_OFF,
     OLDEST_API,
     STRANGER,
     common_api,
@@ -159,8 +167,8 @@ class DockerEngine:
 
     def _built(self, reference: str) -> str:
         image = self.image(reference)
-        if image is None:
-            raise EngineError(f"the engine has no image {reference} after making it")
+        if image is None:  # one that shuts down may end its stream politely
+            raise LinkError(f"the engine ended without an error, and without image {reference}")
         return image.id
 
     def export(self, image: str) -> Iterator[bytes]:
@@ -297,8 +305,10 @@ class DockerEngine:
             yield
         except APIError as error:
             raise EngineError(_explanation(error), error.status_code) from error
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise self._broken(error) from error
+        except StreamParseError as error:
+            raise LinkError(BROKEN_OFF) from error
         except DockerException as error:
             cause = error.__cause__ or error.__context__
             if isinstance(cause, requests.RequestException | OSError):

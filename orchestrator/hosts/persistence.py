@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
-from orchestrator.hosts import Say
+from orchestrator.hosts import AGAIN, Say
 from orchestrator.hosts.engine import EngineError, LinkError, SlowError
 
 T = TypeVar("T")
@@ -24,6 +24,10 @@ class Line(Protocol):
         ...
 
 
+def _here(_: LinkError) -> str:
+    return f"out of reach; {AGAIN}"
+
+
 @dataclass(frozen=True, slots=True)
 class Persistence:
     """Connects again, for as long as `patience_s`, and begins anew. What takes too long, or what
@@ -32,26 +36,37 @@ class Persistence:
     patience_s: float = 0.0
     pause_s: float = PAUSE_S
 
-    def over(self, line: Line, say: Say, work: Callable[[], T]) -> T:
-        """Raises: EngineError; what the work raises."""
+    def over(
+        self,
+        line: Line,
+        say: Say,
+        work: Callable[[], T],
+        explain: Callable[[LinkError], str] = _here,
+    ) -> T:
+        """Args:
+            explain: what to say of a break while connecting again.
+        Raises: EngineError; what the work raises."""
         for left in reversed(range(_BREAKS)):
             try:
                 return work()
             except LinkError as error:
                 if not left or is_final(error):
                     raise
-                self._connect_again(line, say)
+                self._connect_again(line, error, lambda trouble: say(explain(trouble)))
         raise AssertionError
 
-    def _connect_again(self, line: Line, say: Say) -> None:
+    def _connect_again(
+        self, line: Line, error: LinkError, say: Callable[[LinkError], None]
+    ) -> None:
         """Raises: LinkError: the host stayed out of reach."""
         start_s = time.monotonic()
         while True:
-            say("out of reach; connecting again")
+            say(error)
             time.sleep(self.pause_s)
             try:
                 return line.connect()
-            except LinkError as error:
+            except LinkError as trouble:
+                error = trouble
                 if is_final(error) or time.monotonic() - start_s > self.patience_s:
                     raise
 

@@ -150,8 +150,9 @@ class Preparation:
         with log.open("a", encoding="utf-8") as file:
             if found is not None:
                 file.write(f"{recipe.tag} was here, but holds another harness: building it anew\n")
-            return self.engine.build(
-                recipe.context, recipe.tag, recipe.arguments, _telling(say, file.write)
+            told = _telling(say, file.write)
+            return self._twice(
+                lambda: self.engine.build(recipe.context, recipe.tag, recipe.arguments, told), told
             )
 
     def _pulled(self, say: Say, log: Path) -> str:
@@ -159,13 +160,28 @@ class Preparation:
         if self.engine.image(reference) is None:
             say("pulling the image")
             with log.open("a", encoding="utf-8") as file:
-                self.engine.pull(reference, _telling(lambda _: None, file.write))
+                told = _telling(lambda _: None, file.write)
+                self._twice(lambda: self.engine.pull(reference, told), told)
         found = self.engine.image(reference)
         if found is None:
             raise EngineError(f"the engine has no image {reference} after pulling it")
         if why := image.misfit(found.labels):
             raise EngineError(why)
         return found.id
+
+    def _twice(self, work: Callable[[], str], told: Callable[[str], None]) -> str:
+        """An engine that is told to end lets its parts say whatever they say then. So what nobody
+        understands is tried once more, from the layers that are there. Raises: EngineError."""
+        try:
+            return work()
+        except LinkError:
+            raise
+        except EngineError as error:
+            if advice.is_understood(error):
+                raise
+            told(f"once more, after: {error.text}")
+        time.sleep(self.persistence.pause_s)
+        return work()
 
 
 def _telling(say: Say, write: Callable[[str], object]) -> Callable[[str], None]:

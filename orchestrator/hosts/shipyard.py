@@ -1,7 +1,8 @@
 """One image for all hosts: built on one of them, copied to the others through the desk.
 
 A link that breaks costs no host: the build goes on from the layers that are there, while the others
-wait; a copy is begun again, over a connection to its source that no other copy uses.
+wait; a copy is begun again, over a connection to its source that no other copy uses. A source that
+stays out of reach costs no other host either: the next one builds.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from orchestrator.errors import HostError
-from orchestrator.hosts import Say
+from orchestrator import wording
+from orchestrator.hosts import AGAIN, Say
 from orchestrator.hosts.engine import Engine, EngineError, LinkError
 from orchestrator.hosts.image import Recipe
 from orchestrator.hosts.persistence import Persistence, is_final
@@ -39,7 +40,13 @@ class Party(Protocol):
         """Returns: the id of the image, now on this host. Raises: EngineError."""
         ...
 
-    def explain(self, error: EngineError) -> HostError: ...
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Source:
+    """Where the image is, under which id."""
+
+    host: Party
+    image: str
 
 
 @dataclass(slots=True)
@@ -52,52 +59,60 @@ class Shipyard:
 
     queue: list[str]
     _changed: threading.Condition = field(default_factory=threading.Condition)
-    _source: Party | None = None
-    _image: str | None = None
+    _source: _Source | None = None
 
     def obtain(self, host: Party, recipe: Recipe, say: Say, log: Path) -> str:
-        """Returns: the id of the image, now on this host. Raises: EngineError; HostError: it could
-        not be had from the host that built it."""
-        built = host.persistence.over(host.engine, say, lambda: self._built(host, recipe, say, log))
-        if built is not None:
-            return built
-        assert self._source is not None
-        assert self._image is not None
-        _Passage(self._source, host, say).bring(self._image, recipe.tag)
-        return self._image
+        """Returns: the id of the image, now on this host. Raises: EngineError."""
+        while True:
+            found = host.persistence.over(
+                host.engine, say, lambda: self._built(host, recipe, say, log)
+            )
+            if isinstance(found, str):
+                return found
+            try:
+                return _Passage(found.host, host, say).bring(found.image, recipe.tag)
+            except SourceError as error:
+                say(f"{found.host.name} does not give the image any more ({error.text})")
+                self._give_up(found)
 
-    def _built(self, host: Party, recipe: Recipe, say: Say, log: Path) -> str | None:
-        """Returns: the id of what this host has built, once that was its turn; None if another
-        one did. Raises: EngineError."""
+    def _built(self, host: Party, recipe: Recipe, say: Say, log: Path) -> str | _Source:
+        """Returns: the id of what this host has built, once that was its turn; else where another
+        one has it. Raises: EngineError."""
         with self._changed:
-            while self._image is None and (builder := self.queue[0]) != host.name:
+            while self._source is None and (builder := self.queue[0]) != host.name:
                 say(f"waiting for {builder} to build the image")
                 self._changed.wait(1)
-        if self._image is not None:
-            return None
+            if self._source is not None:
+                return self._source
         built = host.build(recipe, say, log)
         with self._changed:
-            self._source, self._image = host, built
+            self._source = _Source(host, built)
             self._changed.notify_all()
         return built
+
+    def _give_up(self, source: _Source) -> None:
+        with self._changed:
+            if self._source is source:
+                self._source = None
+                self._changed.notify_all()
 
     def leave(self, host: Party, say: Say) -> None:
         """This host has the image, or never will; the builder waits for the others."""
         with self._changed:
             self.queue.remove(host.name)
             self._changed.notify_all()
-            while self._source is host and self.queue:
-                say(f"waiting until {', '.join(self.queue)} have the image, too")
+            while self.queue and self._source is not None and self._source.host is host:
+                have = "has" if len(self.queue) == 1 else "have"
+                say(f"waiting until {wording.listed(self.queue)} {have} the image, too")
                 self._changed.wait(1)
 
 
-class _SourceError(LinkError):
+class SourceError(LinkError):
     """The end of a passage that broke is the one which gives."""
 
     def __init__(self, cause: EngineError) -> None:
         final = not isinstance(cause, LinkError) or is_final(cause)
         super().__init__(cause.text, lasting=final)
-        self.cause = cause
 
 
 @dataclass(slots=True)
@@ -113,17 +128,19 @@ class _Passage:
     def __post_init__(self) -> None:
         self._from = self.source.another_engine()
 
-    def bring(self, image: str, tag: str) -> None:
-        """Unless it is there. Raises: EngineError: of the target; HostError: of the source."""
+    def bring(self, image: str, tag: str) -> str:
+        """Unless it is there. Returns: its id. Raises: SourceError; EngineError: of the target."""
         try:
-            self.target.persistence.over(self, self.say, lambda: self._bring(image, tag))
-        except _SourceError as error:
-            told = self.source.explain(error.cause)
-            raise HostError(
-                f'host "{self.target.name}" could not copy the image: {told.sentence}', told.advice
-            ) from error
+            self.target.persistence.over(
+                self, self.say, lambda: self._bring(image, tag), self._explain
+            )
         finally:
             self._from.close()
+        return image
+
+    def _explain(self, error: LinkError) -> str:
+        where = f"{self.source.name} is " if isinstance(error, SourceError) else ""
+        return f"{where}out of reach; {AGAIN}"
 
     def connect(self) -> None:
         """Both ends anew: only one may have broken, but it takes no longer. Raises: LinkError."""
@@ -134,7 +151,7 @@ class _Passage:
         try:
             self._from.connect()
         except EngineError as error:
-            raise _SourceError(error) from error
+            raise SourceError(error) from error
         self._open = True
 
     def _bring(self, image: str, tag: str) -> None:
@@ -149,4 +166,4 @@ class _Passage:
         try:
             yield from self._from.export(tag)
         except EngineError as error:
-            raise _SourceError(error) from error
+            raise SourceError(error) from error

@@ -18,7 +18,7 @@ from orchestrator.fleet.cleaning import Wish
 from orchestrator.hosts import session
 from orchestrator.hosts.docker import DockerEngine
 from tests.crash.sweep import forked
-from tests.docker import stand_in, trial
+from tests.docker import inside, stand_in, trial
 from tests.docker.bed import BedHost, Fleet
 from tests.docker.trial import RESNET, STEPS, VIT, Trial, machine
 
@@ -56,11 +56,11 @@ def test_a_run_ends_complete_whatever_was_killed_when(
         run.measure()
     assert sorted(measured(run)) == sorted([RESNET.case_id, VIT.case_id]), (victim, after_s)
     assert run.verdicts("t4") == ["faster", "faster"]
-    if left(fleet["t4"]):  # its desk died between the last record and the removal
+    if inside.names(fleet["t4"].engine):  # its desk died between the last record and the removal
         assert victim == "desk"
         (done,) = cleaning.clean(run.machines, Wish(run.folder.path.name), tmp_path)
         assert done.removed, done
-    assert left(fleet["t4"]) == []
+    assert inside.names(fleet["t4"].engine) == []
 
 
 @pytest.mark.parametrize("comes_back", [True, False])
@@ -89,10 +89,10 @@ def test_an_engine_that_dies_as_the_container_is_removed_costs_nothing(
     else:
         assert told[-1].endswith(f"python orchestrate.py clean {run.folder.path}")
         host.engine.start()
-        assert len(left(host)) == 1
+        assert len(inside.names(host.engine)) == 1
         (done,) = cleaning.clean(run.machines, Wish(run.folder.path.name), tmp_path)
         assert done.removed, done
-    assert left(host) == []
+    assert inside.names(host.engine) == []
 
 
 def kill_desk(run: Trial, after_s: float) -> None:
@@ -121,8 +121,3 @@ def measured(run: Trial) -> list[str]:
         for record in attempt.records
         if isinstance(record, Measurement)
     ]
-
-
-def left(host: BedHost) -> list[str]:
-    with contextlib.closing(host.engine.client()) as client:
-        return [each.name for each in client.containers.list(all=True)]

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import secrets
 import subprocess
+import tarfile
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -13,14 +17,14 @@ import pytest
 
 from orchestrator.hosts import container, image
 from orchestrator.hosts.docker import DockerEngine
-from orchestrator.hosts.image import ImageSource
+from orchestrator.hosts.image import ImageSource, Recipe
 from orchestrator.inventory import addresses
 from orchestrator.inventory.inventory import Machine
-from tests.docker import needs, registry, trial
+from tests.docker import needs, registry, stand_in, trial
 from tests.docker.bed import BedHost, Fleet
 from tests.docker.engine import Engine
 from tests.docker.real_image import RealImage
-from tests.docker.trial import STEPS, STREAM, Trial, machine
+from tests.docker.trial import STEPS, STREAM, Trial, Watcher, machine
 
 NAMES = ("a100", "t4", "v100")
 
@@ -86,6 +90,62 @@ def test_a_copy_whose_link_breaks_at_either_end_is_begun_again(
     assert [run.records(name) for name in ("a100", "t4")] == [STREAM] * 2
     assert len(copies) == 2
     assert image_id(fleet["a100"]) == image_id(fleet["t4"])
+
+
+@dataclass
+class Breaker(Watcher):
+    """Acts once, while the second step of a build is at work."""
+
+    told: list[str] = field(default_factory=list)
+
+    def doing(self, host: str, what: str) -> None:
+        self.told.append(what)
+        if what.startswith("building the image, step 2") and not self.acted:
+            self.acted = True
+            self.act()
+
+
+def slow_recipe(host: BedHost) -> Recipe:
+    """What makes a stand-in in four seconds."""
+    with contextlib.closing(host.engine.client()) as client:
+        stand_in.load(client, "stand-in:base", STEPS)
+    name = secrets.token_hex(8)  # no layer of it is there yet
+    dockerfile = f"FROM stand-in:base\nRUN : {name}; sleep 4\n".encode()
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as archive:
+        entry = tarfile.TarInfo("Dockerfile")
+        entry.size = len(dockerfile)
+        archive.addfile(entry, io.BytesIO(dockerfile))
+    return Recipe(context.getvalue(), {}, f"{image.REPOSITORY}:{name}")
+
+
+@pytest.mark.parametrize(
+    ("source", "end"), [("build", "link"), ("build", "stop"), ("build", "kill"), ("ship", "kill")]
+)
+def test_a_build_whose_link_or_engine_breaks_is_begun_again(
+    fleet: Fleet,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    source: Literal["build", "ship"],
+    end: str,
+) -> None:
+    host = fleet["t4"]
+    recipe = slow_recipe(host)
+    monkeypatch.setattr(image, "recipe", lambda _: recipe)
+
+    def breaks() -> None:
+        if end == "link":
+            host.ssh.kill_sessions()
+        else:
+            getattr(host.engine, end)()
+            host.engine.start()
+
+    run = Trial.new(tmp_path, [machine("t4")])
+    run.watcher = watcher = Breaker(act=breaks)
+    run.measure(source=ImageSource(source))
+    assert watcher.troubles == {"t4": ""}
+    assert run.records("t4") == STREAM
+    assert watcher.told.count("building the image, step 1/2") == 2
 
 
 def test_the_same_image_is_not_built_twice(fleet: Fleet, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from orchestrator.hosts import container
-from tests.docker import stand_in
+from tests.docker import inside, stand_in
 from tests.docker.bed import BedHost, Fleet
 from tests.docker.machine import wait_until
 from tests.docker.real_image import RealImage
@@ -57,11 +57,6 @@ def running(host: BedHost) -> dict[str, Any] | None:
     return None
 
 
-def left(host: BedHost) -> list[str]:
-    with contextlib.closing(host.engine.client()) as client:
-        return [each.name for each in client.containers.list(all=True)]
-
-
 @pytest.mark.slow
 def test_the_main_command_measures_three_hosts_from_build_to_page(
     fleet: Fleet, seeded: RealImage, tmp_path: Path
@@ -91,7 +86,7 @@ def test_the_main_command_measures_three_hosts_from_build_to_page(
     assert all(name in page.read_text() for name in HOSTS)
     for name in HOSTS:  # eager against eager, too, which tells the noise
         assert sizes(page.parent, name) == [PARAMETERS] * 2
-    assert [left(fleet[name]) for name in HOSTS] == [[], [], []]
+    assert [inside.names(fleet[name].engine) for name in HOSTS] == [[], [], []]
     assert made is not None
     require_hardened(made)
 
@@ -150,7 +145,7 @@ def test_a_killed_desk_is_followed_by_another(
     numbers = [json.loads(line)["seq"] for line in whole.splitlines()]
     assert numbers == list(range(len(numbers)))
     assert json.loads(whole.splitlines()[-1])["kind"] == "finished"
-    assert left(fleet["a100"]) == []
+    assert inside.names(fleet["a100"].engine) == []
 
 
 def ssh_of(fleet: Fleet) -> list[str]:

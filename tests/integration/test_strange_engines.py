@@ -52,9 +52,11 @@ def served(path: Path, handler: type[socketserver.BaseRequestHandler]) -> Iterat
     with socketserver.ThreadingUnixStreamServer(str(path), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield
-        server.shutdown()
-        thread.join()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.fixture
@@ -148,3 +150,59 @@ def test_doctor_names_a_context_that_cannot_be_read(
     said = say("doctor", "--hosts", "local")
     assert said.code == 0
     assert f"the Docker context in {meta} cannot be read: it names no Docker endpoint" in said.err
+
+
+class Builds(socketserver.StreamRequestHandler):
+    """An engine that answers to a build as planted, and has no image afterwards."""
+
+    answer = b""
+
+    def handle(self) -> None:
+        asked = self.rfile.readline()
+        length = 0
+        while line := self.rfile.readline().strip():
+            if line.lower().startswith(b"content-length:"):
+                length = int(line.split(b":")[1])
+        self.rfile.read(length)
+        if b"/build" in asked:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            self.wfile.write(self.answer)
+            return
+        body, status = b'{"ApiVersion": "1.47", "Version": "28.1.0"}', b"200 OK"
+        if b"/images/" in asked:
+            body, status = b'{"message": "No such image"}', b"404 Not Found"
+        self.wfile.write(
+            b"HTTP/1.1 %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
+            % (status, len(body), body)
+        )
+
+
+def chunk(content: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(content), content)
+
+
+STEP = chunk(b'{"stream":"Step 1/2 : FROM base"}\r\n')
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (STEP, "its answer broke off|reset by peer"),
+        (STEP[:-9], "its answer broke off|reset by peer"),
+        (STEP + chunk(b'{"stream":"Step') + chunk(b""), "its answer broke off"),
+        (STEP + chunk(b""), "without image"),
+        (STEP + chunk(b'{"error":"context canceled"}') + chunk(b""), "gave up"),
+        (STEP + chunk(b"7\n") + chunk(b""), "not a Docker engine"),
+    ],
+    ids=["between", "within", "garbled", "politely", "canceled", "stranger"],
+)
+def test_a_build_that_breaks_off_is_put_down_to_the_link(
+    tmp_path: Path, answer: bytes, words: str
+) -> None:
+    handler = type("Answer", (Builds,), {"answer": answer})
+    with served(tmp_path / "e.sock", handler):
+        engine = DockerEngine(addresses.parse(f"unix://{tmp_path}/e.sock"))
+        with contextlib.closing(engine):
+            engine.connect()
+            with pytest.raises(LinkError, match=words):
+                engine.build(b"", "image:tag", {}, lambda _: None)

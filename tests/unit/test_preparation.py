@@ -72,7 +72,6 @@ def test_a_link_of_the_host_that_builds_may_break(tmp_path: Path, call: str) -> 
     assert [ready for ready, _ in done.values() if not isinstance(ready, Ready)] == []
     assert engines["a100"].calls.count(call) == 3
     assert "build" not in engines["t4"].calls
-    assert "out of reach; connecting again" in done["a100" if call == "build" else "t4"][1]
 
 
 def test_a_link_of_the_host_that_copies_may_break(tmp_path: Path) -> None:
@@ -94,20 +93,25 @@ class Silent(FakeEngine):
 @pytest.mark.parametrize(
     ("source", "told"),
     [
-        (FakeEngine(refuses={"export": EngineError("no space left on device")}), "no space left"),
-        (FakeEngine(breaks={"export": [CUT] * 9}), "Connection reset by peer"),
+        (FakeEngine(refuses={"export": EngineError("the disk is broken")}), "the disk is broken"),
+        (FakeEngine(refuses={"export": CUT}), "Connection reset by peer"),
         (Silent(), "No route to host"),
     ],
 )
-def test_a_copy_that_breaks_for_good_is_put_down_to_where_it_broke(
+def test_where_the_image_cannot_be_copied_any_more_the_next_one_builds(
     tmp_path: Path, source: FakeEngine, told: str
 ) -> None:
-    done = ship({"a100": source, "t4": FakeEngine()}, tmp_path)
-    assert isinstance(done["a100"][0], Ready)
-    assert isinstance(done["t4"][0], DeskError)
-    sentence = done["t4"][0].sentence
-    assert sentence.startswith('host "t4" could not copy the image: host "a100" (ssh://a100): ')
-    assert told in sentence
+    engines = {"a100": source, "t4": FakeEngine(), "v100": FakeEngine()}
+    done = ship(engines, tmp_path)
+    assert [ready for ready, _ in done.values() if not isinstance(ready, Ready)] == []
+    assert [engine.calls.count("build") for engine in engines.values()] == [1, 1, 0]
+    assert f"a100 does not give the image any more ({told})" in done["t4"][1]
+    assert "copying the image from t4" in done["v100"][1]
+
+
+def test_it_is_told_which_end_is_out_of_reach(tmp_path: Path) -> None:
+    done = ship({"a100": FakeEngine(breaks={"export": [CUT]}), "t4": FakeEngine()}, tmp_path)
+    assert "a100 is out of reach; connecting again" in done["t4"][1]
 
 
 def build(engine: FakeEngine, folder: Path, patience_s: float = 30.0) -> tuple[object, list[str]]:
@@ -132,9 +136,21 @@ def test_a_link_that_breaks_while_the_image_is_built_costs_no_host(tmp_path: Pat
     assert said.count("out of reach; connecting again") == 2
 
 
+def test_what_nobody_understands_is_tried_once_more(tmp_path: Path) -> None:
+    # As an engine says it that is told to end while it builds.
+    strange = EngineError("failed to update store for object type *libnetwork.endpoint", 500)
+    done, _ = build(FakeEngine(breaks={"build": [strange]}), tmp_path)
+    assert isinstance(done, Ready)
+    assert "once more, after: failed to update store" in (tmp_path / "t4.log").read_text()
+    done, _ = build(FakeEngine(refuses={"build": strange}), tmp_path)
+    assert isinstance(done, DeskError)
+    assert "Docker refused: failed to update store" in done.sentence
+
+
 @pytest.mark.parametrize(
     ("breaks", "builds"),
     [
+        ({"build": [NO_NETWORK] * 9}, 1),  # understood: it would say so again
         ({"build": [CUT], "connect": [CUT] * 9}, 0),  # never reached: at once
         ({"build": [CUT] * 9}, 5),
         ({"build": [SlowError("building the image took longer than 14400 s")] * 9}, 1),
