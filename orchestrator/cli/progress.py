@@ -53,7 +53,7 @@ class NoProgress:
     def skipped(self, host: str, why: str) -> None:
         pass
 
-    def stopping(self, limit_s: float) -> None:
+    def stopping(self, limit_s: float, again_s: float) -> None:
         pass
 
     def tick(self) -> None:
@@ -94,8 +94,8 @@ class PlainProgress:
     def skipped(self, host: str, why: str) -> None:
         self.states[host].skip(why)
 
-    def stopping(self, limit_s: float) -> None:
-        self._say(_stopping(limit_s))
+    def stopping(self, limit_s: float, again_s: float) -> None:
+        self._say(_stopping(limit_s, again_s))
 
     def tick(self) -> None:
         if self.clock() - self.spoke_s < QUIET_S:
@@ -105,8 +105,9 @@ class PlainProgress:
             return
         for host, state in self.states.items():
             if not state.over:
+                count = f"[{state.done}/{state.total}] " if state.total else ""
                 doing = f"{state.now} for {duration(state.stage_s())}{_eta(state)}"
-                self._say(f"{host}: [{state.done}/{state.total}] {doing}")
+                self._say(f"{host}: {count}{doing}")
 
     def _say(self, line: str) -> None:
         self.spoke_s = self.clock()
@@ -142,8 +143,8 @@ class LiveProgress:
     def skipped(self, host: str, why: str) -> None:
         self.states[host].skip(why)
 
-    def stopping(self, limit_s: float) -> None:
-        self._scroll(_stopping(limit_s), "yellow")
+    def stopping(self, limit_s: float, again_s: float) -> None:
+        self._scroll(_stopping(limit_s, again_s), "yellow")
 
     def tick(self) -> None:
         pass
@@ -204,8 +205,8 @@ def _in_trouble(host: str, trouble: str) -> str:
     return f"✕ {text}" if text.startswith(f'host "{host}"') else f"{host}: ✕ {text}"
 
 
-def _stopping(limit_s: float) -> str:
-    return f"⚠ stopping: this takes {limit_s:.0f} s at most; Ctrl-C again waits no longer"
+def _stopping(limit_s: float, again_s: float) -> str:
+    return f"⚠ stopping: this takes {limit_s:.0f} s at most, or {again_s:.0f} after Ctrl-C again"
 
 
 def _eta(state: HostState) -> str:

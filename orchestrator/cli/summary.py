@@ -62,6 +62,10 @@ def to_text(
     if changes is not None:
         against = f"Against run {changes.before.run.name}: {change_words.said(changes).headline}."
         parts.append(_filled(wording.one_line(against), width))
+    for host in comparison.hosts:
+        for problem in host.noise_problems:
+            lacks = f"{host.host}: no noise floor, eager against eager failed: {problem.message}"
+            parts.append(_filled(wording.one_line(lacks), width))
     parts += [f"Page: {page}", _filled(verdict, width)]
     return "\n".join(parts)
 

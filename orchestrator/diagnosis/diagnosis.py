@@ -29,7 +29,7 @@ _APART: Final = Check(
     "Machine", "bad", 'this one, which host "local" measures: they would compete for it',
     "python orchestrate.py --hosts local   # and the other host in a run of its own",
 )  # fmt: skip
-_ONCE: Final = "Name it once, or give each name a GPU of its own in hosts.toml."
+_ONE_EACH: Final = "Name it once, or give each name a GPU of its own in hosts.toml."
 _MORE_ROOM: Final = "docker system prune --all   # removes every image that no container uses"
 
 
@@ -113,9 +113,9 @@ def _connection(facts: Facts) -> list[Check]:
 
 
 def _same(facts: Facts) -> Check:
-    what = "the same GPU" if facts.wanted else "the same CPU"
-    found = f'that of host "{facts.twin}" as well: both would measure {what} at once'
-    return Check("Machine", "bad", found, _ONCE)
+    what, mend = ("GPU", _ONE_EACH) if facts.wanted else ("CPU", "Name it once.")
+    found = f'that of host "{facts.twin}" as well: both would measure the same {what} at once'
+    return Check("Machine", "bad", found, mend)
 
 
 def _runtime(facts: Facts) -> Check:

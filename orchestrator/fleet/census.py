@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from orchestrator.diagnosis.diagnosis import Gpu
 from orchestrator.hosts.engine import EngineFacts
+from orchestrator.hosts.probe import Probe
 from orchestrator.inventory.inventory import NO_GPU, Machine
 
 
 @dataclass(frozen=True, slots=True)
 class _Met:
-    """A machine that answered; `boot` is empty where no shell tells it."""
+    """A machine that answered; `boot` is empty where no shell tells it. `gpus` are all names of
+    those that it is to measure."""
 
-    machine: Machine
+    name: str
     engine: tuple[str, str]
     boot: str
+    gpus: frozenset[str]
 
     def competes(self, other: _Met) -> bool:
         """Copied machines may bear one name, and their engines one id; boots tell them apart."""
@@ -23,7 +28,7 @@ class _Met:
             return False
         if self.boot and other.boot and self.boot != other.boot:
             return False
-        return not _gpus(self.machine).isdisjoint(_gpus(other.machine))
+        return not self.gpus.isdisjoint(other.gpus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +38,18 @@ class Census:
     _all: list[_Met] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def twin(self, machine: Machine, told: EngineFacts, boot: str) -> str:
+    def twin(self, machine: Machine, told: EngineFacts, found: Probe | None) -> str:
         """Remember a machine. Returns: the name of one met before that has the same engine and is
         to measure the same GPU, or the CPU as well; empty if there is none."""
-        this = _Met(machine, (told.id, told.name), boot)
+        boot, gpus = (found.boot, found.gpus) if found else ("", ())
+        this = _Met(machine.name, (told.id, told.name), boot, _all_names(machine.gpus, gpus))
         with self._lock:
-            names = [other.machine.name for other in self._all if this.competes(other)]
+            names = [other.name for other in self._all if this.competes(other)]
             self._all.append(this)
         return names[0] if names else ""
 
 
-def _gpus(machine: Machine) -> frozenset[str]:
-    return frozenset(machine.gpus or (NO_GPU,))
+def _all_names(wanted: Sequence[str], there: Sequence[Gpu]) -> frozenset[str]:
+    """A GPU may be called by its index or by its UUID."""
+    both = [{gpu.index, gpu.uuid} for gpu in there]
+    return frozenset(wanted or (NO_GPU,)).union(*(pair for pair in both if pair & {*wanted}))

@@ -170,7 +170,7 @@ class _Examiner:
             build=_inside(here, build),
             skew_s=_skew_s(told.time, (before_s + after_s) / 2),
             beside_local=self.beside_local and local.shares_machine(address, told, self.ask),
-            twin=self.census.twin(visit.machine, told, found.boot if found else ""),
+            twin=self.census.twin(visit.machine, told, found),
         )
 
 

@@ -54,8 +54,9 @@ class Observer(Protocol):
         """Nothing was started on the host, and nothing is lost there."""
         ...
 
-    def stopping(self, limit_s: float) -> None:
-        """The user stopped the run, and its hosts are given so long to end."""
+    def stopping(self, limit_s: float, again_s: float) -> None:
+        """The user stopped the run: its hosts are given so long to end, and so long from when the
+        user asks again."""
         ...
 
     def tick(self) -> None: ...
@@ -236,7 +237,7 @@ class _Works:
     def _stop(self, *, detach: bool) -> list[Worker]:
         """Stop or leave every harness, let each thread store what still comes, remember why.
 
-        A second Ctrl-C ends the waiting at once, and what was to be left is left all the same.
+        A second Ctrl-C ends the waiting, and what was to be left is left all the same.
         Returns: what was under way.
         """
         left = [work for work in self._all if work.thread.is_alive()]
@@ -250,7 +251,7 @@ class _Works:
                 for work in left:
                     work.detach()
                 return left
-            self._observer.stopping(STOP_S + KILL_S)
+            self._observer.stopping(STOP_S + KILL_S, KILL_S)
             self._in_parallel(lambda work: work.stop(), STOP_S)
             deadline_s = time.monotonic() + KILL_S
             for work in left:

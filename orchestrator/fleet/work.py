@@ -38,9 +38,11 @@ class Mailbox(Protocol):
 
 @dataclass(slots=True)
 class Twins:
-    """The GPUs that share the cases of one host: results may only be mixed if they are alike."""
+    """The GPUs of a run: those that share the cases of one host must be alike, and each measured
+    by one harness only, whatever names lead to it."""
 
     first: dict[str, tuple[str, int | None]] = field(default_factory=dict)
+    taken: dict[str, tuple[str, str]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def require_alike(self, host: str, started: Started) -> None:
@@ -53,6 +55,19 @@ class Twins:
                 f'host "{host}": its GPUs differ ({first[0]} and {this[0]}), so they cannot share '
                 "the cases of one host",
                 "Give each kind a table of its own in the inventory.",
+            )
+
+    def require_own(self, host: str, attempt: str, started: Started) -> None:
+        device = started.environment.device
+        if not device.uuid or "MIG" in device.name:  # its parts may bear the number of the whole
+            return
+        with self.lock:
+            other, by = self.taken.setdefault(device.uuid, (host, attempt))
+        if by != attempt:
+            raise HostError(
+                f'host "{host}" was ended, because it measures the same GPU as host "{other}": '
+                f"{device.uuid}",
+                "Name it once, or give each name a GPU of its own in hosts.toml.",
             )
 
 
@@ -212,6 +227,7 @@ class Work:
             if isinstance(record, Started):
                 self._require_asked(record)
                 self.twins.require_alike(self.host, record)
+                self.twins.require_own(self.host, self.attempt.name, record)
                 self.introduced = True
             elif isinstance(record, CaseStarted | Measurement):
                 self._require_introduced()

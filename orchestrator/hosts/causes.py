@@ -151,7 +151,8 @@ OF_HOSTS: Final = (
     (
         r"socket: deserted",
         "its Docker engine has ended: the socket is there, but nobody listens at it",
-        "On the machine:  sudo systemctl start docker",
+        "On the machine:  sudo systemctl start docker  ; a rootless one:  "
+        "systemctl --user start docker",
     ),
     (
         r"socket: usable",

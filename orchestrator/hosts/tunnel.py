@@ -58,18 +58,21 @@ _LASTING: Final = (
     "Bad configuration option",
     "Too many authentication failures",
 )
-# /var/run is a link to /run, and a socket is listed by the name that its engine gave it.
+# A socket is listed under the name that its engine gave it, be it /var/run or /run; a rootless
+# engine's in a network namespace of its own, which the user's other processes are let to see.
 _PROBE: Final = """\
 s={path}
-listens() {{ awk -v end="${{s#/var}}" '
-  $4 == "00010000" && substr($0, length($0) - length(end) + 1) == end {{ found = 1 }}
-  END {{ exit !found }}' /proc/net/unix 2>/dev/null; }}
+listens() {{ cat /proc/net/unix /proc/[0-9]*/net/unix 2>/dev/null |
+  awk -v named="${{1#/var}}" -v real="$(readlink -f "$1")" '
+    function ends(path) {{ return substr($0, length($0) - length(path) + 1) == path }}
+    $4 == "00010000" && (ends(named) || ends(real)) {{ found = 1 }}
+    END {{ exit NR < 2 ? 2 : !found }}'; }}
 if [ ! -e "$s" ]; then echo missing
 elif [ ! -S "$s" ]; then echo file
 elif [ ! -r "$s" ] || [ ! -w "$s" ]; then echo forbidden
-else listens; case $? in 1) echo deserted;; *) echo usable;; esac; fi
+else listens "$s"; case $? in 1) echo deserted;; *) echo usable;; esac; fi
 r=/run/user/$(id -u)/docker.sock
-if [ -S "$r" ]; then echo "rootless $r"; fi
+if [ "$r" != "$s" ] && [ -S "$r" ] && listens "$r"; then echo "rootless $r"; fi
 """
 
 
@@ -146,7 +149,7 @@ class Tunnel:
         """Look at the socket from inside the host. Raises: LinkError.
 
         Returns: usable, missing, file, forbidden or deserted, which is a socket that nobody listens
-        at; then "rootless PATH" where a rootless engine has one.
+        at; then "rootless PATH" where another engine, a rootless one, listens.
         """
         return " ".join(self.shell(_PROBE.format(path=shlex.quote(self.address.path))).split())
 

@@ -125,6 +125,20 @@ def test_gpus_of_one_host_share_its_cases_and_are_reported_as_one(tmp_path: Path
     assert "measured on 2 GPUs" in pipeline.render(folder).page.read_text()
 
 
+def test_one_gpu_under_two_names_is_measured_once(tmp_path: Path) -> None:
+    device = factories.environment().device.model_copy(update={"uuid": "GPU-1"})
+    environment = factories.environment(device=device)
+    stream = lines(STARTED.model_copy(update={"environment": environment}), FASTER, SLOWER, DONE)
+    hosts = [FakeHost(name, stream) for name in ("one", "two")]
+    folder, told = new_folder(tmp_path, "one", "two"), Told()
+    pipeline.measure(folder, hosts, told)
+    (bad,) = (name for name, trouble in told.troubles.items() if trouble)
+    (good,) = {"one", "two"} - {bad}
+    assert f'it measures the same GPU as host "{good}": GPU-1' in told.troubles[bad]
+    assert (folder.path / "records" / f"{bad}.1.jsonl").read_bytes() == b""
+    assert (folder.path / "records" / f"{good}.1.jsonl").read_bytes() == stream
+
+
 def test_gpus_that_differ_do_not_share_the_cases_of_a_host(tmp_path: Path) -> None:
     one, other = on(factories.environment(), VIT), on(factories.environment("Tesla T4"), RESNET)
     lanes = [FakeHost("box", lines(one, SLOWER)), FakeHost("box", lines(other, FASTER))]

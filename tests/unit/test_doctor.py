@@ -198,6 +198,7 @@ def test_an_engine_of_this_machine_cannot_measure_beside_local(names: tuple[str,
         (("0", "0"), ("one", "one"), "the same GPU"),
         (("", ""), ("one", "one"), "the same CPU"),
         (("0", "0"), ("one", None), "the same GPU"),  # the other has no shell
+        (("0", "GPU-t"), ("one", "one"), "the same GPU"),
         (("0", "1"), ("one", "one"), None),
         (("0", "0"), ("one", "two"), None),  # a copy of the machine
     ],
@@ -212,7 +213,7 @@ def test_two_names_of_one_engine_are_told_apart_by_gpus_and_boots(
     }
     found = doctor.examine(
         [
-            Machine(address.host, address, tuple(gpu))
+            Machine(address.host, address, (gpu,) if gpu else ())
             for address, gpu in zip(addresses, gpus, strict=True)
         ],
         ImageSource(),

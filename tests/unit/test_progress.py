@@ -77,8 +77,8 @@ def test_each_event_becomes_a_line_on_standard_error(capsys: pytest.CaptureFixtu
 
 def test_who_stops_a_run_is_told_how_long_that_may_take(capsys: pytest.CaptureFixture[str]) -> None:
     view, _ = plain("local")
-    view.stopping(30.0)
-    assert errors(capsys) == ["⚠ stopping: this takes 30 s at most; Ctrl-C again waits no longer"]
+    view.stopping(30.0, 5.0)
+    assert errors(capsys) == ["⚠ stopping: this takes 30 s at most, or 5 after Ctrl-C again"]
 
 
 def test_what_a_host_sends_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -38,6 +38,12 @@ def test_a_wider_terminal_shows_more_and_a_pipe_everything() -> None:
     assert shown[60] < shown[80] < shown[None] == len(headings)
 
 
+def test_a_noise_floor_that_is_missing_is_told_because_it_costs_the_exit_code() -> None:
+    control = failure(case(mode="eager"), "crash", "killed by SIGKILL")
+    text = summary.to_text(comparison(outcome("a100", measurement(), control)), PAGE, None)
+    assert "a100: no noise floor, eager against eager failed: killed by SIGKILL" in text
+
+
 @pytest.mark.parametrize("width", [20, 80, None])
 def test_the_catalogue_gives_every_name_in_one_piece(width: int | None) -> None:
     text = summary.catalogue_table(width)

@@ -68,6 +68,8 @@ def test_a_probe_tells_an_engine_from_what_one_left(
         assert tunnel.probe() == "deserted"
         listening.listen()
         assert tunnel.probe() == "usable"
+        (link := tmp_path / "link.sock").symlink_to(path)
+        assert Tunnel(Address("ssh", "t4", path=str(link))).probe() == "usable"
     assert tunnel.probe() == "deserted"  # as a killed engine leaves it
     path.unlink()
     path.touch()
