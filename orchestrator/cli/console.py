@@ -152,9 +152,9 @@ def conclude(rendered: Rendered, ending: Ending, *, interrupted: bool = False) -
 
 def show_plan(plan: Plan, machines: Sequence[Machine], *, as_json: bool) -> int:
     """Print what would be measured."""
-    from orchestrator.cli import summary
+    from orchestrator.cli import forecast
 
-    said = summary.plan_json if as_json else summary.plan_text
+    said = forecast.plan_json if as_json else forecast.plan_text
     print(said(plan, machines))
     return 0
 
@@ -179,9 +179,9 @@ def show_cleaned(found: Iterable[Cleaned], machines: Sequence[Machine]) -> int:
 
 def forewarn(plan: Plan, machines: Sequence[Machine]) -> None:
     """Say what a user should know before a long run starts."""
-    from orchestrator.cli import summary
+    from orchestrator.cli import forecast
 
-    for line in summary.forewarning(plan, machines):
+    for line in forecast.forewarning(plan, machines):
         print(line, file=sys.stderr)
 
 

@@ -7,30 +7,22 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from harness import catalogue
-from harness.plan import Plan
-from orchestrator import estimate, wording
+from orchestrator import wording
 from orchestrator.changes import change_words
 from orchestrator.changes.changes import Changes
-from orchestrator.cli.host_state import duration
-from orchestrator.compare.comparison import Comparison, Row
-from orchestrator.fleet import controls
-from orchestrator.hosts.local import has_gpu
-from orchestrator.inventory.inventory import Machine
+from orchestrator.compare.comparison import Comparison, HostSummary, Row
 from orchestrator.page import answer, fields
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-# Below this nobody needs to be warned.
-LONG_S: Final = 20 * 60
 # A table longer than this belongs on the page.
 MAX_ROWS: Final = 60
 _UNLIMITED: Final = 10_000
@@ -62,12 +54,17 @@ def to_text(
     if changes is not None:
         against = f"Against run {changes.before.run.name}: {change_words.said(changes).headline}."
         parts.append(_filled(wording.one_line(against), width))
-    for host in comparison.hosts:
-        for problem in host.noise_problems:
-            lacks = f"{host.host}: no noise floor, eager against eager failed: {problem.message}"
-            parts.append(_filled(wording.one_line(lacks), width))
+    parts += [_filled(line, width) for line in _without_noise(comparison.hosts)]
     parts += [f"Page: {page}", _filled(verdict, width)]
     return "\n".join(parts)
+
+
+def _without_noise(hosts: Sequence[HostSummary]) -> Iterator[str]:
+    """The hosts that lack nothing but their noise floor, which costs the exit code all the same."""
+    for host in hosts:
+        if host.noise_problems and not any(row.problem for row in host.rows):
+            why = host.noise_problems[0].message
+            yield wording.one_line(f"{host.host}: eager against eager is missing: {why}")
 
 
 def _filled(text: str, width: int | None) -> str:
@@ -103,102 +100,6 @@ def _baseline(changes: Changes) -> dict[str, str]:
     found = change_words.said(changes)
     name = wording.plain(changes.before.run.name)
     return {"run": name, "headline": found.headline, "sentence": found.sentence}
-
-
-def plan_text(plan: Plan, machines: Sequence[Machine]) -> str:
-    """What would be measured, and how long it may take."""
-    cases = [case for case in plan.cases() if case.mode != "eager"]
-    lines = [
-        f"{wording.many(len(cases), 'case')} on {'each of ' * (len(machines) > 1)}"
-        f"{wording.many(len(machines), 'host')}, "
-        f"{wording.many(plan.protocol.iterations, 'inference')} per variant, "
-        f"{plan.weights} weights",
-        f"models       {', '.join(plan.models)}",
-        f"batch sizes  {', '.join(map(str, plan.batch_sizes))}",
-        f"modes        {', '.join(plan.modes)}",
-        f"precisions   {', '.join(plan.precisions)}",
-    ]
-    if plan.noise_floor:
-        lines.append(f"noise floor  {', '.join(case.case_id for case in plan.noise_floor)}")
-    if plan.skip:
-        lines.append(f"left out     {wording.many(len(plan.skip), 'case')} that need no measuring")
-    return "\n".join([*lines, *(_about(plan, machine) for machine in machines)])
-
-
-def _about(plan: Plan, machine: Machine) -> str:
-    """How long a machine may take, and on what."""
-    estimated_s, more = _estimated_s(plan, machine), _controls(plan, machine)
-    if estimated_s is None:
-        return f"{machine.name:<12} on its CPU, whose speed is not known here{more}"
-    count = _gpus(machine)
-    where = wording.many(count, "GPU") if count > 1 else "a GPU" if count else "this CPU"
-    return f"{machine.name:<12} about {duration(estimated_s)} on {where}{more}"
-
-
-def _controls(plan: Plan, machine: Machine) -> str:
-    """What a pool measures besides."""
-    if machine.pool is None:
-        return ""
-    more = controls.turns(
-        plan, plan.cases(), (), machine.pool, lambda case: estimate.share_s(plan, case)
-    )
-    times = wording.many(len(more), "time")
-    return f"; {more[0].case.case_id} {times} more, to see if workers agree" if more else ""
-
-
-def _estimated_s(plan: Plan, machine: Machine) -> float | None:
-    """How long a machine may take, in seconds; None for a distant CPU, which may be any."""
-    count = _gpus(machine)
-    if not machine.is_local and not count:
-        return None
-    return estimate.seconds(plan, gpu=count > 0) / max(count, 1)
-
-
-def _whole(seconds: float | None) -> int | None:
-    return None if seconds is None else round(seconds)
-
-
-def _gpus(machine: Machine) -> int:
-    """On how many GPUs a machine spreads its cases; here it is the first one, if there is one."""
-    if machine.pool is not None:
-        return machine.pool.gpus * machine.pool.workers
-    return int(has_gpu()) if machine.is_local else len(machine.gpus)
-
-
-def plan_json(plan: Plan, machines: Sequence[Machine]) -> str:
-    """The same for programs; `plan` is what the harness would get."""
-    hosts = [
-        {"name": each.name, "gpus": _gpus(each), "estimated_s": _whole(_estimated_s(plan, each))}
-        for each in machines
-    ]
-    cases = sum(case.mode != "eager" for case in plan.cases())
-    found = {"cases_per_host": cases, "hosts": hosts, "plan": plan.model_dump(mode="json")}
-    return json.dumps(found, indent=2)
-
-
-def forewarning(plan: Plan, machines: Sequence[Machine]) -> list[str]:
-    """What a user should know before a long run starts."""
-    if has_gpu() or not any(machine.is_local for machine in machines):
-        return []
-    cases_s = estimate.case_seconds(plan, gpu=False)
-    about_s = math.fsum(cases_s)
-    if about_s < LONG_S:
-        return []
-    limit_s = plan.protocol.case_limit_s
-    endless = sum(case_s >= limit_s for case_s in cases_s)
-    return [
-        f"No NVIDIA GPU is visible here: on this CPU the run will take about {duration(about_s)}.",
-        *(_too_long(endless, limit_s) if endless else ()),
-        "Ctrl-C keeps what is measured. For an answer in minutes:  "
-        "python orchestrate.py --hosts local --quick",
-    ]
-
-
-def _too_long(cases: int, limit_s: float) -> tuple[str, ...]:
-    return (
-        f"{wording.many(cases, 'case')} may not end within {duration(limit_s)}, the time limit of "
-        "a case: fewer --iterations or smaller --batch-sizes help.",
-    )
 
 
 def catalogue_table(width: int | None) -> str:

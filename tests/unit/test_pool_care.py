@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cli.summary import plan_text
+from orchestrator.cli.forecast import plan_text
 from orchestrator.diagnosis.checks import Check
 from orchestrator.fleet import cleaning, doctor
 from orchestrator.fleet.cleaning import Cleaned, Wish
