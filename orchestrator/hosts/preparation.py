@@ -110,7 +110,7 @@ class Preparation:
 
     def _image(self, say: Say, log: Path) -> str:
         """The image, though the link to the host may break meanwhile: an engine keeps the layers
-        that it has. Raises: EngineError, HostError."""
+        that it has. Raises: EngineError."""
         if self.source.kind == "ship":
             return self.shipyard.obtain(self, image.recipe(self.source.arguments), say, log)
         return self.persistence.over(self.engine, say, lambda: self._own_image(say, log))
