@@ -12,6 +12,7 @@ from typing import Final
 from orchestrator import wording
 from orchestrator.diagnosis.checks import Check
 from orchestrator.diagnosis.torch_builds import INDUCTOR_CAPABILITY, Build, version
+from orchestrator.inventory.inventory import ONE_GPU_EACH
 
 # Beyond this, certificates of package indexes and of the Hub begin to look expired or premature.
 MAX_SKEW_S: Final = 60.0
@@ -29,7 +30,6 @@ _APART: Final = Check(
     "Machine", "bad", 'this one, which host "local" measures: they would compete for it',
     "python orchestrate.py --hosts local   # and the other host in a run of its own",
 )  # fmt: skip
-_ONE_EACH: Final = "Name it once, or give each name a GPU of its own in hosts.toml."
 _MORE_ROOM: Final = "docker system prune --all   # removes every image that no container uses"
 
 
@@ -113,7 +113,7 @@ def _connection(facts: Facts) -> list[Check]:
 
 
 def _same(facts: Facts) -> Check:
-    what, mend = ("GPU", _ONE_EACH) if facts.wanted else ("CPU", "Name it once.")
+    what, mend = ("GPU", ONE_GPU_EACH) if facts.wanted else ("CPU", "Name it once.")
     found = f'that of host "{facts.twin}" as well: both would measure the same {what} at once'
     return Check("Machine", "bad", found, mend)
 

@@ -14,6 +14,7 @@ from orchestrator import wording
 from orchestrator.errors import DeskError, HostError, StorageError
 from orchestrator.fleet.messages import Away, Doing, Ended, Message, Note
 from orchestrator.hosts import AGAIN, FromStart, Say, Session
+from orchestrator.inventory.inventory import ONE_GPU_EACH
 from orchestrator.records.admission import Allowance, TooMuchError, case_ids, likely_bytes
 from orchestrator.records.intake import Intake
 from orchestrator.records.rundir import AttemptFile
@@ -67,7 +68,7 @@ class Twins:
             raise HostError(
                 f'host "{host}" was ended, because it measures the same GPU as host "{other}": '
                 f"{device.uuid}",
-                "Name it once, or give each name a GPU of its own in hosts.toml.",
+                ONE_GPU_EACH,
             )
 
 

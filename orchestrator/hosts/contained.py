@@ -26,7 +26,7 @@ from orchestrator.hosts.persistence import Persistence
 from orchestrator.hosts.preparation import Preparation, Ready
 from orchestrator.hosts.session import SILENCE_S, ContainerSession
 from orchestrator.hosts.shipyard import Shipyard
-from orchestrator.inventory.inventory import Machine
+from orchestrator.inventory.inventory import ONE_GPU_EACH, Machine
 from orchestrator.records.rundir import AttemptFile
 
 
@@ -163,7 +163,7 @@ class ContainedHost:
                 what = "the same GPU" if self.lane.gpu else "the same CPU"
                 raise HostError(
                     f'host "{self.name}" is the machine of host "{host}", and would measure {what}',
-                    "Name it once, or give each name a GPU of its own in hosts.toml",
+                    ONE_GPU_EACH,
                 )
             elif same_gpu and other.status == "running":
                 raise HostError(

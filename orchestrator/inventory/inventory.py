@@ -25,6 +25,8 @@ LOCAL: Final = "local"
 DEFAULT_FILE: Final = Path("hosts.toml")
 NO_GPU: Final = "none"
 FIRST_GPU: Final = ("0",)
+# What to do about two names of one engine that would measure the same GPU.
+ONE_GPU_EACH: Final = "Name it once, or give each name a GPU of its own in hosts.toml."
 KEYS: Final = ("docker", "context", "gpu", "price_per_hour")
 # Host names are part of file names, of container names and of labels.
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")

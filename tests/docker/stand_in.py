@@ -37,7 +37,6 @@ class Dropped:
 Step: TypeAlias = bytes | Do | Dropped
 
 HANG: Final = Do("while :; do sleep 3600; done")
-DEAF: Final = Do("trap '' TERM INT")
 OUT_OF_MEMORY: Final = Do("all=x; while :; do all=$all$all; done")
 # Until a test opens it (inside.Gate), or for a minute.
 GATE: Final = Do("n=0; until [ -e /tmp/go ] || [ $n = 600 ]; do sleep 0.1; n=$((n + 1)); done")
@@ -57,11 +56,6 @@ done
 def leave(code: int) -> Do:
     """End early with an exit code."""
     return Do(f"exit {code}")
-
-
-def pause(seconds: float) -> Do:
-    """Say nothing for a while."""
-    return Do(f"sleep {seconds}")
 
 
 def say_on_stderr(text: str) -> Do:
