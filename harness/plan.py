@@ -63,7 +63,9 @@ class Protocol(Strict):
     `until` ends a case before all iterations, once the 95 % interval of its speed-up is narrower
     than this share of it. A block disturbed by throttling is taken again at most `retakes` times.
     `warm_cache` adds the first call of a second process that finds the caches filled. For its
-    energy each variant runs alone for `energy_s`, on a GPU; 0 leaves that out.
+    energy each variant runs alone for `energy_s`, on a GPU; 0 leaves that out. `case_processes`
+    asks for forked processes even where the CUDA driver is loaded, or for none that are forked;
+    it is written only where it is set, so that plans from before it keep their ids.
     """
 
     iterations: Annotated[int, Field(ge=1, le=1_000_000)] = 300
@@ -78,6 +80,9 @@ class Protocol(Strict):
     energy_s: Seconds = 10.0
     case_limit_s: PositiveSeconds = 3600.0
     heartbeat_s: PositiveSeconds = 5.0
+    case_processes: Annotated[
+        Literal["auto", "fork", "spawn"], Field(exclude_if=lambda chosen: chosen == "auto")
+    ] = "auto"
 
 
 class Picture(Strict):

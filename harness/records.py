@@ -31,6 +31,7 @@ from harness.vocabulary import (
     ClockName,
     Count,
     PositiveSeconds,
+    ProcessStart,
     Reason,
     Seconds,
     ShortText,
@@ -77,7 +78,10 @@ class Device(Strict):
 
 
 class Environment(Strict):
-    """All that must be equal, or named, before two results may be compared."""
+    """All that must be equal, or named, before two results may be compared.
+
+    `process_start` says how the processes of cases began; records from before it lack it.
+    """
 
     device: Device
     torch: str
@@ -97,6 +101,9 @@ class Environment(Strict):
     cudnn_allow_tf32: bool | None
     cudnn_version: int | None
     in_container: bool
+    process_start: Annotated[ProcessStart | None, Field(exclude_if=lambda start: start is None)] = (
+        None
+    )
 
 
 class Envelope(Strict):

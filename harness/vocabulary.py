@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 #   2  A/A cases (mode "eager", Plan.noise_floor), enqueue and device-busy times, telemetry and
 #      retakes, energy, process memory, warm start, early stop, flags, FLOPs, more evidence. All of
 #      it is optional, so what version 1 wrote reads as version 2 that lacks it. So are counts of
-#      recorded and launched CUDA graphs, which came last.
+#      recorded and launched CUDA graphs, and how processes were started, which came last.
 SCHEMA_VERSION: Final = 2
 
 CompileMode: TypeAlias = Literal[
@@ -30,6 +30,8 @@ Variant: TypeAlias = Literal["eager", "compiled"]
 Stage: TypeAlias = Literal["build", "verify", "compile", "warmup", "measure"]
 Task: TypeAlias = Literal["image-classification", "image-segmentation", "object-detection"]
 ClockName: TypeAlias = Literal["cpu", "cuda"]
+# How the process of a case begins: forked from one that has loaded the libraries, or from nothing.
+ProcessStart: TypeAlias = Literal["fork", "spawn"]
 
 Reason: TypeAlias = Literal[
     "oom",  # the GPU's or the machine's memory did not suffice
