@@ -96,11 +96,15 @@ class Warm:
     compiled_process_memory_bytes: int | None
 
 
-def build(plan: Plan, case: Case, picture_path: str) -> Prepared:
+def build(plan: Plan, case: Case, picture_path: str, gpu_uuid: str = "") -> Prepared:
     """Load the model and its inputs onto the device.
 
-    Raises: LoadError, UnsupportedModelError, UnsupportedCaseError; torch's out-of-memory error.
+    Args:
+        gpu_uuid: of the GPU which the run began on; empty where it may be any device.
+    Raises: GpuError, where that GPU is gone; LoadError, UnsupportedModelError,
+    UnsupportedCaseError; torch's out-of-memory error.
     """
+    environment.require_gpu(gpu_uuid)
     device = environment.device()
     compiler.set_precision(case.precision, device)
     with Image.open(picture_path) as picture:

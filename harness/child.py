@@ -1,9 +1,10 @@
 """A process of its own for each case: started, listened to, and gone when this module returns.
 
 Processes are forked from a server that has loaded the libraries and touched no device (Python's
-own `forkserver`): a case then starts in a tenth of a second instead of in ten. Where loading the
-libraries already loads the CUDA driver, processes are spawned from nothing instead, because CUDA
-does not survive a fork.
+own `forkserver`): a case then starts in a tenth of a second instead of in ten. Where the CUDA
+driver has been initialised by loading them, processes are spawned from nothing instead, because
+CUDA does not survive a fork. Where it has only been loaded, a fork should do; no real GPU has shown
+that yet, so it is done on request alone, and only once the GPU has answered a forked process.
 
 The caller blocks on a pipe meanwhile: a supervisor that polled would take a core from a
 launch-bound model.
@@ -28,13 +29,15 @@ from typing import Final, TypeAlias
 
 from harness import worker
 from harness.records import CaseStarted, Environment, Failure, Measurement, Record, read_record
-from harness.vocabulary import Reason, Stage
-from harness.worker import Job, Probe, WarmStart
+from harness.vocabulary import CaseProcesses, ProcessStart, Reason, Stage
+from harness.worker import Answer, Driver, Job, Loaded, Probe, WarmStart
 
 Listener: TypeAlias = Callable[[Record], None]
 Target: TypeAlias = Callable[..., None]
 
-PROBE_LIMIT_S: Final = 300.0
+LOADING_LIMIT_S: Final = 300.0
+# A GPU without persistence mode takes seconds to wake up; one that hangs never does.
+ANSWER_LIMIT_S: Final = 60.0
 # Characters of what torch says of a GPU that it cannot use.
 MAX_SAID: Final = 500
 _GRACE_S: Final = 10.0
@@ -80,39 +83,59 @@ def _fork_server() -> BaseContext:
     return context
 
 
+def _spawning() -> BaseContext:
+    os.environ.update(_QUIET)
+    return multiprocessing.get_context("spawn")
+
+
 @dataclass(slots=True)
 class Nursery:
-    """Starts processes, all in the same way."""
+    """Starts processes, all in the same way. `wish` is what the plan asks for; which way is taken
+    in the end, `probe` finds out."""
 
     context: BaseContext = field(default_factory=_fork_server)
+    wish: CaseProcesses = "auto"
+
+    @property
+    def start(self) -> ProcessStart:
+        return "spawn" if self.context.get_start_method() == "spawn" else "fork"
 
     def probe(self, describe: Target = worker.describe) -> Environment:
         """Read the environment, and learn how processes must be started here.
 
-        The first one is forked and opens the GPU, if there is one. Where that fails, all others
-        are spawned from nothing. So they are where it could fail later, and then a spawned one is
-        asked again: what a forked one saw of the GPU may be wrong.
+        The first one is forked and lets the GPU do a little work, if there is one. Where that fails
+        all others are spawned from nothing, and so they are where it could fail later. A spawned
+        one is then asked again: what a forked one saw of the GPU may be wrong.
 
         Args:
-            describe: what the process does: it sends a Probe.
+            describe: what the process does: it sends what it has Loaded, and a Probe.
+        Returns: the environment, with the way in which it was decided to start processes.
         Raises: ProbeError.
         """
-        try:
-            environment, driver_loaded = self._probe(describe)
-        except ProbeError:
-            driver_loaded = True
-        if driver_loaded:
-            self.context = multiprocessing.get_context("spawn")
-            environment, _ = self._probe(describe)
-        return environment
+        environment = None
+        if self.wish != "spawn":
+            with contextlib.suppress(ProbeError):
+                environment = self._probed_for_forks(describe)
+        if environment is None:
+            self.context = _spawning()
+            _, environment = self._probe(describe)
+        return environment.model_copy(update={"process_start": self.start})
 
-    def _probe(self, describe: Target) -> tuple[Environment, bool]:
-        """The environment, and whether a fork can break CUDA here. Raises: ProbeError."""
+    def _probed_for_forks(self, describe: Target) -> Environment | None:
+        """What a forked process saw; None where others must not be forked. Raises: ProbeError."""
+        driver, environment = self._probe(describe)
+        safe = driver == "absent" or environment.device.type == "cpu" or self.wish == "fork"
+        return environment if safe and driver != "initialised" else None
+
+    def _probe(self, describe: Target) -> tuple[Driver, Environment]:
+        """What a new process has of the driver, and what it finds. Raises: ProbeError."""
         with self._started(describe) as (process, connection):
             try:
-                if not connection.poll(PROBE_LIMIT_S):
-                    raise ProbeError(f"loading torch takes longer than {PROBE_LIMIT_S:.0f} s")
-                probe = Probe.model_validate_json(connection.recv_bytes())
+                said = _said(connection, LOADING_LIMIT_S, "starting a process")
+                loaded = Loaded.model_validate_json(said)
+                limit_s = ANSWER_LIMIT_S if self.start == "fork" else LOADING_LIMIT_S
+                said = _said(connection, limit_s, "loading torch and asking the GPU")
+                probe = Probe.model_validate_json(said)
             except EOFError:
                 code = _exit_code(process)
                 raise ProbeError(
@@ -120,9 +143,23 @@ class Nursery:
                     f"{code}; its traceback is in the log"
                 ) from None
         if probe.environment is None:
-            said = " ".join(probe.trouble.split())
-            raise ProbeError(f"torch cannot use the GPU of this machine: {said[:MAX_SAID]}")
-        return probe.environment, probe.driver_loaded
+            said_by_torch = " ".join(probe.trouble.split())[:MAX_SAID]
+            raise ProbeError(
+                f"torch cannot use the GPU of this machine: {said_by_torch}; to measure the CPU "
+                "instead, set CUDA_VISIBLE_DEVICES to nothing"
+            )
+        return loaded.driver, probe.environment
+
+    def trouble_of(self, gpu_uuid: str) -> str:
+        """Why a GPU does not answer a new process any more; empty where it does."""
+        with self._started(worker.answer, gpu_uuid) as (process, connection):
+            try:
+                said = _said(connection, LOADING_LIMIT_S, "the GPU's answer to a new process")
+                return " ".join(Answer.model_validate_json(said).trouble.split())[:MAX_SAID]
+            except ProbeError as error:
+                return str(error)
+            except EOFError:
+                return f"a process that asked it ended with exit code {_exit_code(process)}"
 
     def run_case(
         self, job: Job, listen: Listener, until_s: float = math.inf
@@ -177,6 +214,16 @@ class Nursery:
         finally:
             _kill_group(process)
             reader.close()
+
+
+def _said(connection: Connection, limit_s: float, what: str) -> bytes:
+    """The next message. Raises: ProbeError where none comes in time; EOFError."""
+    if not connection.poll(limit_s):
+        raise ProbeError(f"{what} takes longer than {limit_s:.0f} s")
+    try:
+        return connection.recv_bytes()
+    except ConnectionResetError:
+        raise EOFError from None
 
 
 def _lines(connection: Connection, deadline_s: float) -> Iterator[bytes]:

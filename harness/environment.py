@@ -8,11 +8,20 @@ import platform
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 
 from harness.records import Device, Environment
+
+# There while the kernel's part of NVIDIA's driver is loaded, which it is for a GPU only.
+_KERNEL_MODULE: Final = Path("/proc/driver/nvidia/version")
+# How torch and CUDA say that a machine has none (c10/cuda/CUDAFunctions.cpp).
+_NO_GPU: Final = (
+    "Found no NVIDIA driver",
+    "No CUDA GPUs are available",
+    "no CUDA-capable device is detected",
+)
 
 
 def device() -> torch.device:
@@ -20,8 +29,18 @@ def device() -> torch.device:
     return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
 
 
+class GpuError(RuntimeError):
+    """The GPU of a run is not there, or does not do what it is told."""
+
+
 def describe() -> Environment:
-    """Read the environment of this process."""
+    """Read the environment of this process.
+
+    Raises: RuntimeError, in torch's words, where there is a GPU that torch cannot use: measuring
+    the CPU in its place would answer another question.
+    """
+    if not torch.cuda.is_available():
+        _refuse_broken_driver()
     return Environment(
         device=_device(),
         torch=torch.__version__,
@@ -42,6 +61,35 @@ def describe() -> Environment:
         cudnn_version=_cudnn_version(),
         in_container=Path("/.dockerenv").exists(),
     )
+
+
+def require_answer(gpu_uuid: str) -> None:
+    """Let the GPU with this UUID move and change a few bytes; an empty UUID stands for a CPU, which
+    is asked nothing.
+
+    Raises: GpuError, or torch's own RuntimeError, where it is another one, is gone or does not
+    answer as it should. A GPU that hangs makes this hang: the caller limits the time.
+    """
+    if not gpu_uuid:
+        return
+    require_gpu(gpu_uuid)
+    sent = torch.tensor([3.0])
+    on_gpu = sent.to("cuda")
+    on_gpu + 1  # a kernel has to run, whatever it computes
+    torch.cuda.synchronize()
+    if not torch.equal(on_gpu.cpu(), sent):
+        raise GpuError("the GPU gives other bytes back than it was given")
+
+
+def require_gpu(gpu_uuid: str) -> None:
+    """Raises: GpuError where torch sees no GPU any more, or another one than the run began on: a
+    driver that loses its GPU in the middle of a run must not make the CPU take its place."""
+    if not gpu_uuid:
+        return
+    if not torch.cuda.is_available():
+        raise GpuError(f"PyTorch sees no GPU any more; the run began on {gpu_uuid}")
+    if (found := uuid(device())) != gpu_uuid:
+        raise GpuError(f"the first GPU is {found} now; the run began on {gpu_uuid}")
 
 
 def flags() -> dict[str, str]:
@@ -108,8 +156,31 @@ def _device() -> Device:
 
 
 def _cudnn_version() -> int | None:
+    """The version, such as 92400; None on a CPU, and where cuDNN refuses to say: torch raises where
+    it has given up this architecture, as on Volta, which the supervisor tells in better words."""
     cudnn: Any = torch.backends.cudnn  # its functions are untyped
-    return cudnn.version() if torch.cuda.is_available() else None
+    try:
+        return cudnn.version() if torch.cuda.is_available() else None
+    except RuntimeError:
+        return None
+
+
+def _refuse_broken_driver() -> None:
+    """Raises: RuntimeError, torch's own, where a build for CUDA finds a GPU's driver that fails.
+
+    No driver and no GPU are no failure: such a machine is measured by its CPU. So is one whose
+    GPUs were hidden. A driver whose kernel module is loaded has a GPU, even if it says that it has
+    none: that one fell off the bus.
+    """
+    if torch.version.cuda is None or os.environ.get("CUDA_VISIBLE_DEVICES", "0") in ("", "-1"):
+        return
+    cuda: Any = torch.cuda  # `init` is untyped
+    try:
+        cuda.init()
+    except RuntimeError as error:
+        absent = any(text in str(error) for text in _NO_GPU) and not _KERNEL_MODULE.exists()
+        if not absent:
+            raise
 
 
 def _driver() -> str | None:

@@ -15,6 +15,7 @@ from harness.vocabulary import (
     SCHEMA_VERSION,
     Backend,
     BatchSize,
+    CaseProcesses,
     CompileMode,
     Count,
     Mode,
@@ -80,9 +81,9 @@ class Protocol(Strict):
     energy_s: Seconds = 10.0
     case_limit_s: PositiveSeconds = 3600.0
     heartbeat_s: PositiveSeconds = 5.0
-    case_processes: Annotated[
-        Literal["auto", "fork", "spawn"], Field(exclude_if=lambda chosen: chosen == "auto")
-    ] = "auto"
+    case_processes: Annotated[CaseProcesses, Field(exclude_if=lambda chosen: chosen == "auto")] = (
+        "auto"
+    )
 
 
 class Picture(Strict):

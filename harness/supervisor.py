@@ -26,6 +26,7 @@ from harness.limits import Limits
 from harness.plan import Case, Plan
 from harness.records import (
     CaseStarted,
+    Device,
     Environment,
     Failure,
     Finished,
@@ -35,10 +36,13 @@ from harness.records import (
     Started,
 )
 from harness.revision import revision
-from harness.vocabulary import Stage
+from harness.vocabulary import Reason, Stage
 from harness.worker import Job
 
 PICTURE: Final = "picture.png"
+# What a case fails with whatever becomes of its GPU; all else may come from a GPU that is gone.
+_NOT_OF_THE_GPU: Final[frozenset[Reason]] = frozenset({"load_error", "out_of_disk", "unsupported"})
+_MAX_MESSAGE_CHARACTERS: Final = 4000
 
 
 def run(
@@ -53,7 +57,7 @@ def run(
     """
     limits = limits or Limits()
     with Pulse(channel, plan.protocol.heartbeat_s) as pulse, _work_folder() as folder:
-        nursery = nursery or Nursery()
+        nursery = nursery or Nursery(wish=plan.protocol.case_processes)
         try:
             environment = nursery.probe()
         except ProbeError as error:
@@ -66,7 +70,10 @@ def run(
             channel.send(Failure(case_id=None, stage=None, reason="load_error", message=objection))
             return 1
         return _run_cases(
-            plan, environment, Site(folder, nursery, limits), Announcer(channel, pulse)
+            plan,
+            environment,
+            Site(folder, nursery, limits, environment.device),
+            Announcer(channel, pulse),
         )
 
 
@@ -127,11 +134,18 @@ class Announcer:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where cases run: a folder that goes with the run, what starts processes, what ends them."""
+    """Where cases run: a folder that goes with the run, what starts processes, what ends them, and
+    the processor that the run began on."""
 
     folder: Path
     nursery: Nursery
     limits: Limits
+    device: Device
+
+    @property
+    def gpu_uuid(self) -> str:
+        """Empty for a CPU."""
+        return self.device.uuid or ""
 
 
 def _run_cases(
@@ -167,6 +181,9 @@ def _run_cases(
             announce(_not_loaded(case, trouble))
             continue
         result = _run_case(plan, case, site, announce, flops.get(case.model))
+        if lost := _gpu_lost(site, result):
+            announce(lost)
+            return 1
         if isinstance(result, Measurement) and result.facts.flops_per_image is not None:
             flops[case.model] = result.facts.flops_per_image
         announce(result)
@@ -199,6 +216,7 @@ def _run_case(
         picture_path=str(site.folder / PICTURE),
         cache_folder=str(caches),
         spawned_s=time.monotonic(),
+        gpu_uuid=site.gpu_uuid,
         flops_per_image=flops_per_image,
     )
     try:
@@ -216,6 +234,34 @@ def _run_case(
         )
     finally:
         shutil.rmtree(caches, ignore_errors=True)
+
+
+def _gpu_lost(site: Site, result: Measurement | Failure) -> Failure | None:
+    """One failure of the host in the place of the case's, where a case failed for no reason of its
+    own and the GPU does not answer a new process either; None otherwise.
+
+    A GPU that falls off the bus, or whose driver was replaced, fails every case that is left. They
+    are not tried, so that a run that is resumed measures them, and this one among them.
+    """
+    if not isinstance(result, Failure) or result.reason in _NOT_OF_THE_GPU:
+        return None
+    if not site.gpu_uuid or time.monotonic() >= site.limits.deadline_s:
+        return None
+    trouble = site.nursery.trouble_of(site.gpu_uuid)
+    if not trouble:
+        return None
+    return Failure(
+        case_id=None,
+        stage=result.stage,
+        reason="host_unavailable",
+        message=(
+            f"the GPU stopped answering while {result.case_id} was measured: {site.device.name}, "
+            f"{site.gpu_uuid}. A new process says: {trouble}. The case said: {result.message}. "
+            "The kernel's log may tell more (dmesg, lines with Xid). Restart the machine or its "
+            "container, then resume the run: what is left was not tried"
+        )[:_MAX_MESSAGE_CHARACTERS],
+        traceback=result.traceback,
+    )
 
 
 def _with_warm_start(

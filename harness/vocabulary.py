@@ -32,6 +32,7 @@ Task: TypeAlias = Literal["image-classification", "image-segmentation", "object-
 ClockName: TypeAlias = Literal["cpu", "cuda"]
 # How the process of a case begins: forked from one that has loaded the libraries, or from nothing.
 ProcessStart: TypeAlias = Literal["fork", "spawn"]
+CaseProcesses: TypeAlias = Literal["auto", "fork", "spawn"]
 
 Reason: TypeAlias = Literal[
     "oom",  # the GPU's or the machine's memory did not suffice

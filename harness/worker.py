@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from harness.plan import Case, Plan
 from harness.records import Environment, Record, write_line
@@ -28,18 +28,25 @@ PROCESS_NAME: Final = b"harness-case"
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NAME: Final = 15
 _MAPS: Final = Path("/proc/self/maps")
+_DESCRIPTORS: Final = Path("/proc/self/fd")
+# What the driver opens when it is initialised; the second is that of Windows' subsystem for Linux.
+_DEVICE_FILES: Final = ("/dev/nvidia", "/dev/dxg")
+
+Driver: TypeAlias = Literal["absent", "loaded", "initialised"]
 
 
 class Job(Strict):
     """What the supervisor hands to a worker. `spawned_s` is on the system's monotonic clock;
-    compilers' caches go to `cache_folder`, which is empty. `flops_per_image` is that of the model,
-    once another case has counted it."""
+    compilers' caches go to `cache_folder`, which is empty. `gpu_uuid` is that of the GPU which the
+    run began on, empty for a CPU. `flops_per_image` is that of the model, once another case has
+    counted it."""
 
     plan: Plan
     case: Case
     picture_path: str
     cache_folder: str
     spawned_s: float
+    gpu_uuid: str = ""
     flops_per_image: int | None = None
 
 
@@ -50,14 +57,28 @@ class WarmStart(Strict):
     trouble: str = ""
 
 
-class Probe(Strict):
-    """What a first process found, or what torch said where it could not use the GPU.
+class Loaded(Strict):
+    """The first word of a process that looks at the machine: what it has of the CUDA driver before
+    anybody in it asked for a GPU. A forked process has what its parent had.
 
-    `driver_loaded` says that the CUDA driver was in the process before anybody asked for a GPU:
-    forking such a process breaks CUDA in the child."""
+    A driver that is only loaded may be forked with; forking an initialised one breaks CUDA in the
+    child. Loading is common: cuBLASLt opens the driver when it is loaded itself.
+    """
+
+    driver: Driver
+
+
+class Probe(Strict):
+    """What a first process found, once the GPU has answered it; or what torch said where the GPU
+    cannot be used."""
 
     environment: Environment | None
-    driver_loaded: bool
+    trouble: str = ""
+
+
+class Answer(Strict):
+    """Whether the GPU still does what it is told: empty, or what torch said instead."""
+
     trouble: str = ""
 
 
@@ -81,7 +102,7 @@ def measure(connection: Connection, job_json: str) -> None:
             from harness import case
 
             start_up_s = time.monotonic() - job.spawned_s
-            prepared = case.build(job.plan, job.case, job.picture_path)
+            prepared = case.build(job.plan, job.case, job.picture_path, job.gpu_uuid)
         pipe.send(case.measure(prepared, stages, start_up_s, job.flops_per_image))
     except Exception as error:  # noqa: BLE001  the one place that turns whatever happened into a record
         from harness.failures import failure
@@ -95,7 +116,7 @@ def start_warm(connection: Connection, job_json: str) -> None:
     try:
         from harness import case
 
-        prepared = case.build(job.plan, job.case, job.picture_path)
+        prepared = case.build(job.plan, job.case, job.picture_path, job.gpu_uuid)
         warm = WarmStart(first_call_s=case.compile_again(prepared))
     except Exception as error:  # noqa: BLE001  as in `measure`
         warm = WarmStart(first_call_s=None, trouble=f"{type(error).__name__}: {error}"[:500])
@@ -103,16 +124,42 @@ def start_warm(connection: Connection, job_json: str) -> None:
 
 
 def describe(connection: Connection) -> None:
-    """Send a Probe of this machine."""
+    """Send what this process has Loaded, then a Probe of this machine."""
     _settle()
-    driver_loaded = _MAPS.exists() and "libcuda.so" in _MAPS.read_text(errors="replace")
+    connection.send_bytes(Loaded(driver=_driver()).model_dump_json().encode())
     from harness import environment
 
     try:
-        probe = Probe(environment=environment.describe(), driver_loaded=driver_loaded)
-    except RuntimeError as error:  # of torch.cuda, which sees a GPU but not through this driver
-        probe = Probe(environment=None, driver_loaded=driver_loaded, trouble=str(error))
+        found = environment.describe()
+        environment.require_answer(found.device.uuid or "")
+        probe = Probe(environment=found)
+    except RuntimeError as error:  # of torch.cuda: there is a GPU, but not for this process
+        probe = Probe(environment=None, trouble=str(error))
     connection.send_bytes(probe.model_dump_json().encode())
+
+
+def answer(connection: Connection, gpu_uuid: str) -> None:
+    """Let the GPU do a little work, and send an Answer."""
+    _settle()
+    from harness import environment
+
+    try:
+        environment.require_answer(gpu_uuid)
+        told = Answer()
+    except RuntimeError as error:
+        told = Answer(trouble=str(error) or type(error).__name__)
+    connection.send_bytes(told.model_dump_json().encode())
+
+
+def _driver() -> Driver:
+    """What this process has of the CUDA driver, without asking the driver."""
+    if not _MAPS.exists():
+        return "absent"
+    for descriptor in _DESCRIPTORS.iterdir():
+        with contextlib.suppress(OSError):  # the one that lists the folder is closed already
+            if any(device in str(descriptor.readlink()) for device in _DEVICE_FILES):
+                return "initialised"
+    return "loaded" if "libcuda.so" in _MAPS.read_text(errors="replace") else "absent"
 
 
 def _take_up(job_json: str) -> Job:
