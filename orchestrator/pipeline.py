@@ -18,10 +18,9 @@ from orchestrator.compare.comparison import Comparison
 from orchestrator.errors import NoHostError
 from orchestrator.fleet import fleet
 from orchestrator.fleet.fleet import Observer
-from orchestrator.hosts import Host, contained, pooled
+from orchestrator.hosts import Host, contained, local, local_gpus, pooled
 from orchestrator.hosts.contained import Terms
 from orchestrator.hosts.image import ImageSource
-from orchestrator.hosts.local import LocalHost
 from orchestrator.inventory import inventory
 from orchestrator.inventory.inventory import Machine
 from orchestrator.page import exports
@@ -45,10 +44,13 @@ class Rendered:
 
 
 def hosts_for(machines: Sequence[Machine], source: ImageSource, terms: Terms) -> tuple[Host, ...]:
-    """What measures on these machines: several hosts of one name where GPUs share the cases."""
-    local = [LocalHost() for machine in machines if machine.is_local]
+    """What measures on these machines: several hosts of one name where GPUs share the cases.
+
+    Raises: UsageError: CUDA_VISIBLE_DEVICES cannot be meant as it is.
+    """
+    here = local.hosts() if any(machine.is_local for machine in machines) else ()
     pools = [pooled.host_of(machine, terms) for machine in machines if machine.pool is not None]
-    return (*local, *contained.hosts_for(machines, source, terms), *pools)
+    return (*here, *contained.hosts_for(machines, source, terms), *pools)
 
 
 def new_run(
@@ -56,6 +58,9 @@ def new_run(
 ) -> RunFolder:
     """Make the folder of a new run. Raises: RunError."""
     command = shlex.join(["python", "orchestrate.py", *arguments])
+    entries = local_gpus.named() if any(machine.is_local for machine in machines) else None
+    if len(entries or ()) > 1:  # else the page would name a command that measures on one GPU
+        command = f"{local_gpus.VARIABLE}={','.join(entries or ())} {command}"
     now = datetime.datetime.now().astimezone()
     names = [machine.name for machine in machines]
     settings = {one.name: one.settings() for one in machines if not one.is_local}

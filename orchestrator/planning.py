@@ -140,7 +140,7 @@ def share_out(plan: Plan, parts: int, cost: Callable[[Case], float]) -> tuple[Pl
         least = loads.index(min(loads))
         loads[least] += cost(case)
         taken[least].add(case.case_id)
-    left_out = {case.case_id for case in plan.all_cases()}
+    left_out = {case.case_id for case in (*plan.all_cases(), *plan.noise_floor)}
     return tuple(plan.model_copy(update={"skip": tuple(sorted(left_out - part))}) for part in taken)
 
 

@@ -11,7 +11,7 @@ from harness.plan import Plan
 from orchestrator import estimate, wording
 from orchestrator.cli.host_state import duration
 from orchestrator.fleet import controls
-from orchestrator.hosts.local import has_gpu
+from orchestrator.hosts import local_gpus
 from orchestrator.inventory.inventory import Machine
 
 # Below this nobody needs to be warned.
@@ -35,15 +35,15 @@ def plan_text(plan: Plan, machines: Sequence[Machine]) -> str:
         lines.append(f"noise floor  {', '.join(case.case_id for case in plan.noise_floor)}")
     if plan.skip:
         lines.append(f"left out     {wording.many(len(plan.skip), 'case')} that need no measuring")
-    return "\n".join([*lines, *(_about(plan, machine) for machine in machines)])
+    return "\n".join([*lines, *(_about(plan, machine) for machine in machines), *_idle(machines)])
 
 
 def _about(plan: Plan, machine: Machine) -> str:
     """How long a machine may take, and on what."""
-    estimated_s, more = _estimated_s(plan, machine), _controls(plan, machine)
+    count = _gpus(machine)
+    estimated_s, more = _estimated_s(plan, machine, count), _controls(plan, machine)
     if estimated_s is None:
         return f"{machine.name:<12} on its CPU, whose speed is not known here{more}"
-    count = _gpus(machine)
     where = wording.many(count, "GPU") if count > 1 else "a GPU" if count else "this CPU"
     return f"{machine.name:<12} about {duration(estimated_s)} on {where}{more}"
 
@@ -59,9 +59,9 @@ def _controls(plan: Plan, machine: Machine) -> str:
     return f"; {more[0].case.case_id} {times} more, to see if workers agree" if more else ""
 
 
-def _estimated_s(plan: Plan, machine: Machine) -> float | None:
-    """How long a machine may take, in seconds; None for a distant CPU, which may be any."""
-    count = _gpus(machine)
+def _estimated_s(plan: Plan, machine: Machine, count: int) -> float | None:
+    """How long a machine may take on so many GPUs, in seconds; None for a distant CPU, which may be
+    any."""
     if not machine.is_local and not count:
         return None
     return estimate.seconds(plan, gpu=count > 0) / max(count, 1)
@@ -72,17 +72,18 @@ def _whole(seconds: float | None) -> int | None:
 
 
 def _gpus(machine: Machine) -> int:
-    """On how many GPUs a machine spreads its cases; here it is the first one, if there is one."""
+    """On how many GPUs a machine spreads its cases; 0 for its CPU. Raises: UsageError."""
     if machine.pool is not None:
         return machine.pool.gpus * machine.pool.workers
-    return int(has_gpu()) if machine.is_local else len(machine.gpus)
+    return local_gpus.count() if machine.is_local else len(machine.gpus)
 
 
 def plan_json(plan: Plan, machines: Sequence[Machine]) -> str:
     """The same for programs; `plan` is what the harness would get."""
+    counts = [(each, _gpus(each)) for each in machines]
     hosts = [
-        {"name": each.name, "gpus": _gpus(each), "estimated_s": _whole(_estimated_s(plan, each))}
-        for each in machines
+        {"name": each.name, "gpus": count, "estimated_s": _whole(_estimated_s(plan, each, count))}
+        for each, count in counts
     ]
     cases = sum(case.mode != "eager" for case in plan.cases())
     found = {"cases_per_host": cases, "hosts": hosts, "plan": plan.model_dump(mode="json")}
@@ -91,8 +92,11 @@ def plan_json(plan: Plan, machines: Sequence[Machine]) -> str:
 
 def forewarning(plan: Plan, machines: Sequence[Machine]) -> list[str]:
     """What a user should know before a long run starts."""
-    if has_gpu() or not any(machine.is_local for machine in machines):
+    if not any(machine.is_local for machine in machines):
         return []
+    there = local_gpus.listed()
+    if local_gpus.count(there):
+        return _idle(machines, there)
     cases_s = estimate.case_seconds(plan, gpu=False)
     about_s = math.fsum(cases_s)
     if about_s < LONG_S:
@@ -105,6 +109,16 @@ def forewarning(plan: Plan, machines: Sequence[Machine]) -> list[str]:
         "Ctrl-C keeps what is measured. For an answer in minutes:  "
         "python orchestrate.py --hosts local --quick",
     ]
+
+
+def _idle(
+    machines: Sequence[Machine], there: Sequence[local_gpus.Listed] | None = None
+) -> list[str]:
+    """That GPUs of this machine stay idle, if it is to measure and they do; at most a line."""
+    if not any(machine.is_local for machine in machines):
+        return []
+    hint = local_gpus.hint(local_gpus.listed() if there is None else there)
+    return [hint] if hint else []
 
 
 def _too_long(cases: int, limit_s: float) -> tuple[str, ...]:

@@ -49,7 +49,8 @@ Hosts: TypeAlias = Annotated[
     typer.Option(
         metavar="NAMES",
         help="Where to measure: names of hosts.toml, Docker contexts, SSH aliases, addresses. "
-        "[bold]local[/bold] is this machine: its first GPU, else its CPU.",
+        "[bold]local[/bold] is this machine: its first GPU, or all that CUDA_VISIBLE_DEVICES "
+        "names, else its CPU.",
         rich_help_panel=_WHAT,
     ),
 ]

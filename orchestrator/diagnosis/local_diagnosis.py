@@ -8,11 +8,13 @@ from typing import Final
 
 from orchestrator import wording
 from orchestrator.diagnosis.checks import Check
-from orchestrator.diagnosis.diagnosis import Gpu, gpu_checks
+from orchestrator.diagnosis.diagnosis import Fault, Gpu, gpu_checks
 from orchestrator.diagnosis.torch_builds import Build
 
 _INSTALL: Final = 'python -m pip install -e ".[local]"'
 _COMPILER: Final = "sudo apt-get install -y g++   # or set CXX"
+_SUBJECT: Final = "GPU and driver"
+_VARIABLE: Final = "CUDA_VISIBLE_DEVICES"
 _HEADERS: Final = "sudo apt-get install -y python3-dev"
 
 
@@ -21,7 +23,8 @@ class LocalFacts:
     """What could be learnt of this machine.
 
     `packages` has the version of each package that measuring needs, None where it is missing.
-    `headers` is the folder that lacks Python.h, empty if none does.
+    `headers` is the folder that lacks Python.h, empty if none does. `wanted` are the entries of
+    CUDA_VISIBLE_DEVICES, None where it is not set; `unreadable` is why it cannot be meant as it is.
     """
 
     packages: Mapping[str, str | None]
@@ -30,6 +33,8 @@ class LocalFacts:
     missing_headers: str
     gpus: tuple[Gpu, ...]
     driver_fault: str = ""
+    wanted: tuple[str, ...] | None = None
+    unreadable: Fault | None = None
 
 
 def diagnose(facts: LocalFacts) -> tuple[Check, ...]:
@@ -61,14 +66,65 @@ def _headers(facts: LocalFacts) -> Check:
 
 
 def _gpus(facts: LocalFacts) -> list[Check]:
-    """The first GPU is measured; without one, or without CUDA in PyTorch, the CPU is."""
-    subject = "GPU and driver"
+    """Those that are named share the cases, else the first is measured; without one, or without
+    CUDA in PyTorch, the CPU is."""
+    if facts.unreadable is not None:
+        return [Check(_SUBJECT, "bad", facts.unreadable.sentence, facts.unreadable.advice)]
+    if facts.wanted == ():
+        return [Check(_SUBJECT, "unknown", f"{_VARIABLE} hides every GPU: the CPU is measured")]
     if not facts.gpus:
-        return [Check(subject, "unknown", f"no GPU ({facts.driver_fault}): the CPU is measured")]
-    gpu = facts.gpus[0]
+        return [_none(facts)]
+    if any(name.startswith("MIG-") for name in facts.wanted or ()):
+        return [Check(_SUBJECT, "unknown", "nvidia-smi does not describe the parts of a GPU")]
+    chosen = _chosen(facts)
+    absent = [name for name, gpu in chosen.items() if gpu is None]
+    if absent:
+        there = wording.listed([gpu.index for gpu in facts.gpus])
+        found = f"no GPU {wording.listed(absent)} here, which {_VARIABLE} names; there is {there}"
+        return [Check(_SUBJECT, "bad", found, f"nvidia-smi -L   # then correct {_VARIABLE}")]
+    return _judged([gpu for gpu in chosen.values() if gpu is not None], facts)
+
+
+def _none(facts: LocalFacts) -> Check:
+    several = len(facts.wanted or ()) > 1
+    if not several:
+        found = f"no GPU ({facts.driver_fault}): the CPU is measured"
+        return Check(_SUBJECT, "unknown", found)
+    found = f"no GPU ({facts.driver_fault}), and {_VARIABLE} names {len(facts.wanted or ())}"
+    return Check(_SUBJECT, "bad", found, f"unset {_VARIABLE}   # to measure the CPU")
+
+
+def _chosen(facts: LocalFacts) -> dict[str, Gpu | None]:
+    """The GPUs to measure on by how they are named: by index, or by UUID, which may be short."""
+    if facts.wanted is None:
+        return {facts.gpus[0].index: facts.gpus[0]}
+    return {
+        name: next((g for g in facts.gpus if g.index == name or g.uuid.startswith(name)), None)
+        for name in facts.wanted
+    }
+
+
+def _judged(gpus: list[Gpu], facts: LocalFacts) -> list[Check]:
+    """Whether these GPUs, one at least, can measure, and share the cases if they are several."""
+    checks = _fitness(gpus, facts)
+    kinds = list(dict.fromkeys(wording.device(gpu.name) for gpu in gpus))
+    if len(kinds) > 1:
+        found = f"{wording.listed(kinds)} differ, and cannot share the cases"
+        checks.append(Check("Several GPUs", "bad", found, f"export {_VARIABLE}=…   # one kind"))
+    elif len(gpus) > 1:
+        checks.append(Check("Several GPUs", "good", f"{len(gpus)} share the cases"))
+    elif facts.wanted is None and len(facts.gpus) > 1:
+        every = ",".join(gpu.index for gpu in facts.gpus)
+        found = f"{len(facts.gpus)}, and the first alone is measured; to share the cases:"
+        checks.append(Check("Several GPUs", "unknown", found, f"export {_VARIABLE}={every}"))
+    return checks
+
+
+def _fitness(gpus: list[Gpu], facts: LocalFacts) -> list[Check]:
+    gpu = gpus[0]
     if facts.build is None:
-        return [Check(subject, "unknown", f"{wording.device(gpu.name)}, driver {gpu.driver}")]
+        return [Check(_SUBJECT, "unknown", f"{wording.device(gpu.name)}, driver {gpu.driver}")]
     if facts.build.tag == "cpu":
         found = f"{wording.device(gpu.name)}, but PyTorch {facts.build.label} is for the CPU"
-        return [Check(subject, "bad", found, facts.build.remedy_here(gpu.capability or "8.0"))]
-    return gpu_checks([gpu], facts.build, facts.build.remedy_here)
+        return [Check(_SUBJECT, "bad", found, facts.build.remedy_here(gpu.capability or "8.0"))]
+    return gpu_checks(gpus, facts.build, facts.build.remedy_here)

@@ -21,9 +21,10 @@ from orchestrator.diagnosis.checks import Check, Examined
 from orchestrator.diagnosis.diagnosis import Facts, Fault
 from orchestrator.diagnosis.local_diagnosis import LocalFacts
 from orchestrator.diagnosis.torch_builds import Build
+from orchestrator.errors import UsageError
 from orchestrator.fleet import asking, pool_diagnosis
 from orchestrator.fleet.census import Census
-from orchestrator.hosts import advice, image, local, probe
+from orchestrator.hosts import advice, image, local, local_gpus, probe
 from orchestrator.hosts.engine import EngineError, EngineFacts, ImageFacts, LinkError
 from orchestrator.hosts.image import ImageSource
 from orchestrator.hosts.shell import Shell, shell
@@ -209,6 +210,7 @@ def _local(ask: Shell) -> LocalFacts:
     text = ask(Address("unix"), probe.script("/"))
     found = probe.read(text or "")
     packages = {name: _installed(name) for name in local.MEASURES_WITH}
+    wanted, unreadable = _wanted_here()
     return LocalFacts(
         packages,
         _installed_build(packages["torch"]),
@@ -216,7 +218,17 @@ def _local(ask: Shell) -> LocalFacts:
         local.missing_headers(),
         found.gpus if found else (),
         found.driver_fault if found else "nvidia-smi cannot be asked",
+        wanted,
+        unreadable,
     )
+
+
+def _wanted_here() -> tuple[tuple[str, ...] | None, Fault | None]:
+    """What CUDA_VISIBLE_DEVICES names on this machine, and why that cannot be meant."""
+    try:
+        return local_gpus.named(), None
+    except UsageError as error:
+        return None, Fault(error.sentence, error.advice)
 
 
 def _installed(name: str) -> str | None:

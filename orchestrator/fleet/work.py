@@ -13,8 +13,8 @@ from harness.vocabulary import NewerSchemaError
 from orchestrator import wording
 from orchestrator.errors import DeskError, HostError, StorageError
 from orchestrator.fleet.messages import Away, Doing, Ended, Message, Note
-from orchestrator.hosts import AGAIN, FromStart, Say, Session
-from orchestrator.inventory.inventory import ONE_GPU_EACH
+from orchestrator.hosts import AGAIN, FromStart, Say, Session, local_gpus
+from orchestrator.inventory.inventory import LOCAL, ONE_GPU_EACH
 from orchestrator.records.admission import Allowance, TooMuchError, case_ids, likely_bytes
 from orchestrator.records.intake import Intake
 from orchestrator.records.rundir import AttemptFile
@@ -55,7 +55,9 @@ class Twins:
             raise HostError(
                 f'host "{host}": its GPUs differ ({first[0]} and {this[0]}), so they cannot share '
                 "the cases of one host",
-                "Give each kind a table of its own in the inventory.",
+                local_gpus.ONE_KIND
+                if host == LOCAL
+                else "Give each kind a table of its own in the inventory.",
             )
 
     def require_own(self, host: str, attempt: str, started: Started) -> None:
@@ -68,7 +70,7 @@ class Twins:
             raise HostError(
                 f'host "{host}" was ended, because it measures the same GPU as host "{other}": '
                 f"{device.uuid}",
-                ONE_GPU_EACH,
+                local_gpus.NAME_ONCE if host == other == LOCAL else ONE_GPU_EACH,
             )
 
 

@@ -22,7 +22,8 @@ from typing import Final
 
 from harness.plan import Plan
 from orchestrator.errors import HostError, NoHostError
-from orchestrator.hosts import Say
+from orchestrator.hosts import Say, local_gpus
+from orchestrator.hosts.container import Lane
 from orchestrator.hosts.engine import EngineFacts, LinkError
 from orchestrator.hosts.shell import Shell
 from orchestrator.inventory.addresses import Address
@@ -32,6 +33,8 @@ NAME: Final = "local"
 _ROOT: Final = Path(__file__).resolve().parent.parent.parent
 MEASURES_WITH: Final = ("torch", "transformers", "PIL")
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+_WHOLE: Final = Lane(None)
+_TOPOLOGY: Final = "/sys/devices/system/cpu/cpu{}/topology/{}"
 _TELL_BOOT: Final = f"cat {_BOOT}\n"
 _READ_BYTES: Final = 1 << 16
 _STOP_GRACE_S: Final = 15.0
@@ -91,11 +94,14 @@ class LocalSession:
 
 @dataclass(frozen=True, slots=True)
 class LocalHost:
-    """This machine: its first GPU if PyTorch sees one, else its CPU."""
+    """This machine: its first GPU if PyTorch sees one, else its CPU; or one of those of its GPUs
+    that share the cases."""
 
     name: str = NAME
+    lane: Lane = _WHOLE
 
     def check(self, plan: Plan) -> None:
+        local_gpus.require_there()
         missing = [name for name in MEASURES_WITH if importlib.util.find_spec(name) is None]
         if missing:
             raise NoHostError(
@@ -110,18 +116,57 @@ class LocalHost:
         say("starting")
         with attempt.log.open("ab") as errors:
             process = subprocess.Popen(
-                [sys.executable, "-m", "harness", "--plan", "-"],
+                self._command(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 bufsize=0,
                 cwd=_ROOT,
+                env=self._environment(),
                 start_new_session=True,
             )
+        _keep_to_cores(process.pid, self.lane)
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
             pipe.write(plan.model_dump_json().encode())
         return LocalSession(process, attempt.log)
+
+    def _command(self) -> list[str]:
+        """Of several GPUs none may be replaced by the CPU, which another lane needs as well."""
+        words = [sys.executable, "-m", "harness", "--plan", "-"]
+        return words if self.lane.gpu is None else [*words, "--require-gpu"]
+
+    def _environment(self) -> dict[str, str]:
+        chosen = {} if self.lane.gpu is None else {local_gpus.VARIABLE: self.lane.gpu}
+        return {**os.environ, **chosen}
+
+
+def hosts() -> tuple[LocalHost, ...]:
+    """This machine as one host, or as one for each GPU that shares its cases. Raises: UsageError:
+    CUDA_VISIBLE_DEVICES cannot be meant as it is."""
+    return tuple(LocalHost(lane=lane) for lane in local_gpus.lanes())
+
+
+def _keep_to_cores(pid: int, lane: Lane) -> None:
+    """Give a harness that was just started its part of the cores: what compiles on one GPU's behalf
+    must not slow down the launches of another. All get equally many, so that they stay alike."""
+    if lane.count == 1 or not hasattr(os, "sched_setaffinity"):
+        return
+    usable = sorted(os.sched_getaffinity(0), key=_place)
+    each = len(usable) // lane.count
+    if each:
+        with contextlib.suppress(OSError):  # it ended already, which its session tells
+            os.sched_setaffinity(pid, usable[lane.index * each : (lane.index + 1) * each])
+
+
+def _place(cpu: int) -> tuple[int, ...]:
+    """Socket and core of a logical CPU, so that two threads of one core stay side by side."""
+    try:
+        names = ("physical_package_id", "core_id")
+        found = [int(Path(_TOPOLOGY.format(cpu, name)).read_text("ascii")) for name in names]
+    except (OSError, ValueError):
+        found = []
+    return (*found, cpu)
 
 
 def _how(code: int) -> str:
@@ -184,7 +229,4 @@ def boot_id() -> str:
 
 def has_gpu() -> bool:
     """Whether an NVIDIA driver lists a GPU; asked without loading torch."""
-    if shutil.which("nvidia-smi") is None:
-        return False
-    done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, check=False, timeout=30)
-    return done.returncode == 0 and b"GPU" in done.stdout
+    return bool(local_gpus.listed())

@@ -190,3 +190,13 @@ def test_with_until_blocks_are_half_as_long() -> None:
     assert planning.protocol(300, quick=False).max_blocks == 30
     assert planning.protocol(300, quick=False, until="1%").max_blocks == 60
     assert planning.protocol(None, quick=True, until="1%").max_blocks == 60
+
+
+def test_gpus_that_share_cases_measure_each_once_noise_floor_and_resumed_run_included() -> None:
+    plan = planning.make(Choices(models="vit-base,resnet-50", weights="random"))
+    measured = (plan.noise_floor[0].case_id, "vit-base/default/float32/b4")
+    rest = plan.model_copy(update={"skip": measured})
+    parts = planning.share_out(rest, 2, lambda case: case.batch_size)
+    shared = [case.case_id for part in parts for case in part.cases()]
+    assert sorted(shared) == sorted(case.case_id for case in rest.cases())
+    assert all(part.plan_id == plan.plan_id for part in parts)
