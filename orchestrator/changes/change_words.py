@@ -10,6 +10,7 @@ from typing import Final
 from orchestrator import wording
 from orchestrator.changes.changes import Changes, Direction, Judged, Match
 from orchestrator.compare.comparison import HostSummary, Row
+from orchestrator.page.answer import labelled
 from orchestrator.page.naming import host_name, title
 from orchestrator.statistics.statistics import Estimate
 
@@ -42,7 +43,26 @@ class Said:
 
 def said(changes: Changes) -> Said:
     """The answer of a comparison: what works no more, how many compiled times changed, and which
-    way."""
+    way. Rehearsals are called what they are."""
+    found, rehearsals = _said(changes), _rehearsals(changes)
+    if not (changes.matches and rehearsals):
+        return found
+    return Said(labelled(found.headline), f"{found.sentence} {rehearsals}".strip())
+
+
+def _rehearsals(changes: Changes) -> str:
+    """Which of the two runs is a rehearsal, and why; empty where none is."""
+    before, after = changes.before, changes.after
+    if before.rehearsal == after.rehearsal != "":
+        return f"Both runs were rehearsals and are no results: {before.rehearsal}."
+    return " ".join(
+        f"Run {wording.one_line(run.run.name)} was a rehearsal and is no result: {run.rehearsal}."
+        for run in (before, after)
+        if run.rehearsal
+    )
+
+
+def _said(changes: Changes) -> Said:
     if not changes.matches:
         return Said("Nothing to compare: the two runs have no case in common", _nothing(changes))
     broken, named = _broken(changes.broken), _named(changes.broken)
@@ -235,10 +255,8 @@ def _direction(judged: Judged | None) -> Direction | None:
 
 def _nothing(changes: Changes) -> str:
     before, after = processors(changes)
-    plans = [run.run.plan for run in (changes.before, changes.after)]
-    kinds = {(plan.size, plan.backend) for plan in plans if plan is not None}
-    if len(kinds) > 1:
-        return "One of them is a rehearsal: shrunken models or another backend match no full run."
+    if changes.before.rehearsal != changes.after.rehearsal:
+        return f"{_rehearsals(changes)} A rehearsal is compared with its like alone."
     return (
         f"The earlier run measured on {before}, the later one on {after}. Cases are matched on "
         "processor, model, mode, precision and batch size."

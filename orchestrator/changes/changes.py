@@ -3,7 +3,7 @@
 Cases are matched on processor, model, mode, precision and batch size; a host's name says nothing,
 because machines are rented under new ones every day. Only of a host that never started is the name
 all that is known, and there it is what a host is known by. What has no counterpart is listed. A
-rehearsal with shrunken models or another backend never matches a full run.
+rehearsal, such as one with shrunken models or on a fake GPU, matches its like alone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from orchestrator.compare.comparison import Comparison, Row
+from orchestrator.compare import rehearsal
+from orchestrator.compare.comparison import Comparison, Row, causes_of
 from orchestrator.statistics import multiplicity, significance, statistics
 from orchestrator.statistics.significance import Change
 from orchestrator.statistics.statistics import PRACTICAL_THRESHOLD, Estimate
@@ -164,14 +165,14 @@ def _paired(earlier: Sequence[Row], later: Sequence[Row]) -> Iterable[tuple[Row,
 
 
 def _by_key(comparison: Comparison, other: Comparison) -> dict[Key, list[Row]]:
-    plan = comparison.run.plan
-    kind = ("", "") if plan is None else (plan.size, plan.backend)
+    # A fake GPU bears a name of its own, and a host that never started bears none.
+    kind = rehearsal.in_words(causes_of(comparison.run.plan, ()))
     processors = {host.host: host.gpu for host in other.hosts}
     found: dict[Key, list[Row]] = {}
     for row in comparison.rows:
         gpu = row.gpu or processors.get(row.host, "")
         name = "" if gpu else row.host
-        found.setdefault((gpu, name, row.case.case_id, *kind), []).append(row)
+        found.setdefault((gpu, name, row.case.case_id, kind), []).append(row)
     return found
 
 

@@ -80,6 +80,7 @@ def to_json(comparison: Comparison, page: Path, changes: Changes | None = None) 
         "results": str(page.with_name("results.json")),
         "headline": said.headline,
         "sentence": said.sentence,
+        "rehearsal": comparison.rehearsal or None,
         "counts": comparison.counts,
         "median_break_even_inferences": comparison.median_break_even,
         "hosts": [

@@ -16,10 +16,12 @@ from harness import catalogue
 from harness.plan import Case, Plan
 from harness.records import Environment
 from harness.vocabulary import Stage
+from orchestrator.compare import rehearsal
 from orchestrator.compare.facts import CaseFacts
 from orchestrator.compare.measured import Measured
 from orchestrator.compare.noise import NoiseFloor
 from orchestrator.compare.published import PublishedRow
+from orchestrator.compare.rehearsal import Cause
 from orchestrator.compare.spread import Spread
 from orchestrator.records.outcomes import Ending, Origin
 from orchestrator.statistics import statistics
@@ -108,6 +110,7 @@ class HostSummary:
     `price_per_hour` is in USD.
     `noise` is None where no A/A case was measured; the threshold is then the practical one alone.
     `noise_problems` are why A/A cases have no times. `spread` says how far a pool's workers agree.
+    `devices` are the names of all processors that measured, in whatever sitting.
     """
 
     host: str
@@ -126,6 +129,7 @@ class HostSummary:
     noise_problems: tuple[Problem, ...] = ()
     spread: Spread | None = None
     trouble: str = ""
+    devices: tuple[str, ...] = ()
 
     @property
     def never_started(self) -> bool:
@@ -202,6 +206,17 @@ class Comparison:
     @property
     def is_published(self) -> bool:
         return self.run.plan is None
+
+    @property
+    def rehearsal(self) -> str:
+        """Why the run is a rehearsal and no result, in a few words; empty where it is a result."""
+        devices = (name for host in self.hosts for name in host.devices)
+        return rehearsal.in_words(causes_of(self.run.plan, devices))
+
+
+def causes_of(plan: Plan | None, devices: Iterable[str]) -> tuple[Cause, ...]:
+    """Why what a plan measured on these devices is a rehearsal; the published table is none."""
+    return () if plan is None else rehearsal.causes(plan.size, plan.backend, devices)
 
 
 def label_of(model: str) -> str:

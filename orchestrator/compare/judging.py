@@ -149,6 +149,7 @@ def _host(outcome: HostOutcome, plan: Plan, price_per_hour: float | None) -> Hos
         noise_problems=tuple(problem for _, problem in _noise_problems(outcome, plan)),
         spread=spread.of_host(outcome),
         trouble=outcome.host_failures[-1].message if outcome.host_failures else "",
+        devices=tuple(dict.fromkeys(one.device.name for one in outcome.environments)),
     )
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from orchestrator.compare import rehearsal
+
 SOURCE: Final = "Hugging Face Transformers documentation, perf_torch_compile, 2023"
 _FILE: Final = Path(__file__).with_name("published.csv")
 _GPU: Final = re.compile(r"(?<![A-Z0-9])(A100|V100|T4)(?![A-Z0-9])", re.IGNORECASE)
@@ -46,13 +48,14 @@ def rows() -> tuple[PublishedRow, ...]:
 
 
 def find(device_name: str, hub_id: str, mode: str, batch_size: int) -> PublishedRow | None:
-    """The published row for this GPU, model, mode and batch size, if there is one.
+    """The published row for this GPU, model, mode and batch size, if there is one; a fake GPU has
+    none.
 
     Args:
         device_name: as the driver spells it, such as "NVIDIA A100-SXM4-40GB" or "Tesla T4".
     """
     match = _GPU.search(device_name)
-    if match is None:
+    if match is None or rehearsal.is_fake(device_name):
         return None
     return _index().get((match[1].upper(), hub_id, mode, batch_size))
 

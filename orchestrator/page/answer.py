@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from harness.plan import Plan
 from orchestrator import wording
+from orchestrator.compare import rehearsal
 from orchestrator.compare.comparison import Comparison, HostSummary, Row, Verdict
 from orchestrator.page import conditions
 from orchestrator.page.judgement import PHRASES, Kind, compared, judge
@@ -45,13 +45,29 @@ class Answer:
 
 def answer(comparison: Comparison) -> Answer:
     """Answer "is torch.compile worth it?" for a run, or describe the published table."""
+    found = _answered(comparison)
+    why = comparison.rehearsal
+    if not why:
+        return found
+    return Answer(
+        labelled(found.headline),
+        f"{found.sentence} It was a rehearsal and is no result: {why}.",
+        labelled(found.in_full) if found.in_full else "",
+    )
+
+
+def labelled(headline: str) -> str:
+    """The headline of a rehearsal: what it is comes before what it found."""
+    return f"{rehearsal.LABEL}: {headline[0].lower()}{headline[1:]}"
+
+
+def _answered(comparison: Comparison) -> Answer:
     if comparison.is_published:
         return _published_answer(comparison.rows)
     if not comparison.rows:
         return Answer("No answer: this run has no cases", "No host delivered a case to compare.")
     if len(comparison.rows) == 1 and compared(comparison.counts):
-        warnings = (_noise(comparison.hosts), _rehearsal(comparison.run.plan))
-        return _answer_of_one(comparison.rows[0], " ".join(filter(None, warnings)))
+        return _answer_of_one(comparison.rows[0], _noise(comparison.hosts))
     headline, in_full = (
         _opened(_headline(comparison.hosts, shortened=shortened), comparison.counts)
         for shortened in (True, False)
@@ -60,7 +76,6 @@ def answer(comparison: Comparison) -> Answer:
         _counts_sentence(comparison),
         _size_sentence(comparison),
         _noise(comparison.hosts),
-        _rehearsal(comparison.run.plan),
     )
     return _answer(headline, " ".join(filter(None, sentences)), in_full)
 
@@ -74,13 +89,6 @@ def _opened(headline: str, counts: Mapping[Verdict, int]) -> str:
     if counts.get("missing") and compared(counts):
         headline = f"so far, {headline}"
     return headline[0].upper() + headline[1:]
-
-
-def _rehearsal(plan: Plan | None) -> str:
-    """That numbers of shrunken models, or without generated code, answer nothing."""
-    if plan is None or (plan.size == "full" and plan.backend == "inductor"):
-        return ""
-    return "It was a rehearsal and is no result: see the caveats."
 
 
 def describe(row: Row) -> str:

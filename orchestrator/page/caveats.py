@@ -11,7 +11,7 @@ from typing import Final
 from harness.plan import Plan
 from harness.records import Environment
 from orchestrator import wording
-from orchestrator.compare.comparison import HostSummary, Row
+from orchestrator.compare.comparison import HostSummary, Row, causes_of
 from orchestrator.page import conditions
 from orchestrator.statistics.statistics import MIN_BLOCKS
 
@@ -54,7 +54,9 @@ def between_hosts(hosts: Sequence[HostSummary]) -> tuple[str, ...]:
 
 def of_host(host: HostSummary, plan: Plan | None) -> tuple[str, ...]:
     """What limits the numbers of one host, a sentence each."""
-    found = [] if plan is None else _of_plan(plan)
+    found = [cause.sentence for cause in causes_of(plan, host.devices)]
+    if plan is not None and plan.weights == "random":
+        found.append("Random weights: same architecture, same arithmetic.")
     missing = host.counts.get("missing", 0)
     if host.never_started:
         found.append(_never_started(host))
@@ -107,17 +109,6 @@ def _of_cases(host: HostSummary) -> list[str]:
         ),
     )
     return [f"{wording.many(number, 'case')} {words}." for number, words in conditions if number]
-
-
-def _of_plan(plan: Plan) -> list[str]:
-    found = []
-    if plan.size == "tiny":
-        found.append("Shrunken models: a rehearsal, not a result.")
-    if plan.backend != "inductor":
-        found.append(f"Backend {plan.backend} generates no code: a rehearsal, not a result.")
-    if plan.weights == "random":
-        found.append("Random weights: same architecture, same arithmetic.")
-    return found
 
 
 def _distinct(values: Sequence[object]) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Final
 
 from orchestrator import wording
 from orchestrator.compare.comparison import Comparison
+from orchestrator.compare.rehearsal import LABEL
 from orchestrator.page import charts
 from orchestrator.page.pages import TEMPLATES
 
@@ -48,7 +49,9 @@ def source(comparison: Comparison) -> str:
         return "Hugging Face, perf_torch_compile, 2023: means without spread"
     known = [host.environment.torch for host in comparison.hosts if host.environment is not None]
     torch = wording.listed(list(dict.fromkeys(known))) or "?"
-    return f"torch {torch} · run {comparison.run.name} · lines are 95 % intervals"
+    why = comparison.rehearsal
+    label = f"{LABEL}: {why} · " if why else ""
+    return f"{label}torch {torch} · run {comparison.run.name} · lines are 95 % intervals"
 
 
 def terms(comparison: Comparison) -> dict[str, object]:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
 from orchestrator import wording
 from orchestrator.compare.comparison import Comparison, HostSummary, Row
+from orchestrator.compare.rehearsal import LABEL
 from orchestrator.compare.spread import Spread
 from orchestrator.page.answer import answer
-from orchestrator.page.columns import COLUMNS, Scalar
+from orchestrator.page.columns import COLUMNS, Reader, Scalar
 from orchestrator.page.judgement import judge
 from orchestrator.page.naming import host_name
 from orchestrator.statistics.statistics import Summary
@@ -45,23 +46,26 @@ def to_csv(comparison: Comparison) -> str:
     """All rows with a header, commas and CRLF (RFC 4180); text is safe to open in a spreadsheet."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    writer.writerow(COLUMNS)
+    columns = columns_of(comparison)
+    writer.writerow(columns)
     for row in comparison.rows:
-        writer.writerow([_csv_cell(value) for value in values_of(row)])
+        writer.writerow([_csv_cell(value) for value in values_of(row, columns)])
     return buffer.getvalue()
 
 
 def to_json(comparison: Comparison) -> str:
     """Everything as one JSON object: format, version, about, run, hosts, rows."""
-    rows = ",".join(f"\n  {_json_row(row)}" for row in comparison.rows)
+    columns = columns_of(comparison)
+    rows = ",".join(f"\n  {_json_row(row, columns)}" for row in comparison.rows)
     start = _dumps(header(comparison)).removesuffix("\n}")
     end = "\n ]" if rows else "]"
     return f'{start},\n "rows": [{rows}{end}\n}}\n'
 
 
-def _json_row(row: Row) -> str:
+def _json_row(row: Row, columns: Mapping[str, Reader]) -> str:
     """One row, as far in as it stands. Of all rows at once the encoder would hold every piece."""
-    return _dumps(dict(zip(COLUMNS, values_of(row), strict=True))).replace("\n", "\n  ")
+    named = dict(zip(columns, values_of(row, columns), strict=True))
+    return _dumps(named).replace("\n", "\n  ")
 
 
 def _dumps(content: object) -> str:
@@ -70,20 +74,22 @@ def _dumps(content: object) -> str:
 
 def to_markdown(comparison: Comparison) -> str:
     """Tables per GPU and batch size, in the layout of the published page; times in milliseconds."""
-    return "\n".join(
+    tables = [
         "\n".join(_markdown_table(comparison, host, setting, rows))
         for host in comparison.hosts
         for setting, rows in _by_setting(host.rows).items()
-    )
+    ]
+    why = _escaped(comparison.rehearsal)
+    return "\n".join([*([f"**{LABEL}: {why}.**\n"] if why else []), *tables])
 
 
 def header(comparison: Comparison) -> dict[str, object]:
     """What the JSON export says before its rows."""
-    run, found = comparison.run, answer(comparison)
+    run, found, why = comparison.run, answer(comparison), comparison.rehearsal
     return {
         "format": FORMAT,
         "version": EXPORT_VERSION,
-        "about": ABOUT,
+        "about": f"{LABEL}: {why}. {ABOUT}" if why else ABOUT,
         "run": {
             "run_id": wording.redacted(run.run_id),
             "created": wording.redacted(run.created),
@@ -94,14 +100,22 @@ def header(comparison: Comparison) -> dict[str, object]:
             "backend": None if run.plan is None else run.plan.backend,
             "answer": wording.redacted(found.headline),
             "answer_in_detail": wording.redacted(found.sentence),
+            **({"rehearsal": why} if why else {}),
         },
         "hosts": [_host(host) for host in comparison.hosts],
     }
 
 
-def values_of(row: Row) -> list[Scalar]:
-    """One row, in the order of COLUMNS; strings are free of control characters."""
-    values = (read(row) for read in COLUMNS.values())
+def columns_of(comparison: Comparison) -> Mapping[str, Reader]:
+    """The columns of a run's exports. A rehearsal has one more, which says so in every row: rows
+    are copied from one table to another."""
+    why = comparison.rehearsal
+    return {**COLUMNS, "rehearsal": lambda _: why} if why else COLUMNS
+
+
+def values_of(row: Row, columns: Mapping[str, Reader] = COLUMNS) -> list[Scalar]:
+    """One row, in the order of the columns; strings are free of control characters."""
+    values = (read(row) for read in columns.values())
     return [wording.redacted(value) if isinstance(value, str) else value for value in values]
 
 

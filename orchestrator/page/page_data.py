@@ -9,7 +9,7 @@ places.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from orchestrator import wording
@@ -41,13 +41,13 @@ def block(comparison: Comparison, results: Results, groups: Sequence[ChartGroup]
     Markdown export, and per row a title, a sentence, a command, the evidence and the samples; of a
     large page also its table and its charts.
     """
-    rows = comparison.rows
+    rows, exported = comparison.rows, exports.columns_of(comparison)
     packed = samples.pack(rows)
     content: dict[str, object] = {
         "name": wording.redacted(comparison.run.name),
         "header": exports.header(comparison),
-        "columns": list(columns.COLUMNS),
-        "values": _columns(rows),
+        "columns": list(exported),
+        "values": _columns(rows, exported),
         "markdown": exports.to_markdown(comparison),
         "commands": [command(row.host, [row.case], comparison.run.plan) for row in rows],
         "samples": {
@@ -77,13 +77,13 @@ def _texts(comparison: Comparison) -> dict[str, object]:
     }
 
 
-def _columns(rows: Sequence[Row]) -> list[list[columns.Scalar]]:
+def _columns(
+    rows: Sequence[Row], exported: Mapping[str, columns.Reader]
+) -> list[list[columns.Scalar]]:
     """The exported values, a list per column: alike beside alike packs best."""
-    values = [exports.values_of(row) for row in rows]
-    found = zip(*values, strict=True) if values else ([] for _ in columns.COLUMNS)
-    return [
-        _rounded(column, _digits(name)) for name, column in zip(columns.COLUMNS, found, strict=True)
-    ]
+    values = [exports.values_of(row, exported) for row in rows]
+    found = zip(*values, strict=True) if values else ([] for _ in exported)
+    return [_rounded(column, _digits(name)) for name, column in zip(exported, found, strict=True)]
 
 
 def _digits(name: str) -> int:

@@ -52,6 +52,10 @@ def to_json(changes: Changes) -> dict[str, object]:
         "after": wording.plain(changes.after.run.name),
         "headline": found.headline,
         "sentence": found.sentence,
+        "rehearsals": {
+            "before": changes.before.rehearsal or None,
+            "after": changes.after.rehearsal or None,
+        },
         "compiled_counts": {
             word: changes.compiled_counts.get(direction, 0)
             for direction, word in change_words.TIME.items()

@@ -14,6 +14,7 @@ from typing import Final
 from urllib.parse import quote
 
 from orchestrator import wording
+from orchestrator.compare.rehearsal import LABEL
 from orchestrator.errors import RunError
 from orchestrator.page import charts
 from orchestrator.page.charts import Segment
@@ -123,12 +124,20 @@ def _entry(run: RunOnDisk) -> Entry:
         when=found.run.created[:16].replace("T", " "),
         details=_details(run, wording.brief),
         in_full=_details(run, str),
-        # An earlier version wrote long names out.
-        headline=wording.cut(wording.redacted(wording.one_line(found.run.answer)), _LONGEST),
+        headline=wording.cut(wording.redacted(_answer(run)), _LONGEST),
         counts=tuple((segment.verdict, segment.count) for segment in segments),
         segments=segments,
         caveat=_caveat(run),
     )
+
+
+def _answer(run: RunOnDisk) -> str:
+    """The run's own headline. An earlier version wrote long names out, and did not say there that a
+    run was a rehearsal."""
+    text = wording.one_line(run.results.run.answer)
+    if run.results.rehearsal and not text.startswith(LABEL):
+        return f"{LABEL}: {text}"
+    return text
 
 
 def _details(run: RunOnDisk, shorten: Callable[[str], str]) -> str:
@@ -143,5 +152,5 @@ def _details(run: RunOnDisk, shorten: Callable[[str], str]) -> str:
 
 
 def _caveat(run: RunOnDisk) -> str:
-    found = run.results.run.rehearsal
+    found = run.results.rehearsal
     return f"A rehearsal, not a result: {found}." if found else ""

@@ -12,6 +12,8 @@ from typing import Annotated, Final, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from orchestrator import wording
+from orchestrator.compare import rehearsal
 from orchestrator.compare.comparison import Verdict
 from orchestrator.page.exports import EXPORT_VERSION, FORMAT
 from orchestrator.records import files
@@ -30,19 +32,15 @@ class _Read(BaseModel):
 
 
 class RunHeader(_Read):
+    """`rehearsal` is what the run itself says; early ones do not, nor what they were made of."""
+
     run_id: str
     created: str
     answer: str
     plan_id: str | None
     size: str | None = None
     backend: str | None = None
-
-    @property
-    def rehearsal(self) -> str:
-        """Why the run is no result; empty where it is one. Early runs do not say."""
-        words = ["shrunken models"] if self.size == "tiny" else []
-        words += [f"backend {self.backend}"] if self.backend not in (None, "inductor") else []
-        return ", ".join(words)
+    rehearsal: str = ""
 
 
 class HostHeader(_Read):
@@ -81,6 +79,13 @@ class Results(_Read):
     @property
     def is_published(self) -> bool:
         return self.run.plan_id is None
+
+    @property
+    def rehearsal(self) -> str:
+        """Why the run is a rehearsal and no result; empty where it is one."""
+        devices = [host.gpu for host in self.hosts if host.gpu]
+        found = rehearsal.causes(self.run.size, self.run.backend, devices)
+        return wording.one_line(self.run.rehearsal) or rehearsal.in_words(found)
 
     @property
     def when(self) -> datetime.datetime:

@@ -87,7 +87,7 @@ def groups(runs: Sequence[RunOnDisk]) -> tuple[Group, ...]:
 
     Args:
         runs: newest first, as `results.find` gives them. Published means are no measurement here,
-            and rehearsals with shrunken models or another backend keep to themselves.
+            and rehearsals keep to their like.
     """
     found: dict[str, list[list[_Sample]]] = {}
     for samples in _by_case(reversed(runs)).values():
@@ -101,7 +101,7 @@ def _by_case(runs: Iterable[RunOnDisk]) -> dict[_Key, list[_Sample]]:
     for run in runs:
         if run.results.is_published:
             continue
-        kind = run.results.run.rehearsal
+        kind = run.results.rehearsal
         releases = {host.host: host.torch or "" for host in run.results.hosts}
         for row in run.results.rows:
             if row.speed_up is not None and row.gpu:

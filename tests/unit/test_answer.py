@@ -202,6 +202,6 @@ def test_a_rehearsal_is_called_one() -> None:
     rehearsal = comparison(
         outcome("a100", measurement(noise=0.01)), of=plan([case()], backend="aot_eager")
     )
-    assert answer(rehearsal).sentence.endswith(
-        "It was a rehearsal and is no result: see the caveats."
-    )
+    found = answer(rehearsal)
+    assert found.headline.startswith("A rehearsal, no result: yes, for ViT at batch 1 on A100")
+    assert found.sentence.endswith("It was a rehearsal and is no result: backend aot_eager.")
