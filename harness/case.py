@@ -21,6 +21,7 @@ from harness import (
     environment,
     failures,
     flops,
+    generated_code,
     instruments,
     models,
     timed_calls,
@@ -28,6 +29,7 @@ from harness import (
     verify,
 )
 from harness.busy import Busy
+from harness.generated_code import Launches
 from harness.instruments import Instruments
 from harness.models import Built
 from harness.plan import Case, Plan
@@ -134,7 +136,11 @@ def measure(
     RecompiledError.
     """
     asked_for = prepared.asks_for_cuda_graphs
-    with torch.no_grad(), cuda_graphs.skips(asked_for=asked_for) as skips:
+    with (
+        torch.no_grad(),
+        cuda_graphs.skips(asked_for=asked_for) as skips,
+        generated_code.launches() as launches,
+    ):
         with stages.enter("verify"):
             eager = _verify(prepared)
         with stages.enter("compile"):
@@ -153,7 +159,7 @@ def measure(
             agreement = verify.worse(
                 compiled.agreement, _agreement(prepared, eager, compiled.call())
             )
-    evidence = None if prepared.is_a_a else _evidence(prepared, skips, timed.busy)
+    evidence = None if prepared.is_a_a else _evidence(prepared, skips, launches, timed.busy)
     built = prepared.built
     if flops_per_image is None:
         flops_per_image = flops.per_image(built.module, built.inputs, prepared.case.batch_size)
@@ -179,7 +185,7 @@ def measure(
         flags=timed.flags,
         telemetry_note=timed.telemetry_note,
         stopped_early=timed.stopped_early,
-        notes=(*timed.busy.notes, *compiler.given_up()),
+        notes=(*timed.notes, *timed.busy.notes, *compiler.given_up()),
     )
 
 
@@ -252,10 +258,13 @@ def _warm_up(prepared: Prepared, eager: Eager, compiled: Compiled) -> Warm:
     )
 
 
-def _evidence(prepared: Prepared, skips: Sequence[str], busy: Busy) -> CompileEvidence:
+def _evidence(
+    prepared: Prepared, skips: Sequence[str], launches: Launches, busy: Busy
+) -> CompileEvidence:
     recorded = cuda_graphs.recorded(prepared.device) if prepared.asks_for_cuda_graphs else None
     return compiler.evidence(
         prepared.plan.backend,
+        kernels=launches.per_call,
         cuda_graphs=recorded,
         cuda_graph_launches=None if recorded is None else busy.graph_launches,
         cuda_graph_skip_reasons=cuda_graphs.reasons(recorded, skips),

@@ -3,7 +3,8 @@ returns long before its work is done.
 
 One timed call gives three times: wall time of the call with its synchronisation, the time until
 the call returned (the host enqueued its work), and the time between two device events around it.
-Events and lists are made, and events first recorded, before the timed region.
+Events and lists are made, and events first recorded, before the timed region. The wall clock starts
+behind the first event and so holds the recording of one event, the last, which cannot be left out.
 """
 
 from __future__ import annotations
@@ -45,15 +46,14 @@ class DeviceClock:
         now, synchronize = self._now, self._device.synchronize
         synchronize()
         for index, (first, last) in enumerate(events):
-            start_s = now()
             first.record()
-            called_s = now()
+            start_s = now()
             call()
             returned_s = now()
             last.record()
             synchronize()
             samples_s[index] = now() - start_s
-            enqueue_s[index] = returned_s - called_s
+            enqueue_s[index] = returned_s - start_s
         device_s = tuple(first.elapsed_time(last) / 1000 for first, last in events)
         return Times(tuple(samples_s), device_s, tuple(enqueue_s))
 

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import torch
 import torch._inductor.config
-import torch._inductor.metrics
 from torch._dynamo.utils import counters, get_compilation_metrics
 
 from harness.records import CompileEvidence
@@ -98,6 +97,7 @@ def gates(mode: Mode, multiprocessors: int | None) -> tuple[str, ...]:
 def evidence(
     backend: Backend,
     *,
+    kernels: int | None = None,
     cuda_graphs: int | None = None,
     cuda_graph_launches: float | None = None,
     cuda_graph_skip_reasons: Sequence[str] = (),
@@ -109,9 +109,7 @@ def evidence(
         backend=backend,
         graphs=_graphs(),
         frames_compiled=counters["frames"]["ok"],
-        kernels=(
-            torch._inductor.metrics.generated_kernel_count if backend == "inductor" else None  # noqa: SLF001
-        ),
+        kernels=kernels,
         graph_breaks=sum(breaks.values()),
         graph_break_reasons=_listed(list(breaks)),
         recompile_reasons=_listed(_recompile_reasons()),
@@ -138,12 +136,15 @@ def _graphs() -> int:
 
 
 def _set_float32_arithmetic(precision: Precision, device: torch.device) -> None:
-    """Raises: UnsupportedCaseError: the device has no TF32."""
+    """Set it even where the device knows no other than IEEE's: flags that are read back later must
+    say what was asked for, and not that nobody asked.
+
+    Raises: UnsupportedCaseError: the device has no TF32.
+    """
     has_tf32 = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
     if precision == "tf32" and not has_tf32:
         raise UnsupportedCaseError("TF32 exists on NVIDIA GPUs of compute capability 8.0 and newer")
-    if has_tf32:  # elsewhere float32 is IEEE anyway
-        set_tf32(on=precision == "tf32")
+    set_tf32(on=precision == "tf32")
 
 
 def set_tf32(*, on: bool) -> None:

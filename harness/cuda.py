@@ -20,6 +20,8 @@ GRAPH_LAUNCH: Final = "cudaGraphLaunch"
 # own settings against it (torch/profiler/profiler.py, start_trace), which it applies only where
 # graphs are switched on for all of the process.
 _KEEP_CUPTI: Final = {"DISABLE_CUPTI_LAZY_REINIT": "1", "TEARDOWN_CUPTI": "0"}
+# Kineto writes two lines of its level 5 to standard error for each profile, twenty for each case.
+_QUIET_KINETO: Final = "6"
 
 
 class Cuda:
@@ -43,6 +45,7 @@ class Cuda:
 
     def trace(self, call: Callable[[], object], calls: int) -> Trace:
         os.environ.update(_KEEP_CUPTI)
+        os.environ.setdefault("KINETO_LOG_LEVEL", _QUIET_KINETO)
         self.synchronize()
         try:
             with profile(activities=[ProfilerActivity.CUDA]) as profiler:

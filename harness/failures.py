@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import traceback
-from typing import Final
+from typing import Any, Final
 
 import torch
 
@@ -16,16 +16,29 @@ from harness.vocabulary import MAX_TRACEBACK_CHARACTERS, Reason, Stage
 
 MAX_MESSAGE_CHARACTERS: Final = 1000
 # What is said by others than PyTorch's allocator for GPUs, which has an exception of its own: its
-# allocator for CPUs, the CUDA runtime, Triton, and the libraries that allocate for themselves.
+# allocator for CPUs, CUDA's runtime and driver, Triton, and libraries that allocate for themselves.
 _OUT_OF_MEMORY: Final = (
+    "out of memory",
     "not enough memory",
     "can't allocate memory",
-    "Cannot allocate memory",
-    "CUDA error: out of memory",
-    "Triton Error [CUDA]: out of memory",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "CUDNN_STATUS_ALLOC_FAILED",
+    "cannot allocate memory",
+    "cudaerrormemoryallocation",
+    "_alloc_failed",
 )
+# What libraries say where they get no memory, and also where something else is wrong with them; the
+# first is cuDNN without memory for a workspace (pytorch#108645).
+_PERHAPS_OUT_OF_MEMORY: Final = (
+    "unable to find an engine to execute this computation",
+    "no valid execution plans",
+    "no valid engine configs",
+    "cublas_status_not_initialized",
+    "cudnn_status_not_initialized",
+    "cudnn_status_internal_error",
+    "cusolver_status_not_initialized",
+    "cusolver_status_internal_error",
+)
+# A GPU with less of its memory free has none for a library.
+_MIN_FREE_SHARE: Final = 0.02
 NO_COMPILER_ADVICE: Final = (
     "no working C++ compiler was found, and torch.compile needs one: "
     "install it (Debian, Ubuntu: apt install g++ python3-dev) or set CXX"
@@ -73,9 +86,29 @@ def reason_for(error: BaseException, stage: Stage) -> Reason:
                 return reason
         if isinstance(link, OSError) and link.errno in (errno.ENOSPC, errno.EDQUOT):
             return "out_of_disk"
-        if any(text in str(link) for text in _OUT_OF_MEMORY):
+        if _is_out_of_memory(str(link).lower()):
             return "oom"
     return "compile_error" if stage == "compile" else "error"
+
+
+def _is_out_of_memory(said: str) -> bool:
+    if any(text in said for text in _OUT_OF_MEMORY):
+        return True
+    return any(text in said for text in _PERHAPS_OUT_OF_MEMORY) and _memory_is_short()
+
+
+def _memory_is_short() -> bool:
+    """Whether the allocator has failed to get memory, or hardly any is left; true where no GPU can
+    be asked, as short memory is by far the commonest cause of what such libraries say."""
+    cuda: Any = torch.cuda  # not all of its functions are typed
+    if not cuda.is_initialized():
+        return True
+    try:
+        free_bytes, total_bytes = cuda.mem_get_info()
+        failed = cuda.memory_stats().get("num_ooms", 0)
+    except RuntimeError:  # the GPU itself is in trouble
+        return False
+    return bool(failed > 0 or free_bytes < _MIN_FREE_SHARE * total_bytes)
 
 
 def message_for(error: BaseException) -> str:

@@ -22,6 +22,7 @@ from harness.timing import Call, Clock, Monitor
 from harness.vocabulary import Variant
 
 ON_A_CPU = "no NVML: this is a CPU"
+MAX_LISTED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,14 @@ class Instruments:
         if use["eager"] is None or use["compiled"] is None:
             return None, telemetry.NO_ENERGY
         return Energy(eager=use["eager"], compiled=use["compiled"]), ""
+
+    def disturbers(self) -> tuple[str, ...]:
+        """A sentence if other processes compute on the GPU now, whose work takes time from ours."""
+        others = [] if self.gpu is None else self.gpu.other_processes(os.getpid())
+        if not others:
+            return ()
+        listed = f"{', '.join(others[:MAX_LISTED])}{', …' if len(others) > MAX_LISTED else ''}"
+        return (f"not alone on the GPU while it was timed: {listed}",)
 
     def process_memory_bytes(self) -> int | None:
         """Device memory of this process as the driver counts it; None without NVML."""

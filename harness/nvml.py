@@ -105,11 +105,29 @@ class Gpu:
             meant = list(found)
         return meant[0].usedGpuMemory if meant else None
 
+    def other_processes(self, pid: int) -> list[str]:
+        """What else computes on the GPU beside a process that does, such as "process 4711 with 2.0
+        GiB". In a container, where none has its id, one of them is that process itself, and the
+        others are told without theirs."""
+        try:
+            found = self.library.nvmlDeviceGetComputeRunningProcesses(self.handle)
+        except self.library.NVMLError:
+            return []
+        others = [process for process in found if process.pid != pid]
+        if len(others) == len(found):
+            return ["another process"] * (len(found) - 1)
+        return [_named(process) for process in others]
+
     def _ask(self, question: Callable[..., int], *arguments: int) -> int | None:
         try:
             return question(self.handle, *arguments)
         except self.library.NVMLError:
             return None
+
+
+def _named(process: Process) -> str:
+    held = process.usedGpuMemory
+    return f"process {process.pid}" + ("" if held is None else f" with {held / 2**30:.1f} GiB")
 
 
 def open_gpu(uuid: str, library: Library | None = None) -> Gpu:

@@ -70,6 +70,9 @@ class WarmUp(Strict):
 class CompileEvidence(Strict):
     """What the compiler itself counted: the proof that compiled code ran.
 
+    `kernels` counts the launches of generated kernels in one call, those of libraries aside; None
+    where the backend generates none. Records from before it counted what Inductor wrote, which
+    under max-autotune is also what it only tried.
     `gates` are optimisations that the compiler left out on this device, and why. `cuda_graphs`
     counts the graphs that Inductor had recorded when timing was over, `cuda_graph_launches` those
     that one call launched, as the profiler saw it; None where the mode asks for none, or where

@@ -29,6 +29,7 @@ class Timed:
     busy: Busy
     flags: dict[str, str]
     telemetry_note: str
+    notes: tuple[str, ...] = ()
 
 
 def take(
@@ -49,7 +50,9 @@ def take(
     mark = compiler.CompilationLog.mark()
     with tools.watching() as (monitor, notes), timing.no_garbage_collection():
         timing.lead_in(calls, tools.clock)
+        before = tools.disturbers()
         timing.measure(taken, calls, tools.clock, monitor, protocol.retakes)
+        after = tools.disturbers()
     recompiles = mark.recompiles_since()
     if recompiles:
         raise failures.RecompiledError(
@@ -68,4 +71,5 @@ def take(
         busy=busy,
         flags=environment.flags(),
         telemetry_note="; ".join(filter(None, (*notes, no_energy))),
+        notes=after or before,
     )

@@ -16,7 +16,8 @@ CYCLES_PER_S = 1.5e9
 
 
 class FakeDevice:
-    """`has_profiler` says whether it can be traced; `gap_s` passes idly before each launch.
+    """`has_profiler` says whether it can be traced; `gap_s` passes idly before each launch, and
+    `event_cost_s` is what the host needs to record an event.
 
     `graph_launches` counts up while a call runs that stands for the replay of a graph.
     """
@@ -28,10 +29,12 @@ class FakeDevice:
         *,
         has_profiler: bool = True,
         gap_s: float = 0.0,
+        event_cost_s: float = EVENT_COST_S,
     ) -> None:
         self.now_s = 100.0
         self.free_s = self.now_s
         self.events_made = 0
+        self.event_cost_s = event_cost_s
         self.cycles_per_s = cycles_per_s
         self._queue_length = queue_length
         self._ends_s: deque[float] = deque()
@@ -93,7 +96,7 @@ class FakeEvent:
         self.records = 0
 
     def record(self) -> None:
-        self._device.now_s += EVENT_COST_S
+        self._device.now_s += self._device.event_cost_s
         self.passed_s = max(self._device.free_s, self._device.now_s)
         self.records += 1
 

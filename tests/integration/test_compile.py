@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch._dynamo.utils import counters
+from torch._inductor.virtualized import V
 
 from harness import compile as compiler
-from harness import environment
+from harness import environment, generated_code
 
 
 def test_a_small_gpu_is_told_that_no_gemm_template_is_tried() -> None:
@@ -85,23 +89,76 @@ def test_a_model_in_one_graph_has_no_part_that_dynamo_gave_up_on() -> None:
     assert compiler.given_up() == ()
 
 
+@pytest.fixture
+def restored_flags() -> Iterator[None]:
+    """torch's own flags of float32 arithmetic afterwards."""
+    backends = torch.backends
+    yield
+    torch.set_float32_matmul_precision("highest")
+    backends.cudnn.allow_tf32 = True
+    backends.cuda.matmul.fp32_precision = backends.cudnn.fp32_precision = "none"
+
+
+@pytest.mark.usefixtures("restored_flags")
+@pytest.mark.parametrize("kind", ["cpu", "cuda"])
+def test_ieee_is_set_and_read_back_on_every_device(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Turing has no TF32, and a record of it must not say that convolutions use it."""
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
+    compiler.set_precision("ieee", torch.device(kind))
+    flags = environment.flags()
+    assert (flags["matmul fp32_precision"], flags["conv fp32_precision"]) == ("ieee", "ieee")
+
+
+class Net(torch.nn.Module):
+    """Two kernels of Inductor's own around a product of a library, on a CPU as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(64, 64)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(self.linear(x.sin()), -1)
+
+
+# torch's own, raised while it loads Inductor.
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method:DeprecationWarning")
+def test_launches_of_generated_kernels_are_counted_in_the_code_that_launches_them() -> None:
+    torch.compiler.reset()
+    with torch.no_grad(), generated_code.launches() as counted:
+        compiler.compiled(Net(), "default", "inductor")(torch.ones(8, 64))
+    assert counted.per_call == 2
+
+
+def test_code_that_is_generated_only_to_be_timed_launches_nothing_later() -> None:
+    code = "def call(args):\n    triton_poi_fused_0.run(buf0, stream=stream0)\n"
+    counted = generated_code.Launches()
+    with V.set_graph_handler(SimpleNamespace(name="benchmark_decompose_k_0")):
+        counted.add(code)
+    assert counted.per_call is None
+    counted.add(code + "    extern_kernels.mm(buf0, out=buf1)\n    triton_tem_fused_1.run(buf1)\n")
+    assert counted.per_call == 2
+
+
+def test_nothing_is_counted_where_nothing_is_generated() -> None:
+    torch.compiler.reset()
+    with generated_code.launches() as counted:
+        compiler.compiled(Net(), "default", "aot_eager")(torch.ones(8, 64))
+    assert counted.per_call is None
+
+
 @pytest.mark.parametrize(("on", "precision"), [(True, "tf32"), (False, "ieee")])
+@pytest.mark.usefixtures("restored_flags")
 def test_tf32_is_set_for_all_who_read_it_by_old_flags_or_new(on: bool, precision: str) -> None:
     backends = torch.backends
-    before = environment.flags()
-    try:
-        compiler.set_tf32(on=on)
-        flags = environment.flags()
-        read_by_inductor = backends.cudnn.fp32_precision, backends.cudnn.allow_tf32
-        read_by_others = backends.cuda.matmul.allow_tf32, torch.get_float32_matmul_precision()
-    finally:
-        torch.set_float32_matmul_precision("highest")
-        backends.cudnn.allow_tf32 = True
-        backends.cuda.matmul.fp32_precision = backends.cudnn.fp32_precision = "none"
+    compiler.set_tf32(on=on)
+    flags = environment.flags()
+    read_by_inductor = backends.cudnn.fp32_precision, backends.cudnn.allow_tf32
+    read_by_others = backends.cuda.matmul.allow_tf32, torch.get_float32_matmul_precision()
     assert flags["matmul fp32_precision"] == flags["conv fp32_precision"] == precision
     assert read_by_inductor == (precision, on)
     assert read_by_others == (on, "high" if on else "highest")
-    assert environment.flags() == before
 
 
 def test_flags_are_read_back_and_can_be_read_after_they_were_set() -> None:
@@ -125,6 +182,7 @@ def test_an_a_a_case_gets_its_module_back_as_it_is() -> None:
     assert compiler.compiled(module, "eager", "inductor") is module
 
 
+@pytest.mark.usefixtures("restored_flags")
 @pytest.mark.parametrize("precision", ["tf32", "bfloat16", "float16", "float32", "ieee"])
 def test_every_precision_on_a_cpu_is_set_or_refused(precision: str) -> None:
     cpu = torch.device("cpu")

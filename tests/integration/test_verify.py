@@ -5,6 +5,7 @@ import torch
 
 from harness import verify
 from harness.verify import DegenerateOutputError, DisagreementError, Outputs
+from harness.vocabulary import Precision
 
 
 def outputs(scale: float = 1.0, noise: float = 0.0) -> Outputs:
@@ -46,6 +47,29 @@ def test_compiled_that_is_further_from_float64_than_eager_disagrees() -> None:
         verify.agree(
             outputs(noise=0.001), outputs(), outputs(noise=-0.01), "float32", lambda: outputs()
         )
+
+
+@pytest.mark.parametrize("eager_noise", [0.2, 1.0, 500.0])
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_a_float64_run_that_eager_itself_misses_settles_nothing(
+    eager_noise: float, precision: Precision
+) -> None:
+    eager, compiled = outputs(noise=eager_noise), outputs(noise=-eager_noise)
+    with pytest.raises(DisagreementError, match="logits differs from eager"):
+        verify.agree(eager, eager, compiled, precision, lambda: outputs())
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, 0.0])
+def test_a_float64_run_that_gives_no_numbers_settles_nothing(value: float) -> None:
+    nothing = {"logits": torch.full((2, 10), value, dtype=torch.float64)}
+    with pytest.raises(DisagreementError):
+        verify.agree(outputs(), outputs(), outputs(noise=0.05), "float32", lambda: nothing)
+
+
+def test_masks_that_eager_itself_gets_wrong_settle_nothing() -> None:
+    eager, compiled = rows_of_a_mask(500), rows_of_a_mask(450)
+    with pytest.raises(DisagreementError, match="masks overlap"):
+        verify.agree(eager, eager, compiled, "float32", lambda: rows_of_a_mask(100))
 
 
 def test_outputs_of_another_shape_or_name_disagree() -> None:

@@ -16,7 +16,14 @@ def test_one_timed_call_gives_wall_device_and_enqueue_time() -> None:
     # The device waits for the first launch, then it is behind the host.
     assert times.device_s == pytest.approx([10.1e-3] * 3, rel=1e-3)
     assert times.samples_s == pytest.approx([10.1e-3] * 3, rel=1e-3)
-    assert all(d < w for d, w in zip(times.device_s, times.samples_s, strict=True))
+    assert all(d <= w for d, w in zip(times.device_s, times.samples_s, strict=True))
+
+
+def test_the_wall_clock_holds_the_recording_of_the_last_event_alone() -> None:
+    device = FakeDevice(event_cost_s=0.5)
+    times = DeviceClock(device, device.now).time(device.kernels(1, busy_s=1e-3, host_s=1e-4), 2)
+    assert times.samples_s == pytest.approx([0.5 + 1e-4] * 2)
+    assert times.enqueue_s == pytest.approx([1e-4] * 2)
 
 
 def test_a_launch_bound_call_takes_on_the_device_as_long_as_the_host_enqueues() -> None:
