@@ -153,7 +153,7 @@ def require_usable(hosts: Sequence[Host], plan: Plan) -> None:
 
 def exit_code(compared: Comparison) -> int:
     """0: everything was measured, running out of memory being a result; 1: something was not, if
-    only eager against eager.
+    only eager against eager. What a host as a whole could not do is no finding about a case.
 
     Raises: NoHostError: no host even started.
     """

@@ -151,8 +151,8 @@ class HostState:
 
     def end(self, trouble: str) -> None:
         """The host has finished; or cannot go on, and this is why."""
-        self.phase = "lost" if trouble else "done"
-        self.trouble = wording.one_line(trouble)
+        self.trouble = wording.one_line(trouble) or self.trouble
+        self.phase = "lost" if self.trouble else "done"
         self.stage, self.case_id, self._away = self.phase, "", False
         self._stage_s = self.clock()
 
@@ -214,9 +214,12 @@ class HostState:
         return self._leave("result", record.case_id, describe(record))
 
     def _fail(self, record: Failure) -> Line:
+        if record.case_id is None:  # the harness goes no further, and this is why
+            self.trouble = wording.one_line(record.message)
+            return Line("failure", f"✕ {self.trouble}")
         self.failed[record.reason] += 1
         message = f"✕ {wording.reason(record.reason)}: {wording.one_line(record.message)}"
-        return self._leave("failure", record.case_id or "this host", message)
+        return self._leave("failure", record.case_id, message)
 
     def _leave(self, kind: Kind, name: str, sentence: str) -> Line:
         self._ahead.pop(name, None)

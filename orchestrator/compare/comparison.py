@@ -83,6 +83,11 @@ class Row:
     origin: Origin | None = None
 
     @property
+    def lost(self) -> bool:
+        """Whether its host, and not the case itself, is why there are no times."""
+        return self.problem is not None and self.problem.reason == "host_unavailable"
+
+    @property
     def throughput(self) -> tuple[float, float] | None:
         """Images per second, eager and compiled."""
         if self.eager is None or self.compiled is None:

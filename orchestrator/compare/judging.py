@@ -116,8 +116,8 @@ def _problem(outcome: HostOutcome, case: Case) -> Problem:
     if why := outcome.refused.get(case.case_id):
         return Problem("refused", None, f"its record was refused: {why}", "")
     if outcome.host_failures:
-        last = outcome.host_failures[-1]
-        return Problem(last.reason, last.stage, last.message, last.traceback)
+        last = outcome.host_failures[-1]  # no finding about a case that was not tried for it
+        return Problem("host_unavailable", None, last.message, last.traceback)
     stopped = "the run was interrupted" if outcome.ending == "interrupted" else "the run ended"
     return Problem("missing", None, f"not measured: {stopped} before this case", "")
 
@@ -164,7 +164,8 @@ def _noise_remarks(outcome: HostOutcome, plan: Plan) -> Iterator[str]:
         if case.case_id in outcome.failures:
             yield f"The A/A case {case.case_id} failed ({problem.reason}): {problem.message}"
         elif outcome.environment is not None:
-            yield f"The A/A case {case.case_id} has no times: {problem.message}"
+            why = problem.message if problem.reason != "host_unavailable" else "the host was lost"
+            yield f"The A/A case {case.case_id} has no times: {why}"
 
 
 def _workers(outcome: HostOutcome) -> int:

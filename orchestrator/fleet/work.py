@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
 
 from harness.plan import Plan
-from harness.records import CaseStarted, Finished, Measurement, Record, Started
+from harness.records import CaseStarted, Failure, Finished, Measurement, Record, Started
 from harness.vocabulary import NewerSchemaError
 from orchestrator import wording
 from orchestrator.errors import DeskError, HostError, StorageError
@@ -222,8 +222,15 @@ class Work:
         self._say(item.record)
         if isinstance(item.record, Measurement):
             self.told.add(item.record.case_id)
-        if isinstance(item.record, Finished) and self.session is not None:
+        if self._is_last(item.record) and self.session is not None:
             self.session.finish()
+
+    def _is_last(self, record: Record) -> bool:
+        """Whether nothing comes after a record: a harness that cannot go on says why, and lingers
+        like one that has finished. A pool's worker has to know the two apart by how they end."""
+        if isinstance(record, Failure):
+            return record.case_id is None and not self.attempt.job
+        return isinstance(record, Finished)
 
     def _require_usable(self, record: Record) -> None:
         try:

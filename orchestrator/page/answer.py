@@ -69,7 +69,7 @@ def _answered(comparison: Comparison) -> Answer:
     if len(comparison.rows) == 1 and compared(comparison.counts):
         return _answer_of_one(comparison.rows[0], _noise(comparison.hosts))
     headline, in_full = (
-        _opened(_headline(comparison.hosts, shortened=shortened), comparison.counts)
+        _opened(_headline(comparison.hosts, shortened=shortened), _told(comparison.rows))
         for shortened in (True, False)
     )
     sentences = (
@@ -149,7 +149,7 @@ def _where(names: Sequence[str], all_hosts: int) -> str:
 
 
 def _counts_sentence(comparison: Comparison) -> str:
-    counts = comparison.counts
+    counts = _told(comparison.rows)
     number = compared(counts)
     if number == 0:
         return _failure_sentence(comparison.rows)
@@ -163,6 +163,11 @@ def _counts_sentence(comparison: Comparison) -> str:
         text = f"{found[0]} of {cases}, {wording.listed(found[1:])}"
     text = f"{_setting(comparison.rows)}compiling is {text}"
     return f"{text[0].upper()}{text[1:]}{'; ' if apart else ''}{apart}."
+
+
+def _told(rows: Iterable[Row]) -> Counter[Verdict]:
+    """Verdicts by number; a case that was not tried because its host was lost did not fail."""
+    return Counter("missing" if row.lost else row.verdict for row in rows)
 
 
 def _failure_sentence(rows: Sequence[Row]) -> str:

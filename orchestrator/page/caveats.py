@@ -11,7 +11,7 @@ from typing import Final
 from harness.plan import Plan
 from harness.records import Environment
 from orchestrator import wording
-from orchestrator.compare.comparison import HostSummary, Row, causes_of
+from orchestrator.compare.comparison import HostSummary, causes_of
 from orchestrator.page import conditions
 from orchestrator.statistics.statistics import MIN_BLOCKS
 
@@ -62,7 +62,7 @@ def of_host(host: HostSummary, plan: Plan | None) -> tuple[str, ...]:
         found.append(_never_started(host))
     elif host.ending != "finished":
         ended = "was interrupted" if host.ending == "interrupted" else "was lost before its end"
-        unmeasured = missing + sum(_lost(row) for row in host.rows)
+        unmeasured = missing + sum(row.lost for row in host.rows)
         found.append(f"This host {ended}; {wording.many(unmeasured, 'case')} not measured.")
     if host.differing:
         found.append(
@@ -83,10 +83,6 @@ def _never_started(host: HostSummary) -> str:
         return "This host never started: the run ended before it did."
     why = wording.one_line(host.trouble)
     return f"This host never started: {wording.cut(wording.redacted(why), _WHY)}"
-
-
-def _lost(row: Row) -> bool:
-    return row.problem is not None and row.problem.reason == "host_unavailable"
 
 
 def _of_cases(host: HostSummary) -> list[str]:

@@ -7,7 +7,7 @@ a table line mean the same one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from harness.vocabulary import MODES, PRECISIONS
@@ -142,11 +142,15 @@ def _card(host: HostSummary, comparison: Comparison) -> Card:
     name = host_name(host, comparison.hosts)
     mean = host.geometric_mean
     order = charts.segments(host.counts)
+    judgement = judge(host)
+    if comparison.rehearsal:  # a card may be looked at, and copied, without the headline
+        words = f"Rehearsal: {judgement.words[0].lower()}{judgement.words[1:]}"
+        judgement = replace(judgement, words=words)
     return Card(
         host=host.host,
         name=name,
         details=_details(host),
-        judgement=judge(host),
+        judgement=judgement,
         ratio="" if mean is None else wording.speed_up(mean),
         counts=tuple((segment.verdict, segment.count) for segment in order),
         segments=order,

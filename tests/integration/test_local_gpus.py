@@ -57,7 +57,7 @@ def test_gpus_that_are_named_share_the_cases_one_harness_each(
     assert "measured on 2 GPUs of this kind" in said.out + the_page(tmp_path)
     assert "GPUs, and the first alone" not in said.err
     command = the_run(tmp_path / "reports").meta().command
-    assert command.startswith(f"CUDA_VISIBLE_DEVICES={entries} python orchestrate.py ")
+    assert command.startswith(f"CUDA_VISIBLE_DEVICES={entries} python orchestrate.py")
 
 
 def the_page(tmp_path: Path) -> str:

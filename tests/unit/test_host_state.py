@@ -120,3 +120,16 @@ def test_one_more_worker_of_a_pool_is_no_news() -> None:
     assert state.take(factories.started([BEIT16, TUNED])) is not None
     assert state.take(factories.started()) is None
     assert state.total == 2
+
+
+def test_what_ends_a_host_is_no_failed_case_and_stays_known_to_its_end() -> None:
+    state = begun(RESNET, RESNET4)
+    state.take(measured(RESNET, compile_s=10, timed_s=1))
+    line = state.take(factories.failure(None, "host_unavailable", "the GPU stopped\nanswering"))
+    assert line is not None
+    assert line.text == "✕ the GPU stopped answering"
+    state.end("")
+    assert (state.phase, state.done) == ("lost", 1)
+    recap = state.recap()
+    assert recap.startswith("1 of 2 cases measured, then lost, in")
+    assert recap.endswith("\n  the GPU stopped answering")

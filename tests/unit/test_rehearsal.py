@@ -59,6 +59,7 @@ def test_the_answer_says_so_first_and_why_last() -> None:
 
 def test_the_page_says_so_in_its_title_its_headline_and_on_its_card() -> None:
     page = report.render(run())
+    assert ">Rehearsal: worth it in every case<" in page
     assert f"<title>A rehearsal, no result: yes, in every case on {FAKE}" in page
     assert "A fake GPU computes nothing and makes up its times: a rehearsal, not a result." in page
     assert "rehearsal" not in report.render(run(REAL)).partition('id="data"')[0]
