@@ -17,6 +17,7 @@ from harness.vocabulary import (
     MODES,
     PRECISIONS,
     Backend,
+    CaseProcesses,
     CompileMode,
     Precision,
     Size,
@@ -55,6 +56,7 @@ class Choices:
     backend: Backend = "inductor"
     size: Size = "full"
     quick: bool = False
+    case_processes: CaseProcesses = "auto"
 
 
 def make(choices: Choices) -> Plan:
@@ -81,7 +83,11 @@ def make(choices: Choices) -> Plan:
         batch_sizes=batch_sizes,
         noise_floor=noise_floor(models, precisions[0], batch_sizes, one=quick),
         protocol=protocol(
-            choices.iterations, quick=quick, until=choices.until, warm_cache=choices.warm_cache
+            choices.iterations,
+            quick=quick,
+            until=choices.until,
+            warm_cache=choices.warm_cache,
+            case_processes=choices.case_processes,
         ),
         weights=weights,
         picture=_picture(COCO_URL if choices.image is None else choices.image, weights),
@@ -151,7 +157,12 @@ def _split(text: str | None, default: tuple[str, ...] = ()) -> tuple[str, ...]:
 
 
 def protocol(
-    iterations: int | None, *, quick: bool, until: str | None = None, warm_cache: bool = False
+    iterations: int | None,
+    *,
+    quick: bool,
+    until: str | None = None,
+    warm_cache: bool = False,
+    case_processes: CaseProcesses = "auto",
 ) -> Protocol:
     """How cases are measured, for that many inferences per variant. Raises: UsageError.
 
@@ -172,6 +183,7 @@ def protocol(
             max_blocks=max_blocks,
             until=width,
             warm_cache=warm_cache,
+            case_processes=case_processes,
         )
     # Enough for a CPU, whose calls take tenths of a second, to settle.
     return Protocol(
@@ -179,6 +191,7 @@ def protocol(
         max_blocks=max_blocks,
         until=width,
         warm_cache=warm_cache,
+        case_processes=case_processes,
         warmup_min_calls=4,
         warmup_min_s=1.0,
         warmup_max_s=10.0,

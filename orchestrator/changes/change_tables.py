@@ -13,8 +13,8 @@ from orchestrator.changes.change_words import Said
 from orchestrator.changes.changes import Changes, Judged, Match
 from orchestrator.compare.comparison import HostSummary, Row
 from orchestrator.page.axes import Scale, Tick, tick_values, ticks_of
+from orchestrator.page.environment_table import EnvironmentLine, environment_lines
 from orchestrator.page.naming import case_name, title
-from orchestrator.page.tables import EnvironmentLine, environment_lines
 from orchestrator.wording import NOTHING
 
 # A change beyond this would press all others to the middle: its dot stands at the end of the line.

@@ -20,7 +20,7 @@ from orchestrator.errors import UsageError
 # What a plan is made of; with --resume the plan is that of the run.
 PLAN_OPTIONS: Final = (
     "hosts", "models", "modes", "batch_sizes", "precisions", "iterations", "until", "warm_cache",
-    "weights", "allow_pickle", "image", "quick", "backend", "size",
+    "weights", "allow_pickle", "image", "quick", "case_processes", "backend", "size",
 )  # fmt: skip
 
 HELP: Final = "\n\n".join((
@@ -69,6 +69,7 @@ def run(
     on_interrupt: options.OnInterrupt = Interruption.STOP,
     deadline: options.Deadline = 24.0,
     patience: options.Patience = 10.0,
+    case_processes: options.CaseProcesses = options.CaseProcessesName.AUTO,
     backend: options.Backend = options.BackendName.INDUCTOR,
     size: options.Size = options.SizeName.FULL,
 ) -> int | None:
@@ -110,6 +111,7 @@ def run(
             backend=backend.value,
             size=size.value,
             quick=quick,
+            case_processes=case_processes.value,
         )
     )
     machines = cli_hosts.resolve(hosts, inventory)

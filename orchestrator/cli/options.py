@@ -44,6 +44,12 @@ class SizeName(StrEnum):
     TINY = "tiny"
 
 
+class CaseProcessesName(StrEnum):
+    AUTO = "auto"
+    FORK = "fork"
+    SPAWN = "spawn"
+
+
 Hosts: TypeAlias = Annotated[
     str,
     typer.Option(
@@ -254,6 +260,15 @@ Json: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--json", help="Print the summary as JSON on standard output.", rich_help_panel=_OUTPUT
+    ),
+]
+CaseProcesses: TypeAlias = Annotated[
+    CaseProcessesName,
+    typer.Option(
+        help="How the process of each case begins. fork saves seconds per case where torch loads "
+        "the CUDA driver, and is tried there on this request alone; where the GPU does not answer "
+        "in a forked process, new ones are started. spawn never forks.",
+        rich_help_panel=_CURIOUS,
     ),
 ]
 Backend: TypeAlias = Annotated[

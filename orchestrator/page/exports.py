@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
+from harness.records import Environment
 from orchestrator import wording
 from orchestrator.compare.comparison import Comparison, HostSummary, Row
 from orchestrator.compare.rehearsal import LABEL
@@ -136,7 +137,14 @@ def _host(host: HostSummary) -> dict[str, Scalar]:
         "gpus": host.workers or None,
         **_spread(host.spread),
         "noisy": None if host.noise is None else host.noise.doubt != "",
+        **_process_start(environment),
     }
+
+
+def _process_start(environment: Environment | None) -> dict[str, Scalar]:
+    """How case processes began, where that was recorded."""
+    begun = None if environment is None else environment.process_start
+    return {} if begun is None else {"process_start": begun}
 
 
 def _spread(found: Spread | None) -> dict[str, Scalar]:

@@ -14,7 +14,15 @@ from typing import Final
 
 from orchestrator import wording
 from orchestrator.compare.comparison import Comparison, Row
-from orchestrator.page import columns, drawing, evidence, exports, packing, samples, tables
+from orchestrator.page import (
+    columns,
+    drawing,
+    environment_table,
+    evidence,
+    exports,
+    packing,
+    samples,
+)
 from orchestrator.page.answer import describe
 from orchestrator.page.charts import Chart
 from orchestrator.page.naming import title
@@ -106,7 +114,7 @@ def _rounded(column: Iterable[columns.Scalar], digits: int) -> list[columns.Scal
 
 
 def _environments(comparison: Comparison) -> dict[str, list[tuple[str, str]]]:
-    lines = tables.environment_lines(comparison.hosts)
+    lines = environment_table.environment_lines(comparison.hosts)
     return {
         host.host: [
             (line.name, line.values[place])

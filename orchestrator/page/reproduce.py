@@ -51,7 +51,7 @@ def _quoted(word: str) -> str:
 def _is_quick(protocol: Protocol) -> bool:
     """Whether `--quick` asked for it, apart from what has options of its own."""
     quick = planning.protocol(protocol.iterations, quick=True)
-    chosen = {"until", "max_blocks", "warm_cache"}
+    chosen = {"until", "max_blocks", "warm_cache", "case_processes"}
     return protocol.model_dump(exclude=chosen) == quick.model_dump(exclude=chosen)
 
 
@@ -62,6 +62,8 @@ def _where_it_differs(plan: Plan) -> dict[str, list[str]]:
         found["--image"] = [plan.picture.url]
     if plan.protocol.until is not None:
         found["--until"] = [f"{plan.protocol.until:.6%}".rstrip("%").rstrip("0").rstrip(".") + "%"]
+    if plan.protocol.case_processes != "auto":
+        found["--case-processes"] = [plan.protocol.case_processes]
     if plan.backend != "inductor":
         found["--backend"] = [plan.backend]
     if plan.size != "full":

@@ -13,8 +13,8 @@ from orchestrator.changes import change_tables, change_words
 from orchestrator.changes.change_tables import Surroundings
 from orchestrator.changes.changes import Changes, Judged, Match
 from orchestrator.compare.comparison import Row
+from orchestrator.page.environment_table import EnvironmentLine
 from orchestrator.page.pages import STYLES, content_security_policy, environment, source
-from orchestrator.page.tables import EnvironmentLine
 from orchestrator.statistics.statistics import PRACTICAL_THRESHOLD
 
 # History of the JSON of a comparison.

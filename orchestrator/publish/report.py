@@ -14,7 +14,16 @@ from harness.vocabulary import SCHEMA_VERSION
 from orchestrator.compare import collecting, facts
 from orchestrator.compare.comparison import Comparison
 from orchestrator.compare.noise import WIDEST_BAND
-from orchestrator.page import caveats, choices, conditions, heatmap, page_data, sections, tables
+from orchestrator.page import (
+    caveats,
+    choices,
+    conditions,
+    environment_table,
+    heatmap,
+    page_data,
+    sections,
+    tables,
+)
 from orchestrator.page.answer import answer
 from orchestrator.page.charts import published_means
 from orchestrator.page.naming import host_name
@@ -98,7 +107,7 @@ def _sections(comparison: Comparison) -> dict[str, object]:
         "results": results,
         "failed": [trouble for trouble in troubles if trouble.verdict == "failed"],
         "missing": [trouble for trouble in troubles if trouble.verdict == "missing"],
-        "environment": tables.environment_lines(comparison.hosts),
+        "environment": environment_table.environment_lines(comparison.hosts),
         "remarks": [
             (host_name(host, comparison.hosts), host.remarks)
             for host in comparison.hosts

@@ -172,7 +172,7 @@ def test_a_case_whose_record_was_refused_failed_and_says_why() -> None:
 
 
 def test_the_command_names_all_that_made_the_case_what_it_is() -> None:
-    quick = planning.protocol(30, quick=True, until="1%", warm_cache=True)
+    quick = planning.protocol(30, quick=True, until="1%", warm_cache=True, case_processes="fork")
     chosen = plan([case()], protocol=quick, weights="random", backend="aot_eager", size="tiny")
     words = shlex.split(reproduce.command("my host", [case("a b"), case("a b", 4)], chosen))
     assert words[:4] == ["python", "orchestrate.py", "--quick", "--warm-cache"]
@@ -186,6 +186,7 @@ def test_the_command_names_all_that_made_the_case_what_it_is() -> None:
         "--weights": "random",
         "--image": "https://example.org/cats.jpg",
         "--until": "1%",
+        "--case-processes": "fork",
         "--backend": "aot_eager",
         "--size": "tiny",
     }

@@ -6,7 +6,7 @@ import pytest
 
 from harness import catalogue
 from harness.plan import Plan
-from harness.vocabulary import MODES, PRECISIONS, Backend, Size, Weights
+from harness.vocabulary import MODES, PRECISIONS, Backend, CaseProcesses, Size, Weights
 from orchestrator import planning
 from orchestrator.cli import options
 from orchestrator.errors import UnknownNameError, UsageError
@@ -136,6 +136,7 @@ def test_the_plans_id_follows_its_content_and_survives_a_resume() -> None:
         (options.WeightsName, Weights),
         (options.BackendName, Backend),
         (options.SizeName, Size),
+        (options.CaseProcessesName, CaseProcesses),
     ],
 )
 def test_the_options_offer_what_the_contract_knows(
@@ -200,3 +201,12 @@ def test_gpus_that_share_cases_measure_each_once_noise_floor_and_resumed_run_inc
     shared = [case.case_id for part in parts for case in part.cases()]
     assert sorted(shared) == sorted(case.case_id for case in rest.cases())
     assert all(part.plan_id == plan.plan_id for part in parts)
+
+
+def test_how_case_processes_begin_is_part_of_a_plan_only_where_it_was_chosen() -> None:
+    for quick in (False, True):
+        usual = planning.make(Choices(quick=quick, weights="random"))
+        forked = planning.make(Choices(quick=quick, weights="random", case_processes="fork"))
+        assert "case_processes" not in usual.model_dump_json()
+        assert forked.protocol.case_processes == "fork"
+        assert forked.plan_id != usual.plan_id
