@@ -8,19 +8,18 @@ profiler sees.
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any, Final
 
 import torch
 from torch.utils.benchmark import Timer
 
+from benchmarks.ledger import Ledger
 from harness import busy, cuda, environment, instruments, models, picture, timing
 from harness.plan import Case
 from harness.timing import Call, Clock
@@ -65,24 +64,28 @@ def comparisons(size: Size, rounds: int) -> dict[str, Callable[[], Ratio]]:
     return found | (_on_the_device(call, tools.clock, device, rounds) if tools.accelerator else {})
 
 
-def keep(path: Path, compared: Mapping[str, Callable[[], Ratio]]) -> None:
-    """Measure what the file lacks, and write it after each instrument; one that fails is written
-    down beside the ratios, and the others go on."""
-    found = json.loads(path.read_text()) if path.exists() else {}
+def keep(ledger: Ledger, compared: Mapping[str, Callable[[], Ratio]], left_s: float) -> None:
+    """Measure what the ledger lacks, and keep each ratio as soon as it is there. An instrument that
+    fails is written down beside the ratios, and the others go on.
+
+    Args:
+        left_s: seconds until this process is ended.
+    """
+    end_s = monotonic() + left_s
     with torch.no_grad(), timing.no_garbage_collection():
         for name, measure in compared.items():
-            if name in found:
+            if name in ledger.results() or not ledger.may_begin(name, end_s - monotonic()):
                 continue
+            ledger.begin(name)
             try:
                 ratio = measure()
-                found[name] = {"value": ratio.value, "spread": ratio.spread, "rounds": ratio.rounds}
-                show(name, ratio)
             except (InstrumentError, RuntimeError, AssertionError) as error:  # torch raises these
-                found[name] = {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
-                print(f"harness, {name:<34} {found[name]['error']}")
-            written = path.with_suffix(".part")  # whoever stops this process leaves the file whole
-            written.write_text(json.dumps(found, indent=1) + "\n")
-            written.replace(path)
+                said = f"{type(error).__name__}: {error}".splitlines()[0]
+                ledger.keep(name, error=said)
+                print(f"harness, {name:<34} {said}")
+            else:
+                ledger.keep(name, **asdict(ratio))
+                show(name, ratio)
 
 
 def model_call(size: Size, device: torch.device) -> Call:

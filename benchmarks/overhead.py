@@ -2,16 +2,20 @@
 
     python -m benchmarks.overhead [--size tiny] [--rounds 300] [--json FILE]
 
-With --json, what the file holds is not measured again, and an instrument that fails is written
-down beside the ratios; the others go on.
+With --json the ratios go into a file of JSON lines, each as soon as it is there. What the file
+holds is not measured again; an instrument that fails is written down beside the ratios, and the
+others go on.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
+
+from benchmarks.ledger import Ledger
 
 ROUNDS: Final = 300
 
@@ -23,7 +27,7 @@ def main(arguments: Sequence[str] = ()) -> None:
 
     if chosen.json is not None:
         compared = other_instruments.comparisons(chosen.size, chosen.rounds)
-        other_instruments.keep(chosen.json, compared)
+        other_instruments.keep(Ledger(chosen.json), compared, chosen.left_s)
     else:
         for name, ratio in other_instruments.compare(chosen.size, chosen.rounds).items():
             other_instruments.show(name, ratio)
@@ -34,7 +38,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="The harness beside other instruments.")
     parser.add_argument("--size", choices=("full", "tiny"), default="full")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--json", type=Path, help="where the ratios go, as JSON")
+    parser.add_argument("--json", type=Path, help="where the ratios go, as JSON lines")
+    parser.add_argument("--left-s", type=float, default=math.inf, help="when this is ended")
     return parser
 
 
