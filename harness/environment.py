@@ -73,12 +73,22 @@ def require_answer(gpu_uuid: str) -> None:
     if not gpu_uuid:
         return
     require_gpu(gpu_uuid)
-    sent = torch.tensor([3.0])
+    try:
+        answered = _gives_back(torch.tensor([3.0]))
+    except RuntimeError as error:
+        if "out of memory" not in str(error).lower():
+            raise
+        return  # whoever says that its memory is full answers
+    if not answered:
+        raise GpuError("the GPU gives other bytes back than it was given")
+
+
+def _gives_back(sent: torch.Tensor) -> bool:
+    """Whether a few numbers come back from the GPU as they were. Raises: torch's RuntimeError."""
     on_gpu = sent.to("cuda")
     on_gpu + 1  # a kernel has to run, whatever it computes
     torch.cuda.synchronize()
-    if not torch.equal(on_gpu.cpu(), sent):
-        raise GpuError("the GPU gives other bytes back than it was given")
+    return torch.equal(on_gpu.cpu(), sent)
 
 
 def require_gpu(gpu_uuid: str) -> None:
@@ -87,6 +97,7 @@ def require_gpu(gpu_uuid: str) -> None:
     if not gpu_uuid:
         return
     if not torch.cuda.is_available():
+        _refuse_broken_driver()  # in the driver's own words, if it has some
         raise GpuError(f"PyTorch sees no GPU any more; the run began on {gpu_uuid}")
     if (found := uuid(device())) != gpu_uuid:
         raise GpuError(f"the first GPU is {found} now; the run began on {gpu_uuid}")
