@@ -104,7 +104,7 @@ def fake_machine(_buildable: None, tmp_path: Path) -> Iterator[Factory]:
         return made[-1]
 
     yield make
-    _refuse_missing(made)
+    refuse_missing(made)
 
 
 @pytest.fixture(scope="session")
@@ -135,7 +135,7 @@ def gpu_environment(
     """The same for a test, which fails if anything called a function that the fake lacks."""
     yield gpu_environment_of_session
     if _plain_machine:
-        _refuse_missing([_plain_machine])
+        refuse_missing([_plain_machine])
 
 
 @pytest.fixture
@@ -147,6 +147,6 @@ def gpu_in_process(cuda_build: None) -> None:
         )
 
 
-def _refuse_missing(machines: list[FakeMachine]) -> None:
+def refuse_missing(machines: list[FakeMachine]) -> None:
     names = {name for machine in machines for name in machine.missing()}
     assert not names, f"functions that the fake GPU lacks were called: {sorted(names)}"
