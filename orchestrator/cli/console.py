@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.plan import Plan
     from orchestrator.cli.endings import Ending
     from orchestrator.cli.progress import Style
+    from orchestrator.compare.comparison import Comparison
     from orchestrator.diagnosis.checks import Examined
     from orchestrator.fleet.cleaning import Cleaned
     from orchestrator.fleet.fleet import InterruptedRunError, Observer
@@ -95,6 +96,7 @@ def _end(folder: RunFolder, showing: Showing, interrupted: InterruptedRunError |
     else:
         code = conclude(rendered, showing.ending, interrupted=interrupted is not None)
         if interrupted is None:
+            _say_how_to_go_on(folder, rendered.comparison)
             return code
     _say_what_goes_on(folder, interrupted)
     return INTERRUPTED
@@ -106,6 +108,13 @@ def _without_page(folder: RunFolder, error: UnwrittenError) -> StorageError:
         "Everything measured so far is kept. Make room, then write the page:  "
         f"python orchestrate.py report {folder.pasted}",
     )
+
+
+def _say_how_to_go_on(folder: RunFolder, found: Comparison) -> None:
+    """The command that measures what a lost host left, unless why it was lost ends with one."""
+    lost = [host for host in found.hosts if any(row.lost for row in host.rows)]
+    if any("python orchestrate.py" not in host.trouble for host in lost):
+        complain(f"To measure the rest:  python orchestrate.py --resume {folder.pasted}")
 
 
 def _say_what_goes_on(folder: RunFolder, interrupted: InterruptedRunError) -> None:

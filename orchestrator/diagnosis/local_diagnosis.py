@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -114,10 +114,17 @@ def _judged(gpus: list[Gpu], facts: LocalFacts) -> list[Check]:
     elif len(gpus) > 1:
         checks.append(Check("Several GPUs", "good", f"{len(gpus)} share the cases"))
     elif facts.wanted is None and len(facts.gpus) > 1:
-        every = ",".join(gpu.index for gpu in facts.gpus)
-        found = f"{len(facts.gpus)}, and the first alone is measured; to share the cases:"
-        checks.append(Check("Several GPUs", "unknown", found, f"export {_VARIABLE}={every}"))
+        checks.append(_idle(facts.gpus))
     return checks
+
+
+def _idle(gpus: Sequence[Gpu]) -> Check:
+    """That one of several GPUs is measured, and how those of one kind can share the cases."""
+    alike = len({gpu.name for gpu in gpus}) == 1
+    which = ",".join(gpu.index for gpu in gpus) if alike else "…   # of one kind"
+    kinds = "" if alike else " of different kinds"
+    found = f"{len(gpus)}{kinds}, and the first alone is measured; to share the cases:"
+    return Check("Several GPUs", "unknown", found, f"export {_VARIABLE}={which}")
 
 
 def _fitness(gpus: list[Gpu], facts: LocalFacts) -> list[Check]:

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from orchestrator import wording
@@ -36,6 +36,7 @@ class Listed:
     """One GPU that the driver lists; `parts` are the UUIDs of its MIG instances."""
 
     index: str
+    name: str
     uuid: str
     parts: tuple[str, ...] = ()
 
@@ -113,10 +114,9 @@ def read(text: str) -> tuple[Listed, ...]:
     found: list[Listed] = []
     for line in text.splitlines():
         if gpu := _GPU.fullmatch(line.strip()):
-            found.append(Listed(gpu[1], gpu[3]))
+            found.append(Listed(gpu[1], gpu[2], gpu[3]))
         elif (part := _PART.fullmatch(line)) and found:
-            last = found[-1]
-            found[-1] = Listed(last.index, last.uuid, (*last.parts, part[1]))
+            found[-1] = replace(found[-1], parts=(*found[-1].parts, part[1]))
     return tuple(found)
 
 
@@ -162,6 +162,11 @@ def hint(there: Sequence[Listed]) -> str:
     somebody has chosen. Nobody expects a benchmark to take all GPUs of a shared machine."""
     if len(there) < 2 or named() is not None:
         return ""
+    if len({gpu.name for gpu in there}) > 1:
+        return (
+            f"This machine has {len(there)} GPUs of different kinds, and the first alone is "
+            f"measured; those of one kind that {VARIABLE} names share the cases"
+        )
     every = ",".join(gpu.index for gpu in there)
     return (
         f"This machine has {len(there)} GPUs, and the first alone is measured; to let them share "

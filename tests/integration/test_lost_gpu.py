@@ -56,6 +56,8 @@ def test_what_is_left_when_a_gpu_is_lost_is_not_measured_for_one_cause(
     assert "So far, too little was compared on A100-SXM4-40GB. With mode" in said.out
     assert f"; {len(left)} not measured." in said.out
     assert said.err.count(f"local: ✕ {TOLD}") == 1
+    run_folder = the_run(tmp_path / "reports").path
+    assert said.err.endswith(f"To measure the rest:  python orchestrate.py --resume {run_folder}\n")
     assert f"local: 2 of {len(PLAN.cases())} cases measured, then lost, in" in said.err
     (attempt,) = the_run(tmp_path / "reports").attempts("local").values()
     failures = [record for record in attempt.records if isinstance(record, Failure)]

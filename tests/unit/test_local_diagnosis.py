@@ -56,3 +56,33 @@ def test_a_machine_without_gpu_measures_its_cpu() -> None:
 
 def test_a_driver_is_told_where_torch_is_missing() -> None:
     assert "580.65" in lines(build=None)["GPU and driver"].found
+
+
+T4 = Gpu("1", "GPU-t", "Tesla T4", "580.65", "7.5")
+
+
+def test_gpus_that_share_the_cases_are_all_judged_and_must_be_alike() -> None:
+    other = dataclasses.replace(V100, index="1", uuid="GPU-w")
+    both = lines(gpus=(V100, other), wanted=("0", "GPU-w"))
+    assert both["Several GPUs"] == Check("Several GPUs", "good", "2 share the cases")
+    unlike = lines(gpus=(V100, T4), wanted=("0", "1"))["Several GPUs"]
+    assert (unlike.state, "cannot share" in unlike.found) == ("bad", True)
+    second = lines(gpus=(V100, T4), wanted=("1",), build=Build("2.14.1", "cu126"))
+    assert "T4" in second["GPU and driver"].found
+    assert "Several GPUs" not in second
+
+
+def test_gpus_that_stay_idle_are_told_with_how_they_could_share() -> None:
+    other = dataclasses.replace(V100, index="1", uuid="GPU-w")
+    assert lines(gpus=(V100, other))["Several GPUs"].mend == "export CUDA_VISIBLE_DEVICES=0,1"
+    unlike = lines(gpus=(V100, T4))["Several GPUs"]
+    assert "2 of different kinds" in unlike.found
+    assert unlike.state == "unknown"
+
+
+def test_a_machine_whose_gpus_are_named_and_absent_cannot_measure() -> None:
+    check = lines(gpus=(), driver_fault="no driver", wanted=("0", "1"))["GPU and driver"]
+    assert (check.state, check.mend[:26]) == ("bad", "unset CUDA_VISIBLE_DEVICES")
+    assert lines(gpus=(), wanted=("0",))["GPU and driver"].state == "unknown"
+    parts = lines(wanted=("MIG-a", "MIG-b"))["GPU and driver"]
+    assert parts.state == "unknown"

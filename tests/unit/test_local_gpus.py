@@ -60,6 +60,14 @@ def test_gpus_and_their_parts_are_read_from_what_the_driver_lists() -> None:
     assert local_gpus.read("No devices were found\n") == ()
 
 
+def test_gpus_of_different_kinds_are_not_advised_to_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    first, second = local_gpus.read(LISTED)
+    assert "2 GPUs of different kinds, and the first alone" in local_gpus.hint((first, second))
+    assert "CUDA_VISIBLE_DEVICES=0,0 python" in local_gpus.hint((first, first))
+    assert local_gpus.hint((first,)) == ""
+
+
 def test_each_part_of_a_gpu_gets_a_lane_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-aaaa-0000,MIG-bbbb-1111")
     assert local_gpus.lanes() == (Lane("MIG-aaaa-0000", 0, 2), Lane("MIG-bbbb-1111", 1, 2))
