@@ -201,10 +201,11 @@ def _finish(made: Path, nvidia_smi: Path) -> None:
 
 @cache
 def _tools() -> dict[str, str]:
-    # No compiler is to run with fake libraries loaded into it, not even another machine's.
-    return {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"} | {
-        "LC_ALL": "C"
-    }
+    """The environment of the compiler: no fake library is loaded into it, and no folder of headers
+    is found by it that is not named here, such as a CUDA toolkit's."""
+    meddling = {"LD_PRELOAD", "CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH"}
+    kept = {name: value for name, value in os.environ.items() if name not in meddling}
+    return kept | {"LC_ALL": "C"}
 
 
 def _run(*command: str) -> str:

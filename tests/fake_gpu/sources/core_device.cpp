@@ -40,7 +40,8 @@ int begin() {
   auto visible = visible_gpus();
   if (visible.empty()) return NO_DEVICE;
   for (auto* gpu : visible) {
-    if (marked(Marker::lost, gpu->index)) return static_cast<int>(number("FAKE_GPU_LOST_INIT", 999));
+    if (!marked(Marker::lost, gpu->index)) continue;
+    return static_cast<int>(number("FAKE_GPU_LOST_INIT", 999));
   }
   all_devices = new std::vector<Device>;
   for (auto* gpu : visible) all_devices->push_back({static_cast<int>(all_devices->size()), gpu});

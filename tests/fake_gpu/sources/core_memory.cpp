@@ -20,9 +20,9 @@ std::map<uintptr_t, Block>& blocks() {
   return *all;
 }
 
-// No kernel computes anything. What the host reads of a larger buffer is therefore made up, the same
-// for every buffer of one size, so that two programs agree and outputs vary. It is finite as float16,
-// bfloat16, float32 and float64 alike, because every half of a float32 is a moderate float16.
+// No kernel computes anything. What the host reads of a larger buffer is therefore made up, the
+// same for every buffer of one size, so that two programs agree and outputs vary. It is finite as
+// float16, bfloat16, float32 and float64 alike: each two bytes are a moderate number by themselves.
 void make_up(void* to, size_t bytes) {
   auto* halves = static_cast<uint16_t*>(to);
   uint64_t state = bytes * 0x9E3779B97F4A7C15ull + 1;

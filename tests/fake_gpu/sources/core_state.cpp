@@ -31,7 +31,8 @@ std::string path_of(const std::string& file) { return folder() + "/" + file; }
 
 // Without a folder, or where it is gone, the process counts for itself.
 Shared* map_shared() {
-  int file = folder().empty() ? -1 : open(path_of("shared").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  const int how = O_RDWR | O_CREAT | O_CLOEXEC;
+  int file = folder().empty() ? -1 : open(path_of("shared").c_str(), how, 0600);
   int flags = MAP_SHARED;
   if (file < 0 || ftruncate(file, sizeof(Shared))) flags = MAP_PRIVATE | MAP_ANONYMOUS;
   void* at = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, flags,

@@ -1,5 +1,5 @@
-// Capture and graphs of libcudart.so.13. A graph keeps its nodes in the order of capture; which depends
-// on which is not kept, because nothing here runs at the same time.
+// Capture and graphs of libcudart.so.13. A graph keeps its nodes in the order of capture; which
+// depends on which is not kept, because nothing here runs at the same time.
 #include "cudart.h"
 
 using namespace fake;

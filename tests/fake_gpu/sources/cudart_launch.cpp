@@ -37,7 +37,8 @@ cudaError_t run(const void* function, dim3 grid, dim3 block, void** arguments, c
   bool sound = grid.x && grid.y && grid.z && threads && threads <= 1024;
   if (!sound) return done(INVALID_CONFIGURATION);
   const unsigned blocks[3] = {grid.x, grid.y, grid.z}, in_block[3] = {block.x, block.y, block.z};
-  return done(launch(stream_of(stream), name_of(function), blocks, in_block, arguments, correlation));
+  return done(
+      launch(stream_of(stream), name_of(function), blocks, in_block, arguments, correlation));
 }
 
 }  // namespace
@@ -54,8 +55,8 @@ void __cudaUnregisterFatBinary(void**) {}
 char __cudaInitModule(void**) { return 1; }
 void __cudaRegisterVar(void**, char*, char*, const char*, int, size_t, int, int) {}
 
-void __cudaRegisterFunction(void**, const char* host, char*, const char* device, int, uint3*, uint3*,
-                            dim3*, dim3*, int*) {
+void __cudaRegisterFunction(void**, const char* host, char*, const char* device, int, uint3*,
+                            uint3*, dim3*, dim3*, int*) {
   kernel_names()[host] = device;
 }
 
@@ -65,7 +66,8 @@ unsigned __cudaPushCallConfiguration(dim3 grid, dim3 block, size_t shared_bytes,
   return 0;
 }
 
-cudaError_t __cudaPopCallConfiguration(dim3* grid, dim3* block, size_t* shared_bytes, void* stream) {
+cudaError_t __cudaPopCallConfiguration(dim3* grid, dim3* block, size_t* shared_bytes,
+                                       void* stream) {
   if (configurations.empty()) return done(INVALID_VALUE);
   Configuration last = configurations.back();
   configurations.pop_back();

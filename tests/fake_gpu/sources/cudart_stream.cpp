@@ -23,7 +23,9 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* made, unsigned flags) {
   return cudaStreamCreateWithPriority(made, flags, 0);
 }
 
-cudaError_t cudaStreamCreate(cudaStream_t* made) { return cudaStreamCreateWithPriority(made, 0, 0); }
+cudaError_t cudaStreamCreate(cudaStream_t* made) {
+  return cudaStreamCreateWithPriority(made, 0, 0);
+}
 
 // Streams are few, and events point to them: they are kept.
 cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }

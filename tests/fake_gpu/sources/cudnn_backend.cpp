@@ -1,5 +1,6 @@
-// The backend API of libcudnn.so.9, which cudnn-frontend in torch drives: descriptors give back what
-// was put into them, every graph of operations has one engine, and executing a plan is one kernel.
+// The backend API of libcudnn.so.9, which cudnn-frontend in torch drives: descriptors give back
+// what was put into them, every graph of operations has one engine, and executing a plan is one
+// kernel.
 #include <cudnn.h>
 #include <string.h>
 
@@ -175,7 +176,8 @@ cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t descriptor,
   auto& values = descriptor_of(descriptor)->values;
   auto kept = values.find(name);
   if (kept == values.end()) {
-    if (verbose()) log("cuDNN descriptor %d has no attribute %d", descriptor_of(descriptor)->kind, name);
+    auto kind = descriptor_of(descriptor)->kind;
+    if (verbose()) log("cuDNN descriptor %d has no attribute %d", kind, name);
     found = 0;
     return CUDNN_STATUS_NOT_SUPPORTED;
   }

@@ -21,8 +21,8 @@ struct Function {
   std::string name;
 };
 
-// Which sm_ a cubin is for, from the flags of its ELF header: bits 8-15 in the newer form of the ABI,
-// 0-7 in the older. 0 where it is no ELF file, but PTX.
+// Which sm_ a cubin is for, from the flags of its ELF header: bits 8-15 in the newer form of the
+// ABI, 0-7 in the older. 0 where it is no ELF file, but PTX.
 int architecture_of(const void* image) {
   auto* head = static_cast<const unsigned char*>(image);
   if (memcmp(head, "\x7f" "ELF", 4)) return 0;
@@ -143,9 +143,8 @@ CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, u
                         unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
                         CUstream stream, void** arguments, void**) {
   Call call(Seen::driver_call, CUPTI_DRIVER_TRACE_CBID_cuLaunchKernel);
-  return run(function,
-             {{grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared_bytes, stream, arguments},
-             call.correlation);
+  const dim3 grid(grid_x, grid_y, grid_z), block(block_x, block_y, block_z);
+  return run(function, {grid, block, shared_bytes, stream, arguments}, call.correlation);
 }
 
 CUresult cuLaunchCooperativeKernel(CUfunction function, unsigned grid_x, unsigned grid_y,
@@ -153,9 +152,8 @@ CUresult cuLaunchCooperativeKernel(CUfunction function, unsigned grid_x, unsigne
                                    unsigned block_z, unsigned shared_bytes, CUstream stream,
                                    void** arguments) {
   Call call(Seen::driver_call, CUPTI_DRIVER_TRACE_CBID_cuLaunchCooperativeKernel);
-  return run(function,
-             {{grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared_bytes, stream, arguments},
-             call.correlation);
+  const dim3 grid(grid_x, grid_y, grid_z), block(block_x, block_y, block_z);
+  return run(function, {grid, block, shared_bytes, stream, arguments}, call.correlation);
 }
 
 CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function, void** arguments,

@@ -1,5 +1,5 @@
-// Streams, events, and the time that passes on them. Nothing runs: a launch moves the moment at which
-// its stream becomes free, and whoever waits really waits until then.
+// Streams, events, and the time that passes on them. Nothing runs: a launch moves the moment at
+// which its stream becomes free, and whoever waits really waits until then.
 #pragma once
 
 #include <cstdint>
