@@ -6,6 +6,7 @@ Found out without torch, whose loading takes seconds.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
@@ -97,7 +98,15 @@ def _same(entry: str, other: str) -> bool:
 
 
 def listed() -> tuple[Listed, ...]:
-    """The GPUs that the NVIDIA driver lists; nothing where there is none, or it does not answer."""
+    """The GPUs that the NVIDIA driver lists; nothing where there is none, or it does not answer.
+
+    It is asked once: an answer takes seconds where nothing keeps the driver awake.
+    """
+    return _listed(os.environ.get("PATH", ""))
+
+
+@functools.lru_cache(maxsize=1)
+def _listed(_path: str) -> tuple[Listed, ...]:
     if shutil.which("nvidia-smi") is None:
         return ()
     try:

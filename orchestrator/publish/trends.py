@@ -128,10 +128,11 @@ def trend(samples: Sequence[_Sample]) -> Trend:
     ticks = tick_values(min(1.0, *ends), max(1.0, *ends), wanted=2)
     scale = Scale(ticks[0], ticks[-1])
     points = tuple(_point(place, samples, scale) for place in range(len(samples)))
-    row, rehearsal = samples[-1].row, samples[-1].rehearsal
+    row, why = samples[-1].row, samples[-1].rehearsal
+    kind = f"rehearsal: {why}" if why else ""
     return Trend(
         name=f"{wording.one_line(row.label)}, batch {row.batch_size}",
-        setting=", ".join(filter(None, (row.mode, row.precision, rehearsal))),
+        setting=", ".join(filter(None, (row.mode, row.precision, kind))),
         words=_words(samples),
         points=points,
         releases=_releases(samples),

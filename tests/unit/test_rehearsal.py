@@ -138,7 +138,7 @@ def test_the_list_of_runs_and_their_trends_say_so(tmp_path: Path) -> None:
         on_disk(tmp_path, f"real-{name}", run(REAL))
     runs, _ = results.find(tmp_path)
     fake, real = sorted(trends.groups(runs), key=lambda group: group.gpu != FAKE)
-    assert all("a fake GPU" in trend.setting for trend in fake.trends)
+    assert all("rehearsal: a fake GPU" in trend.setting for trend in fake.trends)
     assert not any("a fake GPU" in trend.setting for trend in real.trends)
     page = index_page.rebuild(tmp_path).page.read_text()
     assert page.count("A rehearsal, not a result: a fake GPU.") == 2
