@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.fake_gpu import build
 from tests.fake_gpu.machine import KINDS, FakeMachine, StagingError
 from tests.gpu import conftest
 from tests.gpu.conftest import Factory
@@ -635,6 +636,32 @@ def test_the_command(arguments: list[str], code: int, said: str) -> None:
     assert done.returncode == code, done.stderr
     assert said in done.stderr
     assert done.stderr.count("\n") == bool(said)
+
+
+def test_two_who_build_at_once_do_not_harm_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished = tmp_path / "key"
+
+    def overtaken(site: Path, made: Path, work: Path) -> None:
+        (made / "lib").mkdir(parents=True)
+        (finished / "lib" / "of-the-first").mkdir(parents=True)
+
+    monkeypatch.setattr(build, "_build_into", overtaken)
+    build._build_aside(tmp_path, finished)
+    assert [each.name for each in (finished / "lib").iterdir()] == ["of-the-first"]
+    assert list(tmp_path.iterdir()) == [finished], "nothing is left behind"
+
+
+def test_a_build_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(site: Path, made: Path, work: Path) -> None:
+        made.mkdir()
+        raise build.BuildError("g++ failed")
+
+    monkeypatch.setattr(build, "_build_into", broken)
+    with pytest.raises(build.BuildError, match="failed"):
+        build._build_aside(tmp_path, tmp_path / "key")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_schedule_that_is_none_is_refused(fake_machine: Factory) -> None:
