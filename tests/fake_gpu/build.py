@@ -65,6 +65,7 @@ LIBRARIES: Final = (
 )
 
 
+@cache
 def build() -> Path:
     """The folder with `lib`, `nvml` and `bin`, built now if it is not there yet.
 

@@ -77,6 +77,9 @@ STAGES: Final = {
     "driver": Stage(
         "FAKE_GPU_DRIVER", _NUMBER, "newest CUDA that the driver knows: 12040; 0: none"
     ),
+    "parts": Stage(
+        "FAKE_GPU_PARTS", r"[1-7]g\.\d+gb", "MIG parts into which each GPU is divided: 3g.20gb"
+    ),
     "queue": Stage("FAKE_GPU_QUEUE", r"[1-9]\d*", "launches that a queue holds"),
     "fork": Stage("FAKE_GPU_FORK", r"refuse|hang", "what a loaded driver does in a forked child"),
     "kernel_ns": Stage("FAKE_GPU_KERNEL_NS", _NUMBER, "duration of a kernel"),

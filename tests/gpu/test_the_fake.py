@@ -493,6 +493,43 @@ def test_a_driver_is_too_old_or_not_there(fake_machine: Factory) -> None:
         assert said in found["error"]
 
 
+def test_a_process_sees_one_part_of_a_divided_gpu(fake_machine: Factory) -> None:
+    machine = fake_machine(parts="3g.20gb")
+    code, said = nvidia_smi(machine, "-L")
+    whole, *parts = said.splitlines()
+    assert (code, whole) == (0, f"GPU 0: Fake A100-SXM4-40GB (UUID: {machine.uuids[0]})")
+    uuids = [line.split("UUID: ")[1].rstrip(")") for line in parts]
+    assert [each[:22] for each in parts] == ["  MIG 3g.20gb     Devi"] * 2
+    found = run(
+        machine,
+        """
+        import pynvml, torch
+        held = torch.empty(100 << 20, dtype=torch.uint8, device="cuda")
+        properties = torch.cuda.get_device_properties(0)
+        held_by = str(properties.uuid)
+        pynvml.nvmlInit()
+        gpu = pynvml.nvmlDeviceGetHandleByIndex(0)
+        part = pynvml.nvmlDeviceGetHandleByUUID(os.environ["CUDA_VISIBLE_DEVICES"])
+        def users(handle):
+            found = pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
+            return [[p.pid == os.getpid(), p.usedGpuMemory >> 20] for p in found]
+        tell(count=torch.cuda.device_count(), name=properties.name, uuid=held_by,
+             memory=properties.total_memory >> 30, sms=properties.multi_processor_count,
+             users=[users(gpu), users(part)],
+             clock=error_of(lambda: pynvml.nvmlDeviceGetClockInfo(part, pynvml.NVML_CLOCK_SM)),
+             whole=error_of(lambda: pynvml.nvmlDeviceGetHandleByUUID("GPU-" + held_by)))
+        """,
+        CUDA_VISIBLE_DEVICES=uuids[1],
+    )
+    assert found["count"] == 1
+    assert found["name"] == "Fake A100-SXM4-40GB MIG 3g.20gb"
+    assert "MIG-" + found["uuid"] == uuids[1]
+    assert (found["memory"], found["sms"]) == (20, 42)
+    assert found["users"] == [[[True, 400]], [[True, 400]]]
+    assert found["clock"].startswith("NVMLError_NotSupported")
+    assert found["whole"].startswith("NVMLError_NotFound")
+
+
 def test_a_short_queue_makes_the_host_wait(fake_machine: Factory) -> None:
     found = run(
         fake_machine(queue=8),

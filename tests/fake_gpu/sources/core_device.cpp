@@ -134,7 +134,7 @@ size_t Device::free_bytes() const {
   auto total = static_cast<size_t>(gpu->spec.memory_bytes);
   size_t taken = held_bytes + context_bytes();
   int own = getpid() + static_cast<int>(number("FAKE_GPU_PID_OFFSET", 0));
-  for (auto& user : users(gpu->index)) {
+  for (auto& user : users(gpu->slot())) {
     if (user.pid != own) taken += user.bytes;
   }
   return taken < total ? total - taken : 0;
@@ -143,7 +143,7 @@ size_t Device::free_bytes() const {
 void tell_usage() {
   std::vector<std::pair<int, size_t>> bytes;
   for (auto& each : *all_devices) {
-    if (each.used) bytes.emplace_back(each.gpu->index, each.held_bytes + each.context_bytes());
+    if (each.used) bytes.emplace_back(each.gpu->slot(), each.held_bytes + each.context_bytes());
   }
   tell_memory(bytes);
 }

@@ -52,12 +52,31 @@ Spec spec_of(const std::string& kind) {
   return found;
 }
 
+// FAKE_GPU_PARTS, such as "3g.20gb": each GPU is divided into as many parts of so many sevenths as
+// there are. A seventh of an A100 has 14 multiprocessors (NVIDIA's MIG user guide).
+void divide(Gpu& gpu) {
+  std::string profile = setting("FAKE_GPU_PARTS");
+  int sevenths = 0, gigabytes = 0;
+  if (sscanf(profile.c_str(), "%dg.%dgb", &sevenths, &gigabytes) != 2 || sevenths < 1) return;
+  for (int number = 0; number < 7 / sevenths; ++number) {
+    Gpu part = gpu;
+    part.parts.clear();
+    part.profile = profile;
+    part.part = number;
+    part.spec.multiprocessors = 14 * sevenths;
+    part.spec.memory_bytes = gigabytes * GIB;
+    part.uuid[14] = static_cast<unsigned char>(number + 1);
+    gpu.parts.push_back(part);
+  }
+}
+
 // FAKE_GPU_SERIAL tells machines apart: GPUs of two machines have no UUID in common.
 Gpu make_gpu(int index, const std::string& kind) {
   Gpu gpu{index, spec_of(kind), {0xfa, 0x4e, 0, 0, 0, 0, 0x40, 0, 0x80, 0}};
   auto serial = static_cast<uint32_t>(number("FAKE_GPU_SERIAL", 0));
   for (int i = 0; i < 4; ++i) gpu.uuid[10 + i] = serial >> (24 - 8 * i) & 0xff;
   gpu.uuid[15] = static_cast<unsigned char>(index);
+  divide(gpu);
   return gpu;
 }
 
@@ -74,12 +93,23 @@ std::vector<const Gpu*> in_cuda_order() {
   return found;
 }
 
-// An index, or the beginning of a UUID that only one GPU has; null where it names none.
+const Gpu* part_named(const std::string& uuid, const std::vector<const Gpu*>& all) {
+  for (auto* gpu : all) {
+    for (auto& part : gpu->parts) {
+      if (!strcasecmp(part.uuid_text().c_str(), uuid.c_str())) return &part;
+    }
+  }
+  return nullptr;
+}
+
+// An index, or the beginning of a UUID that only one GPU has, or a part's whole UUID; null where it
+// names none.
 const Gpu* named(const std::string& word, const std::vector<const Gpu*>& all) {
   if (!word.empty() && std::all_of(word.begin(), word.end(), isdigit)) {
     size_t index = strtoul(word.c_str(), nullptr, 10);
     return index < all.size() ? all[index] : nullptr;
   }
+  if (!word.compare(0, 4, "MIG-")) return part_named(word, all);
   if (word.compare(0, 4, "GPU-")) return nullptr;
   const Gpu* found = nullptr;
   for (auto* each : all) {
@@ -90,10 +120,30 @@ const Gpu* named(const std::string& word, const std::vector<const Gpu*>& all) {
   return found;
 }
 
+std::vector<const Gpu*> chosen_gpus() {
+  auto all = in_cuda_order();
+  const char* chosen = getenv("CUDA_VISIBLE_DEVICES");
+  if (!chosen) return all;
+  std::vector<const Gpu*> visible;
+  for (auto& word : words(chosen)) {
+    auto* gpu = named(word, all);
+    if (!gpu) break;  // what follows a name that is none is hidden, as with "-1"
+    if (std::count(visible.begin(), visible.end(), gpu)) return {};  // twice the same hides all
+    visible.push_back(gpu);
+  }
+  return visible;
+}
+
 }  // namespace
 
+int Gpu::slot() const { return is_part() ? 100 + 10 * index + part : index; }
+
+std::string Gpu::name() const {
+  return is_part() ? std::string(spec.name) + " MIG " + profile : spec.name;
+}
+
 std::string Gpu::uuid_text() const {
-  std::string text = "GPU-";
+  std::string text = is_part() ? "MIG-" : "GPU-";
   for (int i = 0; i < 16; ++i) {
     char pair[3];
     snprintf(pair, sizeof pair, "%02x", uuid[i]);
@@ -123,17 +173,9 @@ const std::vector<Gpu>& gpus() {
 }
 
 std::vector<const Gpu*> visible_gpus() {
-  auto all = in_cuda_order();
-  const char* chosen = getenv("CUDA_VISIBLE_DEVICES");
-  if (!chosen) return all;
-  std::vector<const Gpu*> visible;
-  for (auto& word : words(chosen)) {
-    auto* gpu = named(word, all);
-    if (!gpu) break;  // what follows a name that is none is hidden, as with "-1"
-    if (std::count(visible.begin(), visible.end(), gpu)) return {};  // twice the same hides all
-    visible.push_back(gpu);
-  }
-  return visible;
+  auto visible = chosen_gpus();
+  if (visible.empty() || (visible[0]->parts.empty() && !visible[0]->is_part())) return visible;
+  return {visible[0]->is_part() ? visible[0] : &visible[0]->parts[0]};
 }
 
 int attribute(const Gpu& gpu, int which) {

@@ -54,9 +54,20 @@ const char* nvml_error_text(int error) {
   return "Unknown Error";
 }
 
+std::vector<UserOfPart> all_users(const Gpu& gpu) {
+  std::vector<UserOfPart> found;
+  for (auto& user : users(gpu.slot())) {
+    found.push_back({user.pid, user.bytes, static_cast<unsigned>(gpu.part)});
+  }
+  for (auto& part : gpu.parts) {
+    for (auto& user : all_users(part)) found.push_back(user);
+  }
+  return found;
+}
+
 size_t used_bytes(const Gpu& gpu) {
   size_t bytes = 0;
-  for (auto& user : users(gpu.index)) bytes += user.bytes;
+  for (auto& user : all_users(gpu)) bytes += user.bytes;
   return bytes;
 }
 

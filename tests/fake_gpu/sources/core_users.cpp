@@ -26,27 +26,27 @@ bool lives(int pid) {
   return end_of_name && strncmp(end_of_name, ") Z", 3) && strncmp(end_of_name, ") X", 3);
 }
 
-size_t bytes_in(const std::string& path, int gpu) {
+size_t bytes_in(const std::string& path, int slot) {
   FILE* file = fopen(path.c_str(), "r");
   if (!file) return 0;
   int index;
   size_t bytes, found = 0;
   while (fscanf(file, "%d %zu", &index, &bytes) == 2) {
-    if (index == gpu) found += bytes;
+    if (index == slot) found += bytes;
   }
   fclose(file);
   return found;
 }
 
 // FAKE_GPU_PID_OFFSET: in a container NVML tells the process ids of the machine outside.
-void collect(const std::string& folder, int gpu, bool real, std::vector<User>& into) {
+void collect(const std::string& folder, int slot, bool real, std::vector<User>& into) {
   static int offset = static_cast<int>(number("FAKE_GPU_PID_OFFSET", 0));
   DIR* entries = opendir(folder.c_str());
   if (!entries) return;
   while (dirent* entry = readdir(entries)) {
     int pid = atoi(entry->d_name);
     if (pid <= 0 || (real && !lives(pid))) continue;
-    size_t bytes = bytes_in(folder + "/" + entry->d_name, gpu);
+    size_t bytes = bytes_in(folder + "/" + entry->d_name, slot);
     if (bytes) into.push_back({real ? pid + offset : pid, bytes});
   }
   closedir(entries);
@@ -54,22 +54,22 @@ void collect(const std::string& folder, int gpu, bool real, std::vector<User>& i
 
 }  // namespace
 
-std::vector<User> users(int gpu) {
+std::vector<User> users(int slot) {
   std::vector<User> found;
   std::string folder = setting("FAKE_GPU_STATE");
   if (folder.empty()) return found;
-  collect(folder + "/processes", gpu, true, found);
-  collect(folder + "/foreign", gpu, false, found);
+  collect(folder + "/processes", slot, true, found);
+  collect(folder + "/foreign", slot, false, found);
   return found;
 }
 
-void tell_memory(const std::vector<std::pair<int, size_t>>& bytes_by_gpu) {
+void tell_memory(const std::vector<std::pair<int, size_t>>& bytes_by_slot) {
   std::string folder = setting("FAKE_GPU_STATE");
   if (folder.empty()) return;
   mkdir((folder + "/processes").c_str(), 0700);
   std::string path = folder + "/processes/" + std::to_string(getpid()), text;
-  for (auto& [gpu, bytes] : bytes_by_gpu) {
-    text += std::to_string(gpu) + " " + std::to_string(bytes) + "\n";
+  for (auto& [slot, bytes] : bytes_by_slot) {
+    text += std::to_string(slot) + " " + std::to_string(bytes) + "\n";
   }
   // Renamed into place: a reader never sees half of it.
   std::string fresh = folder + "/processes/new." + std::to_string(getpid());

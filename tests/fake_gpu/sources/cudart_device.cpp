@@ -25,7 +25,7 @@ namespace {
 void describe(const Gpu& gpu, cudaDeviceProp* found) {
   const Spec& spec = gpu.spec;
   memset(found, 0, sizeof *found);
-  strncpy(found->name, spec.name, sizeof found->name - 1);
+  strncpy(found->name, gpu.name().c_str(), sizeof found->name - 1);
   memcpy(found->uuid.bytes, gpu.uuid, sizeof found->uuid.bytes);
   found->totalGlobalMem = static_cast<size_t>(spec.memory_bytes);
   found->sharedMemPerBlock = 49152;

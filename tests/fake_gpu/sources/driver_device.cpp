@@ -47,7 +47,7 @@ CUresult cuDeviceGetName(char* text, int length, CUdevice ordinal) {
   NEEDS_INIT();
   Device* device = device_at(ordinal);
   if (!device) return CUDA_ERROR_INVALID_DEVICE;
-  snprintf(text, static_cast<size_t>(length), "%s", device->gpu->spec.name);
+  snprintf(text, static_cast<size_t>(length), "%s", device->gpu->name().c_str());
   return CUDA_SUCCESS;
 }
 

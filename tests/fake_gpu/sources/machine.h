@@ -22,12 +22,19 @@ struct Spec {
   int power_w;
 };
 
+// A GPU, or a part of one that MIG made.
 struct Gpu {
-  int index;  // in the order of the bus, as NVML and nvidia-smi count
+  int index;  // in the order of the bus, as NVML and nvidia-smi count; a part has its GPU's
   Spec spec;
   unsigned char uuid[16];
+  std::string profile = {};      // of a part: "3g.20gb"
+  int part = -1;                 // its number among the parts of the GPU
+  std::vector<Gpu> parts = {};
 
-  std::string uuid_text() const;  // "GPU-xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
+  bool is_part() const { return part >= 0; }
+  int slot() const;               // under which what processes hold of it is written down
+  std::string name() const;       // "Fake A100-SXM4-40GB MIG 3g.20gb" of a part
+  std::string uuid_text() const;  // "GPU-xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", "MIG-" of a part
   int pci_bus() const;
   std::string pci_text() const;  // "0000:3B:00.0"
 };
@@ -36,6 +43,7 @@ struct Gpu {
 const std::vector<Gpu>& gpus();
 
 // Those that CUDA_VISIBLE_DEVICES leaves to this process, in the order in which CUDA counts them.
+// Where GPUs are divided, a process sees one part.
 std::vector<const Gpu*> visible_gpus();
 
 // What cudaDeviceGetAttribute and cuDeviceGetAttribute say: both number the attributes alike.

@@ -152,6 +152,10 @@ int main(int count, char** words) {
   if (!question.fields.empty()) return query(question, meant);
   for (auto* gpu : meant) {
     printf("GPU %d: %s (UUID: %s)\n", gpu->index, gpu->spec.name, gpu->uuid_text().c_str());
+    for (auto& part : gpu->parts) {
+      printf("  MIG %-11s Device %2d: (UUID: %s)\n", part.profile.c_str(), part.part,
+             part.uuid_text().c_str());
+    }
   }
   return 0;
 }

@@ -35,11 +35,23 @@ int check(Handle gpu) {
   return marked(Marker::lost, gpu->index) ? NVML_GPU_IS_LOST : NVML_SUCCESS;
 }
 
+// What a GPU has as a whole, a part of it is not asked for.
+int check_whole(Handle gpu) {
+  if (int error = check(gpu)) return error;
+  return gpu->is_part() ? NVML_NOT_SUPPORTED : NVML_SUCCESS;
+}
+
+int give(Handle gpu, Handle* found) {
+  *found = gpu;
+  return check(gpu);
+}
+
 int find(Handle* found, bool (*is_meant)(const Gpu&, const char*), const char* by) {
   for (auto& gpu : gpus()) {
-    if (!is_meant(gpu, by)) continue;
-    *found = &gpu;
-    return check(&gpu);
+    if (is_meant(gpu, by)) return give(&gpu, found);
+    for (auto& part : gpu.parts) {
+      if (is_meant(part, by)) return give(&part, found);
+    }
   }
   return NVML_NOT_FOUND;
 }
@@ -52,6 +64,8 @@ int copy_text(const std::string& text, char* into, unsigned length) {
 
 #define NEEDS_GPU(gpu) \
   if (int error_ = check(gpu)) return error_
+#define NEEDS_WHOLE(gpu) \
+  if (int error_ = check_whole(gpu)) return error_
 
 }  // namespace
 
@@ -125,7 +139,7 @@ int nvmlDeviceGetUUID(Handle gpu, char* text, unsigned length) {
 
 int nvmlDeviceGetName(Handle gpu, char* text, unsigned length) {
   NEEDS_GPU(gpu);
-  return copy_text(gpu->spec.name, text, length);
+  return copy_text(gpu->name(), text, length);
 }
 
 int nvmlDeviceGetCudaComputeCapability(Handle gpu, int* major, int* minor) {
@@ -136,7 +150,7 @@ int nvmlDeviceGetCudaComputeCapability(Handle gpu, int* major, int* minor) {
 }
 
 int nvmlDeviceGetMaxClockInfo(Handle gpu, int clock, unsigned* mhz) {
-  NEEDS_GPU(gpu);
+  NEEDS_WHOLE(gpu);
   constexpr int MEMORY = 2;
   int khz = clock == MEMORY ? gpu->spec.memory_clock_khz : gpu->spec.clock_khz;
   *mhz = static_cast<unsigned>(khz / 1000);
@@ -152,7 +166,7 @@ int nvmlDeviceGetClockInfo(Handle gpu, int clock, unsigned* mhz) {
 }
 
 int nvmlDeviceGetTemperature(Handle gpu, int, unsigned* celsius) {
-  NEEDS_GPU(gpu);
+  NEEDS_WHOLE(gpu);
   *celsius = celsius_of(*gpu);
   return NVML_SUCCESS;
 }
@@ -164,26 +178,26 @@ struct Temperature {
 };
 
 int nvmlDeviceGetTemperatureV(Handle gpu, Temperature* found) {
-  NEEDS_GPU(gpu);
+  NEEDS_WHOLE(gpu);
   found->celsius = static_cast<int>(celsius_of(*gpu));
   return NVML_SUCCESS;
 }
 
 int nvmlDeviceGetPowerUsage(Handle gpu, unsigned* milliwatts) {
-  NEEDS_GPU(gpu);
+  NEEDS_WHOLE(gpu);
   *milliwatts = milliwatts_of(*gpu);
   return NVML_SUCCESS;
 }
 
 int nvmlDeviceGetTotalEnergyConsumption(Handle gpu, unsigned long long* millijoules) {
-  NEEDS_GPU(gpu);
+  NEEDS_WHOLE(gpu);
   double seconds = static_cast<double>(now_ns()) / 1e9;
   *millijoules = static_cast<unsigned long long>(seconds * milliwatts_of(*gpu));
   return NVML_SUCCESS;
 }
 
 int nvmlDeviceGetCurrentClocksEventReasons(Handle gpu, unsigned long long* bits) {
-  NEEDS_GPU(gpu);
+  NEEDS_WHOLE(gpu);
   *bits = throttle_bits(gpu->index);
   return NVML_SUCCESS;
 }
@@ -197,7 +211,7 @@ struct Utilization {
 };
 
 int nvmlDeviceGetUtilizationRates(Handle gpu, Utilization* found) {
-  NEEDS_GPU(gpu);
+  NEEDS_WHOLE(gpu);
   *found = {50, 25};
   return NVML_SUCCESS;
 }
@@ -227,10 +241,10 @@ struct OlderProcess {
 
 int nvmlDeviceGetComputeRunningProcesses_v3(Handle gpu, unsigned* count, Process* found) {
   NEEDS_GPU(gpu);
-  auto all = users(gpu->index);
+  auto all = all_users(*gpu);
   auto room = found ? *count : 0;
   for (size_t i = 0; i < all.size() && i < room; ++i) {
-    found[i] = {static_cast<unsigned>(all[i].pid), 0, all[i].bytes, 0xffffffff, 0xffffffff};
+    found[i] = {static_cast<unsigned>(all[i].pid), 0, all[i].bytes, all[i].part, all[i].part};
   }
   *count = static_cast<unsigned>(all.size());
   return all.size() > room ? NVML_INSUFFICIENT_SIZE : NVML_SUCCESS;
@@ -248,6 +262,34 @@ int nvmlDeviceGetComputeRunningProcesses(Handle gpu, unsigned* count, OlderProce
     found[i] = {all[i].pid, 0, all[i].bytes};
   }
   return error;
+}
+
+int nvmlDeviceGetMigMode(Handle gpu, unsigned* current, unsigned* pending) {
+  NEEDS_WHOLE(gpu);
+  *current = *pending = !gpu->parts.empty();
+  return NVML_SUCCESS;
+}
+
+int nvmlDeviceGetMaxMigDeviceCount(Handle gpu, unsigned* count) {
+  NEEDS_WHOLE(gpu);
+  *count = gpu->parts.empty() ? 0 : 7;
+  return NVML_SUCCESS;
+}
+
+int nvmlDeviceGetMigDeviceHandleByIndex(Handle gpu, unsigned index, Handle* found) {
+  NEEDS_WHOLE(gpu);
+  return index < gpu->parts.size() ? give(&gpu->parts[index], found) : NVML_NOT_FOUND;
+}
+
+int nvmlDeviceIsMigDeviceHandle(Handle gpu, unsigned* is_part) {
+  NEEDS_GPU(gpu);
+  *is_part = gpu->is_part();
+  return NVML_SUCCESS;
+}
+
+int nvmlDeviceGetDeviceHandleFromMigDeviceHandle(Handle part, Handle* found) {
+  NEEDS_GPU(part);
+  return part->is_part() ? give(&gpus()[part->index], found) : NVML_INVALID_ARGUMENT;
 }
 
 // These GPUs have no links to each other and belong to no fabric.

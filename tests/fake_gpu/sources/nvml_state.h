@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <vector>
 
 #include "machine.h"
 
@@ -26,7 +27,14 @@ enum NvmlError {
 int nvml_init_error();
 const char* nvml_error_text(int error);
 
-size_t used_bytes(const Gpu& gpu);  // by all processes
+// All users of a GPU, its parts' with them.
+struct UserOfPart {
+  int pid;
+  size_t bytes;
+  unsigned part;  // all ones where the GPU is not divided
+};
+std::vector<UserOfPart> all_users(const Gpu& gpu);
+size_t used_bytes(const Gpu& gpu);
 unsigned celsius_of(const Gpu& gpu);
 unsigned milliwatts_of(const Gpu& gpu);
 
