@@ -49,8 +49,7 @@ def source(comparison: Comparison) -> str:
         return "Hugging Face, perf_torch_compile, 2023: means without spread"
     known = [host.environment.torch for host in comparison.hosts if host.environment is not None]
     torch = wording.listed(list(dict.fromkeys(known))) or "?"
-    why = comparison.rehearsal
-    label = f"{LABEL}: {why} · " if why else ""
+    label = f"{LABEL} · " if comparison.rehearsal else ""  # first: a long line is cut at its end
     return f"{label}torch {torch} · run {comparison.run.name} · lines are 95 % intervals"
 
 
