@@ -7,7 +7,7 @@ import sys
 from typing import Final
 
 ALL: Final = (
-    "start_up", "statistics", "page", "overhead", "share", "two_runs", "simulation",
+    "start_up", "case_start", "statistics", "page", "overhead", "share", "two_runs", "simulation",
     "fleet", "pool", "three_hosts", "spread",
 )  # fmt: skip
 

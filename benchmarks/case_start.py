@@ -19,8 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from types import FrameType
-from typing import Any, Final, Literal, NoReturn, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from benchmarks.ledger import Ledger
 from harness import picture, worker
@@ -52,17 +51,13 @@ PLAN: Final = Plan(
 def main(arguments: Sequence[str] = ()) -> None:
     """Measure what the file lacks, then print what it holds."""
     given = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _leave)
+    # As Ctrl-C: the case is killed and its folder removed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(given.json or Path(folder) / "starts.jsonl")
         turns = _turns(given.pairs, compiled=not given.eager)
         measure(ledger, Path(folder), turns, time.monotonic() + given.left_s)
         print(describe(ledger))
-
-
-def _leave(_: int, __: FrameType | None) -> NoReturn:
-    """As an exception, so that the case is killed and its folder removed."""
-    raise SystemExit(128 + signal.SIGTERM)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -93,6 +88,8 @@ class Starter:
             self.environment = self.nursery.probe()
         except ProbeError as error:
             return {"error": str(error)}
+        if self.environment.process_start != self.policy:
+            return {"error": f"a process started by {self.policy} could not use this GPU"}
         return self._found(time.monotonic() - start_s) | {"driver": _driver(self.nursery)}
 
     def run(self, mode: Mode) -> dict[str, object]:
@@ -119,8 +116,7 @@ class Starter:
 
     def _found(self, wall_s: float) -> dict[str, object]:
         assert self.environment is not None
-        started = self.environment.process_start
-        return {"device": self.environment.device.name, "started": started, "wall_s": wall_s}
+        return {"device": self.environment.device.name, "wall_s": wall_s}
 
 
 def _driver(nursery: Nursery) -> str:

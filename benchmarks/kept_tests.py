@@ -5,6 +5,7 @@ has one:  python -m pytest -p benchmarks.kept_tests --json FILE [--left-s SECOND
 from __future__ import annotations
 
 import math
+import signal
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     ledger = Ledger(config.getoption("--json"))
     end_s = time.monotonic() + config.getoption("--left-s")
+    # As Ctrl-C: what a test has started ends with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     config.pluginmanager.register(Keeper(ledger, end_s), "keeper of results")
 
 

@@ -199,25 +199,24 @@ def test_tests_that_cannot_run_here_say_so_and_ones_that_break_do_not_hold(tmp_p
     assert check(tmp_path / "other", "essential tests pass").holds is False
 
 
-FORKED = {"policy": "fork", "started": "fork", "clock": "cuda", "start_up_s": 0.1}
+FORKED = {"policy": "fork", "driver": "loaded", "clock": "cuda", "start_up_s": 0.1}
 
 
 @pytest.mark.parametrize(
     ("forked", "expected", "told"),
     [
-        (FORKED, True, "1 fork: 0.10 s of start-up; 1 spawn: 5.00 s of start-up"),
+        (FORKED, True, "driver loaded; 1 fork: 0.10 s of start-up; 1 spawn: 5.00 s of start-up"),
         (FORKED | {"clock": "cpu"}, None, "1 fork: 0.10 s"),
-        (FORKED | {"started": "spawn"}, False, "started by spawn instead"),
         ({"policy": "fork", "error": "no CUDA after a fork"}, False, "no CUDA after a fork"),
     ],
-    ids=["on the GPU", "on a CPU", "spawned after all", "failed"],
+    ids=["on the GPU", "on a CPU", "failed"],
 )
 def test_whether_a_forked_process_uses_the_gpu_is_told_with_what_it_saves(
     tmp_path: Path, forked: dict[str, Any], expected: bool | None, told: str
 ) -> None:
     ledger = Ledger(tmp_path / "starts.jsonl")
     ledger.keep("fork 1", **forked)
-    ledger.keep("spawn 1", policy="spawn", started="spawn", clock="cuda", start_up_s=5.0)
+    ledger.keep("spawn 1", policy="spawn", clock="cuda", start_up_s=5.0)
     found = check(tmp_path, "a forked process uses the GPU")
     assert found.holds is expected
     assert told in found.found
@@ -244,3 +243,13 @@ def test_the_wall_time_of_a_step_is_that_of_all_its_calls(tmp_path: Path) -> Non
     lines = gpu_table.render(tmp_path).splitlines()
     assert "  first              12.5 s in 2 turns  done" in lines
     assert "  overhead            1.0 s in 1 turns  not finished" in lines
+
+
+def test_one_call_in_which_the_host_was_held_up_says_nothing_of_device_time(tmp_path: Path) -> None:
+    claim, seen = "device time is shorter than wall", on_a_gpu(0.004, 0.002, 0.003)
+    held_up = seen.blocks[0].model_copy(update={"device_s": (0.011, *(0.004,) * 9)})
+    once = seen.model_copy(update={"blocks": (held_up, *seen.blocks[1:])})
+    written(tmp_path / "once" / "first", factories.plan([CASE]), once)
+    written(tmp_path / "always" / "first", factories.plan([CASE]), on_a_gpu(0.011, 0.002, 0.003))
+    assert check(tmp_path / "once", claim).holds is True
+    assert check(tmp_path / "always", claim).holds is False
