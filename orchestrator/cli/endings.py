@@ -104,7 +104,8 @@ def gate(changes: Changes | None, percent: float | None) -> int:
             f"{changes.before.run.name} and in {changes.after.run.name}",
             "The page lists what each of them has.",
         )
-    baseline = f"run {changes.before.run.name}"
+    kind = changes.before.rehearsal
+    baseline = f"run {changes.before.run.name}{f' (a rehearsal: {kind})' if kind else ''}"
     if changes.broken:
         complain(change_summary.broken(changes.broken, baseline))
     found = regressions(changes, percent)

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.changes import change_words, changes
-from orchestrator.cli import change_summary, summary
+from orchestrator.cli import change_summary, endings, summary
 from orchestrator.compare import peaks, published, rehearsal
 from orchestrator.compare.comparison import Comparison
-from orchestrator.page import exports
+from orchestrator.page import exports, page_data, tables
 from orchestrator.page.answer import answer
 from orchestrator.publish import change_page, figures, index_page, report, results, trends
 from orchestrator.publish.baseline import against_run
@@ -84,6 +84,23 @@ def test_every_row_of_an_export_says_so_and_other_exports_keep_their_columns() -
     for text in (exports.to_csv(run(REAL)), exports.to_json(run(REAL))):
         assert "rehearsal" not in text
     assert exports.to_markdown(run(REAL)).startswith("###")
+
+
+def test_what_the_page_downloads_is_what_was_exported() -> None:
+    packed, _ = page_data.unpacked(page_data.block(run(), tables.results(run()), ()))
+    (header, *rows) = csv.reader(io.StringIO(exports.to_csv(run())))
+    assert packed["columns"] == header
+    assert packed["values"][-1] == ["a fake GPU"] * len(rows)  # type: ignore[index]
+    assert packed["markdown"] == exports.to_markdown(run())
+    assert "rehearsal" not in json.dumps(
+        page_data.unpacked(page_data.block(run(REAL), tables.results(run(REAL)), ()))[0]
+    )
+
+
+def test_a_gate_between_two_rehearsals_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    found = changes.between(run(ratio=2.0), run(ratio=1.1))
+    assert endings.gate(found, 5) == endings.REGRESSED
+    assert "2026-11-23-a (a rehearsal: a fake GPU) by more than 5 %" in capsys.readouterr().err
 
 
 def test_a_chart_says_so_wherever_it_goes() -> None:
