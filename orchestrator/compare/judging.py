@@ -115,10 +115,12 @@ def _problem(outcome: HostOutcome, case: Case) -> Problem:
         return Problem(failure.reason, failure.stage, failure.message, failure.traceback)
     if why := outcome.refused.get(case.case_id):
         return Problem("refused", None, f"its record was refused: {why}", "")
-    if outcome.host_failures:
-        last = outcome.host_failures[-1]  # no finding about a case that was not tried for it
-        return Problem("host_unavailable", None, last.message, last.traceback)
-    stopped = "the run was interrupted" if outcome.ending == "interrupted" else "the run ended"
+    last = outcome.host_failures[-1] if outcome.host_failures else None
+    fault = outcome.left.get(case.case_id, last)
+    if fault is not None:  # no finding about a case that was not tried for it
+        return Problem("host_unavailable", None, fault.message, fault.traceback)
+    by_user = case.case_id in outcome.left or outcome.ending == "interrupted"
+    stopped = "the run was interrupted" if by_user else "the run ended"
     return Problem("missing", None, f"not measured: {stopped} before this case", "")
 
 

@@ -25,8 +25,8 @@ ONE_KIND: Final = f"Name GPUs of one kind in {VARIABLE}, and measure the others 
 NAME_ONCE: Final = f"Name each GPU once in {VARIABLE}."
 # SLURM writes the second for a job without a GPU.
 _NOTHING: Final = ("", "NoDevFiles")
-_KINDS: Final = (r"\d{1,4}", r"GPU-[0-9A-Za-z-]+", r"MIG-[0-9A-Za-z/-]+")
-_END: Final = re.compile(r"-\d+")
+_KINDS: Final = (r"[0-9]{1,4}", r"GPU-[0-9A-Za-z-]+", r"MIG-[0-9A-Za-z/-]+")
+_END: Final = re.compile(r"-[0-9]+")
 _GPU: Final = re.compile(r"GPU (\d+): (.*) \(UUID: (GPU-[^)]+)\)")
 _PART: Final = re.compile(r"\s+MIG .*\(UUID: (MIG-[^)]+)\)")
 _LIMIT_S: Final = 30

@@ -50,7 +50,9 @@ class HostOutcome:
 
     `refused` says by case why a result could not be accepted. `remarks` are sentences about the
     stream itself, such as a line that could not be read. `origins` says by case where a pool
-    measured it, or tried to; `controls` are the cases that it measured once more.
+    measured it, or tried to; `controls` are the cases that it measured once more. `left` has the
+    cases that the last attempt at them did not come to: what befell the host, or None where the
+    user stopped it.
     """
 
     host: str
@@ -65,6 +67,7 @@ class HostOutcome:
     refused: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, Origin] = field(default_factory=dict)
     controls: tuple[ControlResult, ...] = ()
+    left: Mapping[str, Failure | None] = field(default_factory=dict)
 
     @property
     def environment(self) -> Environment | None:
@@ -99,7 +102,14 @@ class _Fold:
     promised: set[str] = field(default_factory=set)
     origins: dict[str, Origin] = field(default_factory=dict)
     controls: list[ControlResult] = field(default_factory=list)
+    left: dict[str, Failure | None] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
+    fault: Failure | None = None
     ending: Ending = "lost"
+
+    def begin_attempt(self) -> None:
+        """Nothing was asked of this attempt yet, and nothing befell it."""
+        self.asked, self.fault = set(), None
 
     def take(self, record: Record) -> None:
         match record:
@@ -120,6 +130,7 @@ class _Fold:
         if record.environment not in self.environments:
             self.environments.append(record.environment)
         self.promised |= set(record.case_ids)
+        self.asked |= set(record.case_ids)
         self.harness_revision = record.harness_revision
         self.picture = record.picture
         self.ending = "lost"
@@ -136,6 +147,7 @@ class _Fold:
     def _take_failure(self, record: Failure) -> None:
         if record.case_id is None:
             self.host_failures.append(record)
+            self.fault = record
         elif record.case_id not in self.measurements:
             self.failures[record.case_id] = record
         self.open_case = None
@@ -201,15 +213,18 @@ class _Fold:
             self._take_failure(_broken_off(*self.open_case, trouble or _CUT))
         self.open_case = None
         self.tell_trouble(trouble)
+        if attempt.interrupted or self.fault is not None:
+            told = self.measurements.keys() | self.failures.keys() | self.refused.keys()
+            why = None if attempt.interrupted else self.fault
+            self.left |= dict.fromkeys(self.asked - told, why)
 
     def tell_trouble(self, trouble: Trouble | None) -> None:
         """For the cases that never began, which did not run out of memory themselves."""
         if trouble is not None:
-            self.host_failures.append(
-                Failure(
-                    case_id=None, stage=None, reason="host_unavailable", message=trouble.message
-                )
+            self.fault = Failure(
+                case_id=None, stage=None, reason="host_unavailable", message=trouble.message
             )
+            self.host_failures.append(self.fault)
 
 
 def _origin(attempt: Attempt, job: JobNote) -> Origin:
@@ -245,6 +260,7 @@ def fold(host: str, attempts: Iterable[Attempt], plan_id: str) -> HostOutcome:
     """
     state = _Fold()
     for attempt in attempts:
+        state.begin_attempt()
         others = {r.plan_id for r in attempt.records if isinstance(r, Started)} - {plan_id}
         if others:
             state.remarks.append(f"an attempt was made at another plan ({', '.join(others)})")
@@ -278,4 +294,5 @@ def fold(host: str, attempts: Iterable[Attempt], plan_id: str) -> HostOutcome:
         refused=state.refused,
         origins=state.origins,
         controls=tuple(state.controls),
+        left=state.left,
     )

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from harness.plan import Plan
+from harness.plan import Case, Plan
 from harness.records import CaseStarted, Failure
 from harness.vocabulary import Reason
 from orchestrator import pipeline
 from orchestrator.cli.progress import NoProgress
 from orchestrator.hosts import Say
 from orchestrator.records.rundir import AttemptFile
+from tests import factories
 from tests.fake_host import FakeHost, FakeSession, lines
-from tests.integration.replays import FASTER, STARTED, VIT, WHOLE, new_folder
+from tests.integration.replays import FASTER, RESNET, STARTED, VIT, WHOLE, new_folder
 from tests.integration.stand_in_harness import LOSS, Planted, driver, gpu, planted
 from tests.integration.test_local_gpus import ASKED, PLAN, run, the_page, the_run
 
@@ -180,3 +181,40 @@ def test_a_harness_that_lingers_may_go_after_its_last_record(tmp_path: Path, str
     folder = new_folder(tmp_path, "a100")
     pipeline.measure(folder, [LingeringHost("a100", stream)], NoProgress())
     assert folder.meta().troubles == {}
+
+
+def test_each_case_that_is_left_tells_what_came_between_last(tmp_path: Path) -> None:
+    """A GPU is lost, the machine mended, and the user stops the run that goes on."""
+    began = CaseStarted(case_id=RESNET.case_id, stage="compile")
+    folder = new_folder(tmp_path, "local")
+    pipeline.measure(folder, [FakeHost("local", lines(STARTED, began, LOSS))], NoProgress())
+    rows = pipeline.render(folder).comparison.rows
+    assert {row.problem.message for row in rows if row.problem} == {LOSS.message}
+    again = STARTED.model_copy(update={"case_ids": (RESNET.case_id, VIT.case_id)})
+    pipeline.measure(folder, [FakeHost("local", lines(again, FASTER))], NoProgress())
+    folder.mark_interrupted(["local.2.jsonl"])
+    (measured, left) = pipeline.render(folder).comparison.rows
+    assert (measured.verdict, left.verdict) == ("faster", "missing")
+    assert left.problem is not None
+    assert left.problem.message == "not measured: the run was interrupted before this case"
+
+
+def test_two_gpus_that_break_off_for_two_reasons_tell_each_of_its_cases(tmp_path: Path) -> None:
+    def stream(case: Case, uuid: str, why: str) -> bytes:
+        environment = factories.environment(device=gpu(uuid))
+        started = STARTED.model_copy(
+            update={"case_ids": (case.case_id,), "environment": environment}
+        )
+        return lines(started, LOSS.model_copy(update={"message": why}))
+
+    folder = new_folder(tmp_path, "box")
+    hosts = [
+        FakeHost("box", stream(VIT, "GPU-1", "the first is gone")),
+        FakeHost("box", stream(RESNET, "GPU-2", "the second hangs")),
+    ]
+    pipeline.measure(folder, hosts, NoProgress())
+    rows = pipeline.render(folder).comparison.rows
+    assert {row.case.model: row.problem.message for row in rows if row.problem} == {
+        "vit-base": "the first is gone",
+        "resnet-50": "the second hangs",
+    }
