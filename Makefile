@@ -3,19 +3,22 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
+CUDA_PIP := .venv-cuda/bin/python -m pip install --disable-pip-version-check --quiet
 SETTINGS ?=
 SEED ?= 1
 REAL ?= 3
 FUZZ ?= records:80000 page:20000 plan:60000 hosts:60000 run_json:40000 results:30000 command_line:10000
 # The PyTorch of this machine, as pyproject.toml has it.
 TORCH_HERE := 2.13.0
+# The one for a GPU, for the tests on a fake one; torchvision's lock is that of its release.
+TORCH_CUDA := 2.14.1
 # The one that lock-torch locks.
 TORCH ?= $(TORCH_HERE)
 INDEX ?=
-LOCKED := desk harness dev fuzz audit ray $(patsubst requirements/%.txt,%,$(wildcard requirements/torch-*.txt))
+LOCKED := desk harness dev fuzz audit ray torchvision $(patsubst requirements/%.txt,%,$(wildcard requirements/torch-*.txt))
 LOCK := --quiet --universal --upgrade --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 
-.PHONY: help demo test everyday-test docker-test check bench fuzz crash soak audit sbom ray-test gpu-check screenshot schema lock lock-torch clean
+.PHONY: help demo test everyday-test docker-test check bench fuzz crash soak audit sbom ray-test gpu-test gpu-check screenshot schema lock lock-torch clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -28,13 +31,16 @@ test: $(VENV)/.develops  ## run the tests
 	@$(MAKE) --no-print-directory docker-test
 
 everyday-test: $(VENV)/.develops
-	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/docker --ignore tests/ray $(SETTINGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/docker --ignore tests/ray --ignore tests/gpu $(SETTINGS)
 
 docker-test: $(VENV)/.develops
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/docker $(SETTINGS) || [ $$? = 5 ]  # 5: SETTINGS chose none
 
 ray-test: $(VENV)/.develops .venv-ray/.ready  ## run the tests of pools on a Ray cluster of their own (Linux, root)
 	$(BIN)/python -m pytest tests/ray $(SETTINGS)
+
+gpu-test: .venv-cuda/.ready  ## run the tests of the GPU path, on this machine's GPU or on a fake one (5.6 GB, Linux)
+	REQUIRE_ALL=1 .venv-cuda/bin/python -m pytest -n 2 --dist worksteal tests/gpu $(SETTINGS)
 
 check: $(VENV)/.develops  ## lint, types, import rules, schema drift
 	$(BIN)/ruff check .
@@ -88,12 +94,13 @@ lock: $(VENV)/.develops  ## renew the locked versions
 	$(BIN)/uv pip compile $(LOCK) requirements/fuzz.in -o requirements/fuzz.txt
 	$(BIN)/uv pip compile $(LOCK) requirements/audit.in -o requirements/audit.txt
 	$(BIN)/uv pip compile $(LOCK) requirements/ray.in -o requirements/ray.txt
+	$(BIN)/uv pip compile $(LOCK) --no-deps requirements/torchvision.in -o requirements/torchvision.txt
 
 lock-torch: $(VENV)/.develops  ## lock a PyTorch by its hashes: TORCH=2.14.1 INDEX=https://download.pytorch.org/whl/cu126
 	$(BIN)/python requirements/torch_lock.py $(TORCH) $(INDEX)
 
 clean:  ## remove what this Makefile made; reports stay
-	rm -rf $(VENV) .venv-audit .venv-ray build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .venv-audit .venv-cuda .venv-ray build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -122,6 +129,18 @@ $(VENV)/.develops: $(VENV)/.measures requirements/dev.txt
 
 $(VENV)/.fuzzes: $(VENV)/.develops requirements/fuzz.txt
 	@$(PIP) --require-hashes -r requirements/fuzz.txt
+	@touch $@
+
+# A build for a GPU beside the one for the CPU, with the same of everything else.
+.venv-cuda/.ready: requirements/desk.txt requirements/harness.txt requirements/dev.txt requirements/torchvision.txt \
+    requirements/torch-$(TORCH_CUDA).txt requirements/torch-$(TORCH_CUDA)-libraries.txt pyproject.toml
+	@echo "Installing into .venv-cuda: PyTorch for CUDA, 5.6 GB."
+	@$(PYTHON) -m venv .venv-cuda
+	@$(CUDA_PIP) --require-hashes -r requirements/desk.txt -r requirements/harness.txt
+	@$(CUDA_PIP) --require-hashes -r requirements/dev.txt
+	@$(CUDA_PIP) --require-hashes --no-deps -r requirements/torch-$(TORCH_CUDA).txt \
+	  -r requirements/torch-$(TORCH_CUDA)-libraries.txt -r requirements/torchvision.txt
+	@$(CUDA_PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 # What looks at the locks must not share their environment.

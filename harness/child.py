@@ -6,8 +6,7 @@ driver has been initialised by loading them, processes are spawned from nothing 
 CUDA does not survive a fork. Where it has only been loaded, a fork should do; no real GPU has shown
 that yet, so it is done on request alone, and only once the GPU has answered a forked process.
 
-The caller blocks on a pipe meanwhile: a supervisor that polled would take a core from a
-launch-bound model.
+The caller blocks on a pipe: a supervisor that polled would take a core from a launch-bound model.
 """
 
 from __future__ import annotations
@@ -100,6 +99,11 @@ class Nursery:
     def start(self) -> ProcessStart:
         return "spawn" if self.context.get_start_method() == "spawn" else "fork"
 
+    @property
+    def _answer_limit_s(self) -> float:
+        """How long a process may take until the GPU has answered it; a spawned one loads torch."""
+        return ANSWER_LIMIT_S if self.start == "fork" else LOADING_LIMIT_S
+
     def probe(self, describe: Target = worker.describe) -> Environment:
         """Read the environment, and learn how processes must be started here.
 
@@ -128,13 +132,12 @@ class Nursery:
         return environment if safe and driver != "initialised" else None
 
     def _probe(self, describe: Target) -> tuple[Driver, Environment]:
-        """What a new process has of the driver, and what it finds. Raises: ProbeError."""
+        """What a new process inherits of the driver, and finds. Raises: ProbeError."""
         with self._started(describe) as (process, connection):
             try:
                 said = _said(connection, LOADING_LIMIT_S, "starting a process")
                 loaded = Loaded.model_validate_json(said)
-                limit_s = ANSWER_LIMIT_S if self.start == "fork" else LOADING_LIMIT_S
-                said = _said(connection, limit_s, "loading torch and asking the GPU")
+                said = _said(connection, self._answer_limit_s, "loading torch and asking the GPU")
                 probe = Probe.model_validate_json(said)
             except EOFError:
                 code = _exit_code(process)
@@ -154,7 +157,7 @@ class Nursery:
         """Why a GPU does not answer a new process any more; empty where it does."""
         with self._started(worker.answer, gpu_uuid) as (process, connection):
             try:
-                said = _said(connection, LOADING_LIMIT_S, "the GPU's answer to a new process")
+                said = _said(connection, self._answer_limit_s, "its answer to a new process")
                 return " ".join(Answer.model_validate_json(said).trouble.split())[:MAX_SAID]
             except ProbeError as error:
                 return str(error)

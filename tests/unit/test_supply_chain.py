@@ -52,8 +52,9 @@ def test_no_lock_is_installed_without_its_hashes(file: str) -> None:
 
 def test_this_package_is_built_by_what_is_locked() -> None:
     """Else pip fetches a setuptools that nobody verified."""
-    (own,) = [line for line in (ROOT / "Makefile").read_text().splitlines() if " -e ." in line]
-    assert "--no-build-isolation" in own
+    own = [line for line in (ROOT / "Makefile").read_text().splitlines() if " -e ." in line]
+    assert len(own) == 2, "one for a CPU, one for a GPU"
+    assert all("--no-build-isolation" in line for line in own)
     assert "setuptools==" in (ROOT / "requirements" / "harness.txt").read_text()
 
 

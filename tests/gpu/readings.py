@@ -1,0 +1,141 @@
+"""What the harness's instruments read of work whose length is known, as JSON on standard output:
+
+    python -m tests.gpu.readings
+
+Runs on a fake machine. Its kernels take FAKE_GPU_KERNEL_NS each, so that times, counts and bytes
+can be held to numbers, and not only against each other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+
+import torch
+
+from harness import busy, cuda, environment, sampler, telemetry
+from harness.accelerator import Accelerator
+from harness.instruments import Instruments
+from harness.timing import Times
+
+KERNELS = 10
+CALLS = 8
+MIB = 2**20
+GPU = torch.device("cuda", 0)
+
+
+def main() -> None:
+    tools = cuda.instruments(GPU)
+    assert tools.accelerator is not None
+    readings = {
+        "environment": environment.describe().model_dump(mode="json"),
+        **of_memory(tools),
+        **of_time(tools.accelerator, tools),
+        **of_nvml(tools),
+        "note": tools.note,
+    }
+    print(json.dumps(readings))
+
+
+def work() -> Callable[[], object]:
+    """A call of so many kernels and nothing else."""
+    numbers = torch.zeros(1000, device=GPU)
+
+    def call() -> None:
+        for _ in range(KERNELS):
+            numbers.add_(1)
+
+    call()
+    torch.cuda.synchronize()
+    return call
+
+
+def of_time(gpu: Accelerator, tools: Instruments) -> dict[str, object]:
+    call = work()
+    trace, nothing = gpu.trace(call, 3), gpu.trace(lambda: None, 3)
+    found = busy.measure({"eager": call}, {"eager": 1e-4}, gpu)
+    return {
+        "clock": of_clock(tools.clock.time(call, CALLS)),
+        "clock behind other work": behind_other_work(gpu, tools),
+        "trace_busy_s": trace.busy_s,
+        "trace_stretches": len(trace.stretches),
+        "trace_of_nothing": len(nothing.stretches),
+        "busy_s": list(found.seconds.get("eager", ())),
+        "busy_notes": found.notes,
+        **of_graphs(gpu, call),
+        "sleep_s": slept_s(gpu),
+    }
+
+
+def of_clock(times: Times) -> dict[str, object]:
+    return {
+        "samples_s": times.samples_s,
+        "device_s": times.device_s,
+        "enqueue_s": times.enqueue_s,
+    }
+
+
+def behind_other_work(gpu: Accelerator, tools: Instruments) -> dict[str, object]:
+    """A call while the GPU still has 0.2 s of other work."""
+    gpu.sleep(round(0.2 * cycles_per_s()))
+    return of_clock(tools.clock.time(work(), 1))
+
+
+def of_graphs(gpu: Accelerator, call: Callable[[], object]) -> dict[str, object]:
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        call()
+    trace = gpu.trace(graph.replay, 3)
+    return {"graph_launches": trace.graph_launches, "graph_busy_s": trace.busy_s}
+
+
+def slept_s(gpu: Accelerator) -> float:
+    """How long 10 ms of its clock's cycles take, by events."""
+    first, last = gpu.event(), gpu.event()
+    first.record()
+    gpu.sleep(round(0.01 * cycles_per_s()))
+    last.record()
+    gpu.synchronize()
+    return first.elapsed_time(last) / 1000
+
+
+def cycles_per_s() -> float:
+    properties = torch.cuda.get_device_properties(0)
+    return float(properties.clock_rate) * 1000
+
+
+def of_memory(tools: Instruments) -> dict[str, object]:
+    """Peaks after a larger one that was forgotten, and beside cuBLAS."""
+    large = torch.empty(64 * MIB, dtype=torch.uint8, device=GPU)
+    del large
+    environment.forget_cached_memory(GPU)
+    small = torch.empty(1 * MIB, dtype=torch.uint8, device=GPU)
+    peak_bytes = environment.peak_memory_bytes(GPU)
+    matrix = torch.empty(256, 256, device=GPU)
+    matrix @ matrix
+    with_cublas_bytes = torch.cuda.max_memory_allocated(GPU)
+    return {
+        "peak_bytes": peak_bytes,
+        "peak_of_a_product_bytes": environment.peak_memory_bytes(GPU),
+        "peak_with_workspace_bytes": with_cublas_bytes,
+        "process_bytes": tools.process_memory_bytes(),
+        "reserved_bytes": torch.cuda.memory_reserved(GPU),
+        "kept": small.numel(),
+    }
+
+
+def of_nvml(tools: Instruments) -> dict[str, object]:
+    if tools.gpu is None:
+        return {}
+    use = telemetry.energy_use(tools.gpu, torch.cuda.synchronize, 4, 0.5)
+    return {
+        "sample": sampler.sample(tools.gpu),
+        "energy": None if use is None else use.model_dump(),
+        "others": tools.gpu.other_processes(os.getpid()),
+        "disturbers": tools.disturbers(),
+    }
+
+
+if __name__ == "__main__":
+    main()
