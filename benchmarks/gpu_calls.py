@@ -50,11 +50,12 @@ def _call(settings: Settings) -> int:
     except StepError as error:
         trouble = str(error)
     print(gpu_table.render(settings.output))
-    if trouble:
-        print(f"\n{trouble}")
-        return FAILED
     if left := {step.name: step.left() for step in steps(settings) if step.left()}:
         print("\n".join(["", "left", *_left(left), "", "go on with", f"  {settings.going_on}"]))
+    if trouble:
+        print(f"\nnothing more can be measured here: {trouble}")
+        return FAILED
+    if left:
         return UNFINISHED
     return 0 if gpu_table.holds(settings.output) else FAILED
 

@@ -122,9 +122,9 @@ class Run:
 
     def _why_not(self) -> str:
         (outcome,) = self.folder.outcomes()
-        said = [failure.message for failure in outcome.host_failures]
-        log = self.folder.path / "logs"
-        return "\n".join(said or [f"the harness ended without a result; what it said: {log}"])
+        for failure in outcome.host_failures[-1:]:
+            return failure.message
+        return f"the harness ended without a result; what it said: {self.folder.path / 'logs'}"
 
 
 def _under_way(records: Sequence[Record]) -> CaseStarted | None:
@@ -220,9 +220,11 @@ def _plan(
 
 def _protocol(fixed: Fixed) -> Protocol:
     """Nothing of it may depend on what differs between two calls."""
-    if fixed.size == "full":
-        return Protocol(iterations=fixed.iterations, energy_s=ENERGY_S)
-    return Protocol(iterations=fixed.iterations, warmup_min_calls=5, warmup_min_s=0.1, energy_s=0.2)
+    full = Protocol(
+        iterations=fixed.iterations, energy_s=ENERGY_S, case_processes=fixed.case_processes
+    )
+    brief = {"warmup_min_calls": 5, "warmup_min_s": 0.1, "energy_s": 0.2}
+    return full if fixed.size == "full" else full.model_copy(update=brief)
 
 
 def _noise_floor(

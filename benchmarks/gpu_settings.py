@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from harness import catalogue
-from harness.vocabulary import Size
+from harness.vocabulary import CaseProcesses, Size
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 MODULE: Final = "benchmarks.gpu_check"
@@ -55,6 +55,7 @@ class Fixed:
     models: tuple[str, ...]
     batch_sizes: tuple[int, ...]
     iterations: int
+    case_processes: CaseProcesses
     gpu: str
     torch: str
 
@@ -120,6 +121,9 @@ def parser(description: str = "") -> argparse.ArgumentParser:
     made.add_argument("--models", help="comma-separated short names (default: all twelve)")
     made.add_argument("--batch-sizes", help="comma-separated (default: 1,4,16)")
     made.add_argument("--iterations", type=_count, help="per variant of a case (default: 300)")
+    made.add_argument(
+        "--case-processes", choices=("auto", "fork", "spawn"), help="of runs (default: auto)"
+    )
     return made
 
 
@@ -151,6 +155,7 @@ def _new(given: argparse.Namespace, otherwise: Fixed | None = None) -> Fixed:
         models=tuple(model.name for model in catalogue.CATALOGUE),
         batch_sizes=(1, 4, 16),
         iterations=300,
+        case_processes="auto",
         gpu="",
         torch="",
     )
@@ -164,13 +169,15 @@ def _new(given: argparse.Namespace, otherwise: Fixed | None = None) -> Fixed:
         models=tuple(sorted(models, key=flops.__getitem__)),
         batch_sizes=tuple(sorted(set(sizes))),
         iterations=every.iterations if given.iterations is None else given.iterations,
-        gpu=gpu_name(),
+        case_processes=given.case_processes or every.case_processes,
+        gpu=every.gpu if (gpu := gpu_name()) is None else gpu,
         torch=version("torch"),
     )
 
 
-def gpu_name() -> str:
-    """The GPUs that nvidia-smi lists, without loading torch; empty if there are none."""
+def gpu_name() -> str | None:
+    """The GPUs that nvidia-smi lists, without loading torch; empty if there is no such tool, None
+    if it fails."""
     if shutil.which("nvidia-smi") is None:
         return ""
     try:
@@ -178,7 +185,9 @@ def gpu_name() -> str:
             ["nvidia-smi", "-L"], capture_output=True, text=True, check=False, timeout=60
         )
     except (OSError, subprocess.TimeoutExpired):
-        return ""
+        return None
+    if done.returncode != 0:
+        return None
     return ", ".join(sorted(set(_LISTED.findall(done.stdout))))
 
 

@@ -27,6 +27,7 @@ def test_a_later_call_has_what_the_first_one_fixed_and_minutes_of_its_own(tmp_pa
         (["--batch-sizes", "1,4"], "batch-sizes 1,4,16, not 1,4"),
         (["--iterations", "30"], "iterations 300, not 30"),
         (["--size", "tiny"], "size full, not tiny"),
+        (["--case-processes", "fork"], "case-processes auto, not fork"),
     ],
 )
 def test_a_folder_is_not_continued_with_something_else(
@@ -90,7 +91,7 @@ def test_the_command_of_a_run_and_the_one_that_goes_on_have_all_options(tmp_path
     [
         ("GPU 0: NVIDIA H200 (UUID: GPU-1)\nGPU 1: NVIDIA H200 (UUID: GPU-2)\n", "NVIDIA H200"),
         ("GPU 0: Fake GPU (UUID: GPU-1)\n  MIG 1g.5gb Device 0: (UUID: MIG-1)\n", "Fake GPU"),
-        ("No devices were found\n", ""),
+        ("", ""),
     ],
 )
 def test_the_gpu_is_the_one_that_nvidia_smi_lists(
@@ -101,6 +102,20 @@ def test_the_gpu_is_the_one_that_nvidia_smi_lists(
     tool.chmod(0o700)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert gpu_settings.gpu_name() == expected
+
+
+def test_a_tool_that_fails_once_does_not_make_another_machine_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\nexit 9\n")
+    tool.chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert gpu_settings.gpu_name() is None
+    monkeypatch.setattr(gpu_settings, "gpu_name", lambda: "NVIDIA H200")
+    first = gpu_settings.parse(["--output", str(tmp_path / "check")])
+    monkeypatch.setattr(gpu_settings, "gpu_name", lambda: None)
+    assert gpu_settings.parse(["--output", str(tmp_path / "check")]).fixed == first.fixed
 
 
 def test_what_this_python_lacks_is_named_with_what_installs_it(
