@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "cudart.h"
+#include "cudart_images.h"
 
 using namespace fake;
 
@@ -18,16 +19,15 @@ struct Configuration {
 
 thread_local std::vector<Configuration> configurations;
 
-// Registered while libraries are loaded, by one thread; only read later.
-std::unordered_map<const void*, std::string>& kernel_names() {
-  static auto* names = new std::unordered_map<const void*, std::string>;
-  return *names;
-}
+struct Kernel {
+  std::string name;
+  const void* images;
+};
 
-const std::string& name_of(const void* function) {
-  static const auto* unknown = new std::string("unknown kernel");
-  auto found = kernel_names().find(function);
-  return found == kernel_names().end() ? *unknown : found->second;
+// Registered while libraries are loaded, by one thread; only read later.
+std::unordered_map<const void*, Kernel>& kernels() {
+  static auto* all = new std::unordered_map<const void*, Kernel>;
+  return *all;
 }
 
 cudaError_t run(const void* function, dim3 grid, dim3 block, void** arguments, cudaStream_t stream,
@@ -36,28 +36,28 @@ cudaError_t run(const void* function, dim3 grid, dim3 block, void** arguments, c
   size_t threads = size_t{block.x} * block.y * block.z;
   bool sound = grid.x && grid.y && grid.z && threads && threads <= 1024;
   if (!sound) return done(INVALID_CONFIGURATION);
+  auto kernel = kernels().find(function);
+  if (kernel == kernels().end()) return done(INVALID_DEVICE_FUNCTION);
+  const auto& [name, images] = kernel->second;
+  if (!has_image_for(images, current_device()->gpu->spec)) return done(NO_IMAGE);
   const unsigned blocks[3] = {grid.x, grid.y, grid.z}, in_block[3] = {block.x, block.y, block.z};
-  return done(
-      launch(stream_of(stream), name_of(function), blocks, in_block, arguments, correlation));
+  return done(launch(stream_of(stream), name, blocks, in_block, arguments, correlation));
 }
 
 }  // namespace
 
 extern "C" {
 
-void** __cudaRegisterFatBinary(void*) {
-  static void* handle;
-  return &handle;
-}
+void** __cudaRegisterFatBinary(void* wrapper) { return new void*(wrapper); }
 
 void __cudaRegisterFatBinaryEnd(void**) {}
-void __cudaUnregisterFatBinary(void**) {}
+void __cudaUnregisterFatBinary(void** handle) { delete handle; }
 char __cudaInitModule(void**) { return 1; }
 void __cudaRegisterVar(void**, char*, char*, const char*, int, size_t, int, int) {}
 
-void __cudaRegisterFunction(void**, const char* host, char*, const char* device, int, uint3*,
+void __cudaRegisterFunction(void** handle, const char* host, char*, const char* device, int, uint3*,
                             uint3*, dim3*, dim3*, int*) {
-  kernel_names()[host] = device;
+  kernels()[host] = {device, *handle};
 }
 
 unsigned __cudaPushCallConfiguration(dim3 grid, dim3 block, size_t shared_bytes,
