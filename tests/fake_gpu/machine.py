@@ -152,11 +152,11 @@ class FakeMachine:
         self._mark("lost", gpu)
 
     def hang(self, gpu: int | None = None) -> None:
-        """Let a GPU, or all, hang: whoever waits for it waits until `restore`, or is killed."""
+        """Let a GPU, or all, hang: what is launched from now on ends only by `lose`."""
         self._mark("hang", gpu)
 
     def restore(self) -> None:
-        """Start the machine anew, as far as lost and hanging GPUs are concerned."""
+        """Restart the machine: processes that begin from now on find all GPUs in order."""
         for pattern in ("lost*", "hang*"):
             for marker in self.folder.glob(pattern):
                 marker.unlink()

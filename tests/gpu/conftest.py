@@ -65,6 +65,16 @@ def cuda_build() -> None:
         lacking("the installed torch is no CUDA build")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _every_gpu_is_visible() -> Iterator[None]:
+    """What the environment hides of this machine's GPUs says nothing of a fake machine's."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"):
+            if not is_real():
+                patch.delenv(name, raising=False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def _buildable(cuda_build: None) -> None:
     try:

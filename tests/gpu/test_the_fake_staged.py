@@ -46,7 +46,9 @@ def test_memory_ends_for_tensors_workspaces_modules_graphs_and_cublas(
 
 
 def test_throttling_by_launches_slows_kernels_and_shows_in_nvml(fake_machine: Factory) -> None:
-    machine = fake_machine(throttle="0x40@100-200;0x4@300", slowdown_percent=200, kernel_ns=100000)
+    machine = fake_machine(
+        throttle="0x40@100-200;0x4@300", slowdown_percent=200, kernel_ns=1_000_000
+    )
     watched = start(
         machine,
         """
@@ -206,7 +208,7 @@ def test_a_short_queue_makes_the_host_wait(fake_machine: Factory) -> None:
         x = torch.empty(10, device="cuda")
         def enqueue_s(launches):
             torch.cuda.synchronize()
-            torch.cuda._sleep(282_000_000)
+            torch.cuda._sleep(705_000_000)
             begun = time.monotonic()
             for _ in range(launches):
                 x.sin_()
@@ -215,8 +217,8 @@ def test_a_short_queue_makes_the_host_wait(fake_machine: Factory) -> None:
         tell(short=enqueue_s(5), long=enqueue_s(20))
         """,
     )
-    assert found["short"] < 0.1
-    assert found["long"] > 0.1, "the device sleeps for 0.2 s"
+    assert found["short"] < 0.25
+    assert found["long"] > 0.25, "the device sleeps for 0.5 s"
 
 
 IN_A_CHILD = """
@@ -226,7 +228,7 @@ if "init" in sys.argv:
 child = os.fork()
 if not child:
     os._exit(runtime().cudaGetDeviceCount(ctypes.byref(count)))
-deadline = time.monotonic() + 1
+deadline = time.monotonic() + (1 if os.environ.get("FAKE_GPU_FORK") == "hang" else 30)
 status = None
 while time.monotonic() < deadline and status is None:
     ended, code = os.waitpid(child, os.WNOHANG)
