@@ -81,11 +81,13 @@ class Eager:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """The compiled model after its first call, which compiled it."""
+    """The compiled model after its first call, which compiled it; `kernels` are the launches of
+    generated kernels per call, None where none are generated."""
 
     call: Call
     agreement: Agreement
     first_call_s: float
+    kernels: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +138,7 @@ def measure(
     RecompiledError.
     """
     asked_for = prepared.asks_for_cuda_graphs
-    with (
-        torch.no_grad(),
-        cuda_graphs.skips(asked_for=asked_for) as skips,
-        generated_code.launches() as launches,
-    ):
+    with torch.no_grad(), cuda_graphs.skips(asked_for=asked_for) as skips:
         with stages.enter("verify"):
             eager = _verify(prepared)
         with stages.enter("compile"):
@@ -159,7 +157,7 @@ def measure(
             agreement = verify.worse(
                 compiled.agreement, _agreement(prepared, eager, compiled.call())
             )
-    evidence = None if prepared.is_a_a else _evidence(prepared, skips, launches, timed.busy)
+    evidence = None if prepared.is_a_a else _evidence(prepared, skips, compiled.kernels, timed.busy)
     built = prepared.built
     if flops_per_image is None:
         flops_per_image = flops.per_image(built.module, built.inputs, prepared.case.batch_size)
@@ -223,10 +221,17 @@ def _verify(prepared: Prepared) -> Eager:
 def _compile(prepared: Prepared, eager: Eager) -> Compiled:
     module = prepared.built.module
     call = prepared.call(compiler.compiled(module, prepared.case.mode, prepared.plan.backend))
-    output, first_call_s = _first_call(call, prepared.clock)
+    launches = Launches()
+
+    def compiling() -> object:
+        with generated_code.counted(launches):
+            return call()
+
+    generates = prepared.plan.backend == "inductor" and not prepared.is_a_a
+    output, first_call_s = _first_call(compiling if generates else call, prepared.clock)
     if not prepared.is_a_a:
         _require_compiled_code(compiler.evidence(prepared.plan.backend))
-    return Compiled(call, _agreement(prepared, eager, output), first_call_s)
+    return Compiled(call, _agreement(prepared, eager, output), first_call_s, launches.per_call)
 
 
 def _agreement(prepared: Prepared, eager: Eager, output: object) -> Agreement:
@@ -260,12 +265,12 @@ def _warm_up(prepared: Prepared, eager: Eager, compiled: Compiled) -> Warm:
 
 
 def _evidence(
-    prepared: Prepared, skips: Sequence[str], launches: Launches, busy: Busy
+    prepared: Prepared, skips: Sequence[str], kernels: int | None, busy: Busy
 ) -> CompileEvidence:
     recorded = cuda_graphs.recorded(prepared.device) if prepared.asks_for_cuda_graphs else None
     return compiler.evidence(
         prepared.plan.backend,
-        kernels=launches.per_call,
+        kernels=kernels,
         cuda_graphs=recorded,
         cuda_graph_launches=None if recorded is None else busy.graph_launches,
         cuda_graph_skip_reasons=cuda_graphs.reasons(recorded, skips),

@@ -12,9 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from torch._inductor.graph import GraphLowering
-from torch._inductor.virtualized import V
-
 # A call of a kernel in the wrapper that Inductor writes: `triton_poi_fused_relu_0.run(…)` on a GPU,
 # `cpp_fused_relu_0(…)` on a CPU. Those of libraries are `extern_kernels.…`.
 _LAUNCH: Final = re.compile(r"^\s+(?:\w+\.run|cpp_\w+)\(", re.MULTILINE)
@@ -32,6 +29,8 @@ class Launches:
 
     def add(self, code: str) -> None:
         """Take the wrapper of one graph into account."""
+        from torch._inductor.virtualized import V
+
         graph = getattr(V.graph, "name", None)  # none where the code comes from a cache
         if isinstance(graph, str) and graph.startswith(_BENCHMARK):
             return
@@ -39,19 +38,25 @@ class Launches:
 
 
 @contextmanager
-def launches() -> Iterator[Launches]:
-    """Count what is compiled meanwhile, by the hook that torch's own tests read code with."""
-    counted, lowering = Launches(), _lowering()
+def counted(launches: Launches) -> Iterator[None]:
+    """Count what Inductor compiles meanwhile, by the hook that torch's own tests read code with.
+
+    Loads that part of Inductor which a first compiled call loads anyway, and no sooner: loading it
+    is part of what compiling costs.
+    """
+    lowering = _lowering()
     if not hasattr(lowering, _HOOK):  # another release of torch has no such hook: nothing is said
-        yield counted
+        yield
         return
     before = lowering.__dict__[_HOOK]
-    setattr(lowering, _HOOK, counted.add)
+    setattr(lowering, _HOOK, launches.add)
     try:
-        yield counted
+        yield
     finally:
         setattr(lowering, _HOOK, before)
 
 
 def _lowering() -> Any:  # noqa: ANN401  its attributes change with the release of torch
+    from torch._inductor.graph import GraphLowering
+
     return GraphLowering

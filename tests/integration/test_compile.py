@@ -126,26 +126,20 @@ class Net(torch.nn.Module):
 @pytest.mark.filterwarnings("ignore:.torch.jit.script_method:DeprecationWarning")
 def test_launches_of_generated_kernels_are_counted_in_the_code_that_launches_them() -> None:
     torch.compiler.reset()
-    with torch.no_grad(), generated_code.launches() as counted:
+    launches = generated_code.Launches()
+    with torch.no_grad(), generated_code.counted(launches):
         compiler.compiled(Net(), "default", "inductor")(torch.ones(8, 64))
-    assert counted.per_call == 2
+    assert launches.per_call == 2
 
 
 def test_code_that_is_generated_only_to_be_timed_launches_nothing_later() -> None:
     code = "def call(args):\n    triton_poi_fused_0.run(buf0, stream=stream0)\n"
-    counted = generated_code.Launches()
+    launches = generated_code.Launches()
     with V.set_graph_handler(SimpleNamespace(name="benchmark_decompose_k_0")):
-        counted.add(code)
-    assert counted.per_call is None
-    counted.add(code + "    extern_kernels.mm(buf0, out=buf1)\n    triton_tem_fused_1.run(buf1)\n")
-    assert counted.per_call == 2
-
-
-def test_nothing_is_counted_where_nothing_is_generated() -> None:
-    torch.compiler.reset()
-    with generated_code.launches() as counted:
-        compiler.compiled(Net(), "default", "aot_eager")(torch.ones(8, 64))
-    assert counted.per_call is None
+        launches.add(code)
+    assert launches.per_call is None
+    launches.add(code + "    extern_kernels.mm(buf0, out=buf1)\n    triton_tem_fused_1.run(buf1)\n")
+    assert launches.per_call == 2
 
 
 @pytest.mark.parametrize(("on", "precision"), [(True, "tf32"), (False, "ieee")])
