@@ -49,6 +49,9 @@ class Keeper:
             if item.nodeid not in done and self.ledger.may_begin(item.nodeid, left_s)
         ]
         config.hook.pytest_deselected(items=[item for item in items if item not in todo])
+        # The most results for the time: what takes long, and what took too long before, comes last.
+        in_vain_s = self.ledger.in_vain_s()
+        todo.sort(key=lambda item: (in_vain_s.get(item.nodeid, 0), _is_slow(item)))
         items[:] = todo
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
@@ -64,6 +67,10 @@ class Keeper:
         worst = next((each for each in ("failed", "skipped") if each in self.outcomes), "passed")
         wall_s = round(time.monotonic() - self.began_s, 3)
         self.ledger.keep(nodeid, outcome=worst, said=self.said, wall_s=wall_s)
+
+
+def _is_slow(item: pytest.Item) -> bool:
+    return item.get_closest_marker("slow") is not None
 
 
 def _last_line(report: pytest.TestReport) -> str:

@@ -179,7 +179,9 @@ def children(pid: int) -> list[int]:
 TESTS = """
 import os
 import pytest
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.essential
+@pytest.mark.slow
+def test_takes_long(): pass
 def test_passes(): pass
 def test_fails(): assert 1 == 2, "one is not two"
 @pytest.mark.skip(reason="no such GPU")
@@ -194,7 +196,7 @@ def test_breaks_afterwards(broken): pass
 
 
 def running(folder: Path) -> Command:
-    kept = ("-c", "pyproject.toml", "-p", "benchmarks.kept_tests", "-m", "slow", str(folder))
+    kept = ("-c", "pyproject.toml", "-p", "benchmarks.kept_tests", "-m", "essential", str(folder))
     return Command("tests", 60, ("-m", "pytest", *kept), folder, gpu_commands.TESTED)
 
 
@@ -204,6 +206,7 @@ def test_every_test_has_its_result_at_once_and_runs_once(tmp_path: Path) -> None
     assert step.run(time.monotonic() + 120)
     found = {name.partition("::")[2]: each for name, each in step.ledger.results().items()}
     assert {name: each["outcome"] for name, each in found.items()} == {
+        "test_takes_long": "passed",
         "test_passes": "passed",
         "test_fails": "failed",
         "test_is_skipped": "skipped",
@@ -216,3 +219,4 @@ def test_every_test_has_its_result_at_once_and_runs_once(tmp_path: Path) -> None
     assert "broken teardown" in found["test_breaks_afterwards"]["said"]
     begun = [line["begun"] for line in step.ledger.lines() if "begun" in line]
     assert sorted(begun) == sorted(step.ledger.results()), "each once"
+    assert begun[-1].endswith("test_takes_long"), "and what takes long comes last"

@@ -247,7 +247,7 @@ def test_the_wall_time_of_a_step_is_that_of_all_its_calls(tmp_path: Path) -> Non
 
 def test_one_call_in_which_the_host_was_held_up_says_nothing_of_device_time(tmp_path: Path) -> None:
     claim, seen = "device time is shorter than wall", on_a_gpu(0.004, 0.002, 0.003)
-    held_up = seen.blocks[0].model_copy(update={"device_s": (0.011, *(0.004,) * 9)})
+    held_up = seen.blocks[0].model_copy(update={"device_s": (0.011,) * 10})
     once = seen.model_copy(update={"blocks": (held_up, *seen.blocks[1:])})
     written(tmp_path / "once" / "first", factories.plan([CASE]), once)
     written(tmp_path / "always" / "first", factories.plan([CASE]), on_a_gpu(0.011, 0.002, 0.003))
