@@ -42,7 +42,7 @@ class Check:
         options = {
             "--output": self.output, "--tests": self.tests, "--only": ",".join(STEPS),
             "--size": "tiny", "--models": "vit-base", "--batch-sizes": "1", "--iterations": "4",
-            "--minutes": "4",
+            "--minutes": "4", "--case-processes": "fork",
         }  # fmt: skip
         given = [str(each) for pair in options.items() for each in pair]
         return subprocess.Popen(
