@@ -11,6 +11,8 @@ import re
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
+from harness.records import Environment
+
 Capability: TypeAlias = tuple[int, int]
 
 _ENTRY: Final = re.compile(r"(sm|compute)_(\d+)(\d)([af]?)")
@@ -23,6 +25,17 @@ OLDEST_FOR_CUDA_13: Final[Capability] = (7, 5)
 def runs(capability: Capability, arch_list: Sequence[str]) -> bool:
     """Whether any of the listed code runs on a GPU of this compute capability."""
     return any(_runs(capability, entry) for entry in arch_list)
+
+
+def unfit(environment: Environment) -> str:
+    """Why the build of torch of an environment cannot use its GPU; empty if it can, or on a CPU."""
+    device = environment.device
+    if device.capability is None or environment.torch_cuda is None:
+        return ""
+    major, _, minor = device.capability.partition(".")
+    return complaint(
+        device.name, (int(major), int(minor)), environment.torch, environment.torch_arch_list
+    )
 
 
 def complaint(device: str, capability: Capability, torch: str, arch_list: Sequence[str]) -> str:

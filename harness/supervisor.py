@@ -63,7 +63,7 @@ def run(
         except ProbeError as error:
             channel.send(Failure(case_id=None, stage=None, reason="load_error", message=str(error)))
             return 1
-        if complaint := _unfit(environment):
+        if complaint := architectures.unfit(environment):
             channel.send(Failure(case_id=None, stage=None, reason="unsupported", message=complaint))
             return 1
         if objection := limits.objection(environment):
@@ -189,17 +189,6 @@ def _run_cases(
         announce(result)
     announce(Finished(plan_id=plan.plan_id, measured=announce.measured, failed=announce.failed))
     return 0 if announce.failed == 0 else 1
-
-
-def _unfit(environment: Environment) -> str:
-    """Why this build of torch cannot use the GPU of this machine; empty if it can."""
-    device = environment.device
-    if device.capability is None or environment.torch_cuda is None:
-        return ""
-    major, _, minor = device.capability.partition(".")
-    return architectures.complaint(
-        device.name, (int(major), int(minor)), environment.torch, environment.torch_arch_list
-    )
 
 
 def _run_case(

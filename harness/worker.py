@@ -127,11 +127,12 @@ def describe(connection: Connection) -> None:
     """Send what this process has Loaded, then a Probe of this machine."""
     _settle()
     connection.send_bytes(Loaded(driver=_driver()).model_dump_json().encode())
-    from harness import environment
+    from harness import architectures, environment
 
     try:
         found = environment.describe()
-        environment.require_answer(found.device.uuid or "")
+        if not architectures.unfit(found):  # that is told in better words than torch has
+            environment.require_answer(found.device.uuid or "")
         probe = Probe(environment=found)
     except RuntimeError as error:  # of torch.cuda: there is a GPU, but not for this process
         probe = Probe(environment=None, trouble=str(error))

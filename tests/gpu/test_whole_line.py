@@ -110,7 +110,7 @@ def test_the_twelve_models_are_traced_and_measured_by_two_gpus(
 def test_a_run_that_loses_its_gpu_names_one_cause_and_is_finished_by_resuming(
     fake_machine: Factory, tmp_path: Path
 ) -> None:
-    machine = fake_machine(lost_after=6000)
+    machine = fake_machine(lost_after=3000)
     code, _, errors = orchestrate(
         *TINY, "--quick", "--models", "vit-base", "--backend", "aot_eager", "--iterations", "20",
         "--batch-sizes", "1,2,4,8", "--case-processes", "fork", "--output", tmp_path,
