@@ -78,7 +78,7 @@ sbom: .venv-audit/.ready  ## bills of materials from the locks, as CycloneDX JSO
 	    --of JSON -o build/sbom-$$each.json requirements/$$each.txt && echo build/sbom-$$each.json || exit 1; \
 	done
 
-gpu-check:  ## what only a GPU can show, with the torch of PYTHON; run it until it prints a table
+gpu-check:  ## what only a GPU can show, with the torch of PYTHON; run it until nothing is left
 	$(PYTHON) -m benchmarks.gpu_check $(SETTINGS)
 
 screenshot: $(VENV)/.develops  ## take the README's pictures of the samples again (needs Chromium)
