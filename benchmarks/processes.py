@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import signal
+import os
 import subprocess
 import sys
 import time
@@ -14,8 +13,6 @@ from typing import IO, Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 GRACE_S: Final = 20.0
-_PR_SET_PDEATHSIG: Final = 1
-_LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def run_until(
@@ -33,13 +30,12 @@ def run_until(
     Returns: its exit code; None if it was ended.
     """
     with subprocess.Popen(
-        command,
+        [sys.executable, "-m", "benchmarks.bound", str(os.getpid()), *command],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=stdout,
         stderr=stderr,
         start_new_session=True,  # Ctrl-C reaches this process alone, which then ends that one
-        preexec_fn=_end_with_parent,  # noqa: PLW1509  this process has one thread
     ) as process:
         try:
             assert process.stdin is not None
@@ -50,11 +46,6 @@ def run_until(
             return None
         finally:
             _end(process)
-
-
-def _end_with_parent() -> None:
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
