@@ -33,6 +33,6 @@ class Limits:
         if not self.require_gpu or environment.device.type != "cpu":
             return ""
         return (
-            f"PyTorch {environment.torch} sees no GPU in this container, and a CPU was not asked "
+            f"PyTorch {environment.torch} sees no GPU here, and a CPU was not asked "
             "for: the driver may be older than its CUDA needs (525 for CUDA 12, 580 for CUDA 13)"
         )

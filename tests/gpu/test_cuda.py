@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.ledger import Ledger
 from harness.plan import Case, Plan, Protocol
 from harness.records import CompileEvidence, Failure, Measurement
 from harness.vocabulary import Precision
@@ -176,11 +177,13 @@ print(json.dumps(reasons))
 
 
 def test_a_model_split_around_the_host_says_so_though_it_skips_nothing(
-    gpu_environment: dict[str, str],
+    gpu_environment: dict[str, str], tmp_path: Path
 ) -> None:
+    """From an empty cache: what is found in one gives no reasons."""
+    environment = gpu_environment | {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-c", SPLIT],
-        cwd=ROOT, env=os.environ | gpu_environment, capture_output=True, check=True, timeout=600,
+        cwd=ROOT, env=os.environ | environment, capture_output=True, check=True, timeout=600,
     )  # fmt: skip
     reasons = json.loads(done.stdout)
     assert any(reason.startswith(("split because", "cudagraph partition")) for reason in reasons)
@@ -237,14 +240,14 @@ def test_times_are_those_of_other_instruments(
     gpu_environment: dict[str, str], tmp_path: Path
 ) -> None:
     size, rounds = ("full", "300") if is_real() else ("tiny", "5")
-    file = tmp_path / "ratios.json"
+    file = tmp_path / "ratios.jsonl"
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.overhead", "--size", size, "--rounds", rounds,
          "--json", str(file)],
         cwd=ROOT, env=os.environ | gpu_environment, capture_output=True, check=False, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()
-    found = json.loads(file.read_text())
+    found = Ledger(file).results()
     device, kernels = found["device time / event loop"], found["device-busy / profiler's kernels"]
     assert all("error" not in ratio for ratio in found.values()), found
     if is_real():  # a fake GPU has no overhead
