@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import supervisor
+from harness import architectures
 from harness.records import Device
 from tests import factories
 
@@ -12,7 +12,7 @@ CU132 = ("sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120")
 
 def test_a_gpu_that_this_torch_has_no_code_for_is_refused_with_the_build_that_has() -> None:
     found = factories.environment(device=V100, torch="2.15.0+cu132", torch_arch_list=CU132)
-    complaint = supervisor._unfit(found)
+    complaint = architectures.unfit(found)
     assert "Tesla V100" in complaint
     assert "cu126" in complaint
 
@@ -27,4 +27,4 @@ def test_a_gpu_that_this_torch_has_no_code_for_is_refused_with_the_build_that_ha
     ids=["its own build", "a CPU", "no CUDA build"],
 )
 def test_everything_else_is_measured(changes: dict[str, object]) -> None:
-    assert supervisor._unfit(factories.environment(**changes)) == ""
+    assert architectures.unfit(factories.environment(**changes)) == ""
