@@ -1,8 +1,8 @@
 """The GPU that these tests run on: a real one where there is one, else a fake one.
 
-Without a CUDA build of torch they are skipped. REQUIRE_ALL=1 and GPU_TESTS=1 together, which
-`make gpu-test` sets, make a failure of whatever would be skipped for want of something that can be
-installed.
+Without a CUDA build of torch they are skipped. REQUIRE_ALL=1, which `make gpu-test` sets, makes a
+failure of whatever would be skipped for want of something that can be installed. FAKE_GPU=t4 chooses
+another fake one than an A100 for the tests that do not choose themselves.
 """
 
 from __future__ import annotations
@@ -146,15 +146,6 @@ def gpu_environment(
     yield gpu_environment_of_session
     if _plain_machine:
         refuse_missing([_plain_machine])
-
-
-@pytest.fixture
-def gpu_in_process(cuda_build: None) -> None:
-    """For tests that use torch.cuda in this process."""
-    if not listed_gpus():
-        lacking(
-            "no GPU in this process: python -m tests.fake_gpu a100 -- python -m pytest tests/gpu"
-        )
 
 
 def refuse_missing(machines: list[FakeMachine]) -> None:
