@@ -1,8 +1,8 @@
 """The GPU that these tests run on: a real one where there is one, else a fake one.
 
 Without a CUDA build of torch they are skipped. REQUIRE_ALL=1, which `make gpu-test` sets, makes a
-failure of whatever would be skipped for want of something that can be installed. FAKE_GPU=t4 chooses
-another fake one than an A100 for the tests that do not choose themselves.
+failure of whatever would be skipped for want of something that can be installed. FAKE_GPU=t4
+chooses another fake one than an A100 for the tests that do not choose themselves.
 """
 
 from __future__ import annotations
