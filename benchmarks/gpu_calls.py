@@ -26,6 +26,7 @@ def main(arguments: list[str], description: str) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         settings = gpu_settings.parse(arguments, description)
+        gpu_settings.require_gpu()
         with holding.held(settings.output / ".lock"):
             return _call(settings)
     except (UsageError, RunError) as error:

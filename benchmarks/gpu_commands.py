@@ -68,8 +68,8 @@ class Command:
             return False
         elif code not in self.orderly:
             self.ledger.close(said)
-        elif not self.ledger.in_vain_s():
-            self.ledger.close()
+        elif self.ledger.results() and not self.ledger.in_vain_s():
+            self.ledger.close()  # a step of which nothing ran is not done
         return True
 
     def _call(self, until_s: float) -> int | None:

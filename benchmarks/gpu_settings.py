@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 import shlex
 import shutil
@@ -38,6 +39,7 @@ RUNS: Final = (
 STEPS: Final = (ESSENTIAL, OVERHEAD, STARTS, *RUNS)
 
 
+MOST_MINUTES: Final = 24 * 60
 # GPU 0: NVIDIA H200 (UUID: GPU-…)
 _LISTED: Final = re.compile(r"^GPU \d+: (.+) \(UUID: ", re.MULTILINE)
 
@@ -91,7 +93,8 @@ def parse(arguments: list[str], description: str = "") -> Settings:
     """
     given = parser(description).parse_args(arguments)
     output = given.output.resolve()
-    only = _chosen(given.only, STEPS, "step") if given.only else STEPS
+    only = STEPS if given.only is None else _chosen(given.only, STEPS, "step")
+    _require_places(given)
     return Settings(
         output=output,
         fixed=_fixed(output, given),
@@ -113,8 +116,8 @@ def parser(description: str = "") -> argparse.ArgumentParser:
         "3 not finished: run it again",
     )
     made.add_argument("--output", type=Path, default=ROOT / "build" / "gpu-check")
-    made.add_argument("--minutes", type=float, default=9.0, help="when to stop for now")
-    made.add_argument("--only", default="", help=f"some of the steps: {','.join(STEPS)}")
+    made.add_argument("--minutes", type=_minutes, default=9.0, help="when to stop for now")
+    made.add_argument("--only", help=f"some of the steps: {','.join(STEPS)}")
     made.add_argument("--wheels", type=Path, help="a folder with what this Python lacks, as wheels")
     made.add_argument("--tests", default="tests/gpu", help="where the essential tests are")
     made.add_argument("--size", choices=("full", "tiny"), help="of the models (default: full)")
@@ -125,6 +128,26 @@ def parser(description: str = "") -> argparse.ArgumentParser:
         "--case-processes", choices=("auto", "fork", "spawn"), help="of runs (default: auto)"
     )
     return made
+
+
+def _require_places(given: argparse.Namespace) -> None:
+    """Raises: UsageError: what is to be read is not there, and would be missed only later."""
+    if given.wheels is not None and not given.wheels.is_dir():
+        raise UsageError(f"--wheels {given.wheels} is no folder")
+    for place in given.tests.split(","):
+        if not (ROOT / place).exists():
+            raise UsageError(f"--tests {place} is not there")
+
+
+def _minutes(text: str) -> float:
+    """A time that a call can last: nan, inf and what is not above zero would end none, or all."""
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = math.nan
+    if not 0 < minutes <= MOST_MINUTES:
+        raise argparse.ArgumentTypeError(f"{text} is no number of minutes up to {MOST_MINUTES}")
+    return minutes
 
 
 def _count(text: str) -> int:
@@ -139,13 +162,21 @@ def _fixed(output: Path, given: argparse.Namespace) -> Fixed:
     asked = _new(given, before)
     if before is None:
         _refuse_other_content(output)
+        _write(output, asked)
+    elif differing := [name for name, was in asdict(before).items() if getattr(asked, name) != was]:
+        raise UsageError(_differs(output, before, asked, differing))
+    return asked
+
+
+def _write(output: Path, asked: Fixed) -> None:
+    """Raises: UsageError."""
+    try:
         output.mkdir(parents=True, exist_ok=True)
         part = output / f"{FILE}.part"  # whoever stops this process leaves a file whole
         part.write_text(json.dumps(asdict(asked), indent=1) + "\n")
         part.replace(output / FILE)
-    elif differing := [name for name, was in asdict(before).items() if getattr(asked, name) != was]:
-        raise UsageError(_differs(output, before, asked, differing))
-    return asked
+    except OSError as error:
+        raise UsageError(f"--output {output} cannot be made: {error.strerror}") from error
 
 
 def _new(given: argparse.Namespace, otherwise: Fixed | None = None) -> Fixed:
@@ -173,6 +204,18 @@ def _new(given: argparse.Namespace, otherwise: Fixed | None = None) -> Fixed:
         gpu=every.gpu if (gpu := gpu_name()) is None else gpu,
         torch=version("torch"),
     )
+
+
+def require_gpu() -> None:
+    """Raises: UsageError: there is none, and a CPU has nothing that this is for.
+
+    torch is asked, in a process of its own, where nvidia-smi lists none: it may not be there.
+    """
+    if gpu_name():
+        return
+    sees = "import torch; raise SystemExit(not torch.cuda.is_available())"
+    if subprocess.run([sys.executable, "-c", sees], check=False, capture_output=True).returncode:
+        raise UsageError(f"the PyTorch of {sys.executable} sees no GPU: there is nothing to check")
 
 
 def gpu_name() -> str | None:

@@ -25,10 +25,12 @@ _OUT_OF_MEMORY: Final = (
     "cudaerrormemoryallocation",
     "_alloc_failed",
 )
+NO_WORKSPACE: Final = "no memory was left for the workspace of a convolution"
+_NO_ENGINE: Final = "unable to find an engine to execute this computation"
 # What libraries say where they get no memory, and also where something else is wrong with them; the
 # first is cuDNN without memory for a workspace (pytorch#108645).
 _PERHAPS_OUT_OF_MEMORY: Final = (
-    "unable to find an engine to execute this computation",
+    _NO_ENGINE,
     "no valid execution plans",
     "no valid engine configs",
     "cublas_status_not_initialized",
@@ -116,4 +118,5 @@ def message_for(error: BaseException) -> str:
     if any(type(link).__name__ == "InvalidCxxCompiler" for link in chain(error)):
         return NO_COMPILER_ADVICE
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    said = lines[0] if lines else type(error).__name__
+    return f"{said}: {NO_WORKSPACE}" if _NO_ENGINE in said and _memory_is_short() else said

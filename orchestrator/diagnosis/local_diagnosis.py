@@ -15,6 +15,9 @@ _INSTALL: Final = 'python -m pip install -e ".[local]"'
 _COMPILER: Final = "sudo apt-get install -y g++   # or set CXX"
 _SUBJECT: Final = "GPU and driver"
 _VARIABLE: Final = "CUDA_VISIBLE_DEVICES"
+_RESTART: Final = "sudo reboot   # or restart the container; dmesg may tell why (Xid)"
+# NVML is not what CUDA uses: PyTorch may measure where its tool fails.
+_NVML_FAILS: Final = ("NVML", "nvidia-ml")
 _HEADERS: Final = "sudo apt-get install -y python3-dev"
 
 
@@ -86,6 +89,11 @@ def _gpus(facts: LocalFacts) -> list[Check]:
 
 
 def _none(facts: LocalFacts) -> Check:
+    if "lost" in facts.driver_fault.lower():
+        return Check(_SUBJECT, "bad", facts.driver_fault, _RESTART)
+    if any(text in facts.driver_fault for text in _NVML_FAILS):
+        found = f"nvidia-smi fails ({facts.driver_fault}); PyTorch may see a GPU all the same"
+        return Check(_SUBJECT, "unknown", found)
     several = len(facts.wanted or ()) > 1
     if not several:
         found = f"no GPU ({facts.driver_fault}): the CPU is measured"

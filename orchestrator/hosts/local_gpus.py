@@ -102,20 +102,21 @@ def listed() -> tuple[Listed, ...]:
 
     It is asked once: an answer takes seconds where nothing keeps the driver awake.
     """
-    return _listed(os.environ.get("PATH", ""))
+    return _listed(os.environ.get("PATH", "")) or ()
 
 
 @functools.lru_cache(maxsize=1)
-def _listed(_path: str) -> tuple[Listed, ...]:
+def _listed(_path: str) -> tuple[Listed, ...] | None:
+    """None where nvidia-smi is missing or fails, which says nothing of what CUDA can use."""
     if shutil.which("nvidia-smi") is None:
-        return ()
+        return None
     try:
         done = subprocess.run(
             ["nvidia-smi", "-L"], capture_output=True, check=False, timeout=_LIMIT_S
         )
     except (OSError, subprocess.SubprocessError):
-        return ()
-    return read(done.stdout.decode(errors="replace")) if done.returncode == 0 else ()
+        return None
+    return read(done.stdout.decode(errors="replace")) if done.returncode == 0 else None
 
 
 def read(text: str) -> tuple[Listed, ...]:
@@ -149,16 +150,27 @@ def count(there: Sequence[Listed] | None = None) -> int:
 
 def require_there() -> None:
     """Raises: UsageError; NoHostError: the driver lists GPUs, and not all that are named, so that
-    CUDA would see fewer."""
+    CUDA would see fewer, or those that are named differ, and so cannot share the cases."""
     entries = named() or ()
-    if not entries or shutil.which("nvidia-smi") is None:
+    there = _listed(os.environ.get("PATH", "")) if entries else None
+    if there is None:
         return  # whoever is to measure will see
-    there = listed()
     if not there and len(entries) == 1:
         return  # it may be set wherever this user works: the CPU is measured, and the page says so
+    _require_listed(entries, there)
+    kinds = {gpu.name for gpu in there for entry in entries if gpu.answers_to(entry)}
+    if len(kinds) > 1:
+        raise NoHostError(
+            f"{VARIABLE} names GPUs that differ ({wording.listed(sorted(kinds))}), so they cannot "
+            "share the cases of one host",
+            ONE_KIND,
+        )
+
+
+def _require_listed(entries: Sequence[str], there: Sequence[Listed]) -> None:
     absent = [entry for entry in entries if not any(gpu.answers_to(entry) for gpu in there)]
     if absent:
-        indices = wording.listed([gpu.index for gpu in there]) or "none"
+        indices = wording.listed([f"GPU {gpu.index}" for gpu in there]) or "none"
         raise NoHostError(
             f"{VARIABLE} names GPU {wording.listed(absent)}, which this machine does not have; "
             f"there is {indices}",

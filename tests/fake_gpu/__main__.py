@@ -32,6 +32,8 @@ def main(arguments: list[str]) -> int:
             machine = FakeMachine(chosen.state or Path(folder), chosen.kind, chosen.gpus, **staged)
         except (StagingError, BuildError) as error:
             return _refuse(str(error))
+        except OSError as error:
+            return _refuse(f"--state {chosen.state} cannot be made: {error.strerror}")
         return _run(machine, command)
 
 

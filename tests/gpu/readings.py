@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 
 import torch
 
-from harness import busy, cuda, environment, sampler, telemetry
+from harness import busy, cuda, environment, sampler
 from harness.accelerator import Accelerator
 from harness.instruments import Instruments
 from harness.timing import Times
@@ -55,7 +56,16 @@ def of_time(gpu: Accelerator, tools: Instruments) -> dict[str, object]:
     call = work()
     trace, nothing = gpu.trace(call, 3), gpu.trace(lambda: None, 3)
     found = busy.measure({"eager": call}, {"eager": 1e-4}, gpu)
+
+    def slow() -> None:
+        """The host needs longer for it than the shortest sleep of the queue's method."""
+        time.sleep(2 * busy.MIN_SLEEP_S)
+        call()
+
     return {
+        "annotated_stretches": len(gpu.trace(annotated(call), 3).stretches),
+        "overlapping_busy_s": gpu.trace(overlapping(gpu), 1).busy_s,
+        "slow_busy_s": list(busy.measure({"eager": slow}, {"eager": 0.0}, gpu).seconds["eager"]),
         "clock": of_clock(tools.clock.time(call, CALLS)),
         "clock behind other work": behind_other_work(gpu, tools),
         "trace_busy_s": trace.busy_s,
@@ -66,6 +76,30 @@ def of_time(gpu: Accelerator, tools: Instruments) -> dict[str, object]:
         **of_graphs(gpu, call),
         "sleep_s": slept_s(gpu),
     }
+
+
+def annotated(call: Callable[[], object]) -> Callable[[], object]:
+    """The same with a label around it, which is no work of the GPU."""
+
+    def labelled() -> None:
+        with torch.profiler.record_function("a label"):
+            call()
+
+    return labelled
+
+
+def overlapping(gpu: Accelerator) -> Callable[[], object]:
+    """20 ms of work, with short kernels beside it on another stream."""
+    numbers, beside = torch.zeros(1000, device=GPU), torch.cuda.Stream()
+
+    def call() -> None:
+        gpu.sleep(round(0.02 * cycles_per_s()))
+        with torch.cuda.stream(beside):
+            for _ in range(3):
+                numbers.add_(1)
+                time.sleep(0.002)
+
+    return call
 
 
 def of_clock(times: Times) -> dict[str, object]:
@@ -128,10 +162,11 @@ def of_memory(tools: Instruments) -> dict[str, object]:
 def of_nvml(tools: Instruments) -> dict[str, object]:
     if tools.gpu is None:
         return {}
-    use = telemetry.energy_use(tools.gpu, torch.cuda.synchronize, 4, 0.5)
+    call = work()
+    energy, _ = tools.energy({"eager": call, "compiled": call}, 4, 0.3)
     return {
         "sample": sampler.sample(tools.gpu),
-        "energy": None if use is None else use.model_dump(),
+        "energy": None if energy is None else energy.compiled.model_dump(),
         "others": tools.gpu.other_processes(os.getpid()),
         "disturbers": tools.disturbers(),
     }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import operator
 import os
 import subprocess
 import sys
+from statistics import median
 from typing import Any
 
 import pytest
@@ -46,12 +48,12 @@ def test_slow_kernels_fill_the_time_between_the_events(fake_machine: Factory, ki
     clock = found["clock"]
     for name in ("samples_s", "device_s", "enqueue_s"):
         assert len(clock[name]) == CALLS
-    for wall_s, device_s, enqueue_s in zip(
-        clock["samples_s"], clock["device_s"], clock["enqueue_s"], strict=True
-    ):
-        assert device_s == pytest.approx(KERNELS * (kernel_s + gap_s), rel=0.05)
-        assert device_s * 0.99 < wall_s < device_s + 0.02
-        assert enqueue_s < 0.5 * wall_s
+    # The median: another program may take the processor away in the middle of a call.
+    wall_s, device_s = median(clock["samples_s"]), median(clock["device_s"])
+    assert device_s == pytest.approx(KERNELS * (kernel_s + gap_s), rel=0.05)
+    assert device_s * 0.99 < wall_s < device_s + 0.01
+    assert median(clock["enqueue_s"]) < 0.5 * wall_s
+    assert all(map(operator.le, clock["device_s"], (wall + 1e-4 for wall in clock["samples_s"])))
     behind = found["clock behind other work"]
     assert behind["samples_s"][0] < 0.1, "a call is timed from an empty queue"
     assert behind["device_s"][0] < 0.1
@@ -59,7 +61,11 @@ def test_slow_kernels_fill_the_time_between_the_events(fake_machine: Factory, ki
     assert found["graph_busy_s"] == pytest.approx(KERNELS * kernel_s, rel=0.02)
     assert found["busy_s"] == pytest.approx([KERNELS * kernel_s] * 5, rel=0.02)
     assert found["busy_notes"] == []
+    assert found["overlapping_busy_s"] == pytest.approx(0.02, rel=0.05), "counted once"
     assert found["sleep_s"] == pytest.approx(0.01, rel=0.05)
+    energy = found["energy"]
+    per_call_s = energy["seconds"] / (energy["images"] / 4)
+    assert per_call_s >= 0.95 * KERNELS * kernel_s, "calls that have ended"
 
 
 @pytest.mark.parametrize("kind", list(OF_KIND))
@@ -70,21 +76,22 @@ def test_fast_kernels_leave_gaps_that_are_no_work_of_the_gpu(
     found = readings(fake_machine(kind, kernel_ns=2_000))
     busy_s = KERNELS * kernel_s
     assert found["trace_stretches"] == 3 * KERNELS, "kernels, and no call of the host"
+    assert found["annotated_stretches"] == 3 * KERNELS, "kernels, and no label"
     assert found["trace_of_nothing"] == 0
     assert found["trace_busy_s"] == pytest.approx(busy_s, rel=0.1)
     assert found["busy_s"] == pytest.approx([busy_s] * 5, rel=0.1)
     assert found["graph_launches"] == 3
-    for device_s, enqueue_s in zip(
-        found["clock"]["device_s"], found["clock"]["enqueue_s"], strict=True
-    ):
-        assert device_s > busy_s + KERNELS * 1e-6, "the GPU waits for the host"
-        assert enqueue_s > 0.5 * device_s
+    device_s, enqueue_s = median(found["clock"]["device_s"]), median(found["clock"]["enqueue_s"])
+    assert device_s > busy_s + KERNELS * 1e-6, "the GPU waits for the host"
+    assert enqueue_s > 0.5 * device_s
 
 
 def test_without_a_profiler_a_queue_that_is_enqueued_ahead_is_timed(fake_machine: Factory) -> None:
     found = readings(fake_machine(kernel_ns=50_000, gap_ns=10_000, cupti="blind"))
     assert found["trace_stretches"] == 0
-    assert found["busy_s"] == pytest.approx([KERNELS * 60e-6] * 5, rel=0.05)
+    for name in ("busy_s", "slow_busy_s"):  # a round for which the host came late is left out
+        assert 1 <= len(found[name]) <= 5
+        assert found[name] == pytest.approx([KERNELS * 60e-6] * len(found[name]), rel=0.05)
     assert "holds the gaps between kernels" in found["busy_notes"][0]
 
 

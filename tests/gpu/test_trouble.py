@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from harness.plan import Plan
 from harness.records import Failure
 from tests.gpu.conftest import Factory
 from tests.gpu.harness_runs import QUICK, Outcome, brief, run
+from tests.integration.running import ROOT
 
 INDUCTOR = {"backend": "inductor", "models": ("resnet-50",)}
 
@@ -33,6 +39,7 @@ def test_a_convolution_without_room_for_its_workspace_runs_out_of_memory(
     """cuDNN then finds no engine, and says nothing of memory (pytorch#108645)."""
     found = failed(after(fake_machine, brief(), memory_mb=400, workspace_mb=200))
     assert "unable to find an engine" in found.message
+    assert "no memory was left for the workspace of a convolution" in found.message
     assert (found.stage, found.reason) == ("verify", "oom")
 
 
@@ -217,3 +224,33 @@ def test_a_gpu_that_is_lost_when_the_run_begins_does_not_let_the_cpu_take_its_pl
     found = failed(run(brief(), machine.environment()))
     assert found.case_id is None
     assert found.reason == "load_error"
+
+
+FOREIGN = """
+import sys
+from pathlib import Path
+from harness import case, environment, picture
+from tests.gpu.harness_runs import brief
+
+file = Path(sys.argv[1])
+picture.generated().image.save(file)
+plan = brief()
+try:
+    case.build(plan, plan.cases()[0], str(file), sys.argv[2])
+except environment.GpuError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("visible", "said"), [("", "sees no GPU any more"), ("0", "the first GPU is GPU-fa4e")]
+)
+def test_a_case_takes_no_other_device_than_the_run_began_on(
+    fake_machine: Factory, tmp_path: Path, visible: str, said: str
+) -> None:
+    environment = fake_machine().environment() | {"CUDA_VISIBLE_DEVICES": visible}
+    done = subprocess.run(
+        [sys.executable, "-c", FOREIGN, str(tmp_path / "picture.png"), "GPU-of-the-run"],
+        cwd=ROOT, env=os.environ | environment, capture_output=True, check=True, timeout=120,
+    )  # fmt: skip
+    assert said in done.stdout.decode()

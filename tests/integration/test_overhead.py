@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-from benchmarks import gpu_table, other_instruments
+from benchmarks import gpu_checks, other_instruments
+from benchmarks.ledger import Ledger
 from benchmarks.other_instruments import InstrumentError, Ratio
 
 
@@ -17,23 +17,23 @@ def test_an_instrument_that_fails_is_written_down_and_the_next_one_is_asked(
     def broken() -> Ratio:
         raise InstrumentError("the profiler saw no kernel")
 
-    target = tmp_path / "instruments.json"
-    other_instruments.keep(target, {"first": broken, "second": lambda: Ratio(1.0, 0.1, 30)})
-    assert json.loads(target.read_text()) == {
-        "first": {"error": "InstrumentError: the profiler saw no kernel"},
-        "second": {"value": 1.0, "spread": 0.1, "rounds": 30},
-    }
+    ledger = Ledger(tmp_path / "overhead.jsonl")
+    compared = {"first": broken, "second": lambda: Ratio(1.0, 0.1, 30)}
+    other_instruments.keep(ledger, compared, left_s=60)
+    found = ledger.results()
+    assert found["first"]["error"] == "InstrumentError: the profiler saw no kernel"
+    assert found["second"].items() >= {"value": 1.0, "spread": 0.1, "rounds": 30}.items()
 
 
 def test_what_the_file_holds_is_not_measured_again(tmp_path: Path) -> None:
     def again() -> Ratio:
         raise AssertionError("this was measured before")
 
-    target = tmp_path / "instruments.json"
-    other_instruments.keep(target, {"first": lambda: Ratio(1.0, 0.1, 30)})
-    before = target.read_text()
-    other_instruments.keep(target, {"first": again})
-    assert target.read_text() == before
+    ledger = Ledger(tmp_path / "overhead.jsonl")
+    other_instruments.keep(ledger, {"first": lambda: Ratio(1.0, 0.1, 30)}, left_s=60)
+    before = ledger.path.read_text()
+    other_instruments.keep(ledger, {"first": again}, left_s=60)
+    assert ledger.path.read_text() == before
 
 
 def test_more_rounds_narrow_what_a_ratio_leaves_open() -> None:
@@ -46,7 +46,7 @@ def test_more_rounds_narrow_what_a_ratio_leaves_open() -> None:
 
 def test_the_real_instruments_have_the_names_that_the_check_of_a_gpu_knows() -> None:
     compared = other_instruments.comparisons("tiny", rounds=9)
-    assert compared.keys() <= gpu_table.INSTRUMENT_TOLERANCE.keys()
+    assert compared.keys() <= gpu_checks.INSTRUMENT_TOLERANCE.keys()
     assert {"wall / bare loop", "wall / torch.utils.benchmark"} <= compared.keys()
     ratio = compared["wall / bare loop"]()
     assert ratio.value > 0, "how near to 1 is for a quiet machine to say"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import gpu_calls
+from benchmarks import gpu_calls, gpu_settings
 from benchmarks.gpu_steps import StepError
 from benchmarks.ledger import Ledger
 from orchestrator.records import holding
@@ -54,7 +54,39 @@ class Called:
 @pytest.fixture
 def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Called:
     monkeypatch.setattr(gpu_calls.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(gpu_calls.gpu_settings, "require_gpu", lambda: None)
     return Called(tmp_path, monkeypatch)
+
+
+def test_a_machine_without_a_gpu_has_nothing_to_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(gpu_settings, "gpu_name", lambda: "")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert gpu_calls.main(["--output", str(tmp_path)], "") == 2
+    assert "sees no GPU: there is nothing to check" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("minutes", ["nan", "inf", "0", "-3", "soon"])
+def test_a_call_lasts_a_time_that_there_is(tmp_path: Path, minutes: str) -> None:
+    with pytest.raises(SystemExit):
+        gpu_settings.parse(["--output", str(tmp_path), "--minutes", minutes])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [("--only", ""), ("--wheels", "/nonexistent"), ("--tests", "/nonexistent")],
+)
+def test_what_is_not_there_is_refused_before_anything_begins(
+    tmp_path: Path, given: tuple[str, str]
+) -> None:
+    with pytest.raises(gpu_settings.UsageError):
+        gpu_settings.parse(["--output", str(tmp_path), *given])
+
+
+def test_a_folder_that_cannot_be_made_is_refused() -> None:
+    with pytest.raises(gpu_settings.UsageError, match="cannot be made"):
+        gpu_settings.parse(["--output", "/proc/nothing"])
 
 
 def test_a_call_that_leaves_nothing_says_whether_everything_holds(

@@ -59,6 +59,7 @@ def test_energy_is_taken_of_one_variant_after_the_other(
     assert (energy.eager.joules, energy.compiled.joules) == (2.0, 1.0)
     assert energy.eager.images % 4 == 0
     assert energy.compiled.seconds >= 0.01
+    assert device.now_s == device.free_s, "the last call has ended before the counter is read"
 
 
 def test_a_gpu_without_an_energy_counter_says_so(

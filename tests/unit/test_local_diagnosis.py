@@ -48,6 +48,22 @@ def test_each_fault_comes_with_what_mends_it(
     assert mend in check.mend
 
 
+@pytest.mark.parametrize(
+    ("fault", "state", "said"),
+    [
+        ("Unable to determine the device handle for GPU0: GPU is lost. Reboot", "bad", "lost"),
+        ("Failed to initialize NVML: Driver/library version mismatch", "unknown", "may see a GPU"),
+        ("NVIDIA-SMI couldn't find libnvidia-ml.so library", "unknown", "may see a GPU"),
+    ],
+)
+def test_a_tool_that_fails_is_not_taken_for_a_machine_without_a_gpu(
+    fault: str, state: str, said: str
+) -> None:
+    check = lines(gpus=(), driver_fault=fault)["GPU and driver"]
+    assert (check.state, said in check.found) == (state, True)
+    assert "the CPU is measured" not in check.found
+
+
 def test_a_machine_without_gpu_measures_its_cpu() -> None:
     check = lines(gpus=(), driver_fault="nvidia-smi is missing")["GPU and driver"]
     assert check.state == "unknown"

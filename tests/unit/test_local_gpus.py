@@ -84,11 +84,29 @@ def test_parts_are_looked_for_among_those_that_there_are(
         local_gpus.require_there()
 
 
-@pytest.mark.parametrize("script", ["echo 'no driver' >&2; exit 9", "echo No devices were found"])
-def test_a_driver_without_gpus_leaves_one_entry_to_the_cpu_and_refuses_two(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
+def test_gpus_that_differ_are_refused_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    smi(tmp_path, monkeypatch, script)
+    smi(tmp_path, monkeypatch, f"cat <<'END'\n{LISTED}END")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    with pytest.raises(NoHostError, match=r"GPUs that differ \(NVIDIA A100-SXM4-40GB and Tesla T4"):
+        local_gpus.require_there()
+
+
+@pytest.mark.parametrize("entries", ["0", "0,1"])
+def test_a_driver_whose_tool_fails_leaves_it_to_cuda(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entries: str
+) -> None:
+    """As where versions of NVML differ, which CUDA does not need, or where another GPU is lost."""
+    smi(tmp_path, monkeypatch, "echo 'Failed to initialize NVML' >&2; exit 18")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", entries)
+    local_gpus.require_there()
+
+
+def test_a_driver_without_gpus_leaves_one_entry_to_the_cpu_and_refuses_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smi(tmp_path, monkeypatch, "echo No devices were found")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     local_gpus.require_there()
     assert local_gpus.count() == 0
