@@ -14,10 +14,12 @@ import time
 from collections.abc import Callable
 
 import torch
+from torch.profiler import ProfilerActivity, profile, record_function
 
 from harness import busy, cuda, environment, sampler
 from harness.accelerator import Accelerator
 from harness.instruments import Instruments
+from harness.kernels import Trace
 from harness.timing import Times
 
 KERNELS = 10
@@ -63,7 +65,7 @@ def of_time(gpu: Accelerator, tools: Instruments) -> dict[str, object]:
         call()
 
     return {
-        "annotated_stretches": len(gpu.trace(annotated(call), 3).stretches),
+        "annotated_stretches": len(labelled(call, 3).stretches),
         "overlapping_busy_s": gpu.trace(overlapping(gpu), 1).busy_s,
         "slow_busy_s": list(busy.measure({"eager": slow}, {"eager": 0.0}, gpu).seconds["eager"]),
         "clock": of_clock(tools.clock.time(call, CALLS)),
@@ -78,14 +80,14 @@ def of_time(gpu: Accelerator, tools: Instruments) -> dict[str, object]:
     }
 
 
-def annotated(call: Callable[[], object]) -> Callable[[], object]:
-    """The same with a label around it, which is no work of the GPU."""
-
-    def labelled() -> None:
-        with torch.profiler.record_function("a label"):
-            call()
-
-    return labelled
+def labelled(call: Callable[[], object], calls: int) -> Trace:
+    """What is made of a profile with a label around each call, which is no work of the GPU."""
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
+        for _ in range(calls):
+            with record_function("a label"):
+                call()
+        torch.cuda.synchronize()
+    return cuda.trace_of(profiler.events() or (), calls)
 
 
 def overlapping(gpu: Accelerator) -> Callable[[], object]:
@@ -166,7 +168,7 @@ def of_nvml(tools: Instruments) -> dict[str, object]:
     energy, _ = tools.energy({"eager": call, "compiled": call}, 4, 0.3)
     return {
         "sample": sampler.sample(tools.gpu),
-        "energy": None if energy is None else energy.compiled.model_dump(),
+        "energy": None if energy is None else energy.eager.model_dump(),
         "others": tools.gpu.other_processes(os.getpid()),
         "disturbers": tools.disturbers(),
     }

@@ -1,6 +1,7 @@
 #include "profile.h"
 
 #include <atomic>
+#include <map>
 
 #include "device.h"
 #include "settings.h"
@@ -9,7 +10,7 @@ namespace fake {
 
 bool tracing = false;
 void (*before_activity)() = nullptr;
-thread_local std::vector<uint64_t> external_ids;
+thread_local std::vector<ExternalId> external_ids;
 
 std::vector<Activity>& activities() {
   static auto* kept = new std::vector<Activity>;
@@ -42,10 +43,15 @@ Call::~Call() {
   call.end_ns = now_ns();
   call.correlation = correlation;
   keep(call);
-  if (external_ids.empty()) return;
+  // Of each kind the innermost: one tells of operators, another of labels that a user sets.
+  std::map<int, uint64_t> innermost;
+  for (const ExternalId& id : external_ids) innermost[id.kind] = id.value;
   call.what = Seen::external_id;
-  call.external_id = external_ids.back();
-  keep(call);
+  for (const auto& [kind, value] : innermost) {
+    call.external_kind = kind;
+    call.external_id = value;
+    keep(call);
+  }
 }
 
 }  // namespace fake

@@ -89,7 +89,7 @@ void add_fill(std::vector<char>& records, const Activity& seen, const Clock& clo
 void add_external_id(std::vector<char>& records, const Activity& seen, const Clock&) {
   auto* record = append<CUpti_ActivityExternalCorrelation>(
       records, CUPTI_ACTIVITY_KIND_EXTERNAL_CORRELATION);
-  record->externalKind = CUPTI_EXTERNAL_CORRELATION_KIND_CUSTOM0;
+  record->externalKind = static_cast<CUpti_ExternalCorrelationKind>(seen.external_kind);
   record->externalId = seen.external_id;
   record->correlationId = seen.correlation;
 }

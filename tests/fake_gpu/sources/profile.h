@@ -20,14 +20,21 @@ struct Activity {
   size_t bytes = 0;
   int direction = 0;  // of a copy: cudaMemcpyKind
   unsigned grid[3] = {}, block[3] = {};
+  int external_kind = 0;  // CUpti_ExternalCorrelationKind
   uint64_t external_id = 0;
+};
+
+// What a profiler has on its stack while a call is made: an operator, or a label of the user.
+struct ExternalId {
+  int kind;
+  uint64_t value;
 };
 
 extern bool tracing;
 extern void (*before_activity)();  // CUPTI asks for a buffer before the first one
 std::vector<Activity>& activities();
 void keep(const Activity& activity);
-extern thread_local std::vector<uint64_t> external_ids;
+extern thread_local std::vector<ExternalId> external_ids;
 
 // One call of an API function, from construction to destruction.
 struct Call {
