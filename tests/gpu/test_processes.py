@@ -15,7 +15,7 @@ def protocol(wish: CaseProcesses) -> Protocol:
 
 
 @pytest.mark.essential
-@pytest.mark.parametrize("wish", ["auto", "fork", "spawn"])
+@pytest.mark.parametrize("wish", ["auto", "fork"])
 def test_a_case_is_measured_however_its_process_starts(
     gpu_environment: dict[str, str], wish: CaseProcesses
 ) -> None:

@@ -155,7 +155,7 @@ def test_a_gpu_that_hangs_is_one_cause_too_once_the_time_of_its_case_is_over(
     assert "killed after 20 s" in cause.message
 
 
-@pytest.mark.parametrize("trouble", ["missing", "refused", "mismatch"])
+@pytest.mark.parametrize("trouble", ["missing", "refused"])
 def test_without_nvml_a_case_is_measured_without_telemetry_and_says_why(
     fake_machine: Factory, trouble: str
 ) -> None:
@@ -215,11 +215,10 @@ def test_a_gpu_that_this_torch_cannot_use_is_refused_before_anything_is_measured
         assert "install a build for CUDA 12.6 (cu126)" in found.message
 
 
-@pytest.mark.parametrize("init", ["999", "100"])
 def test_a_gpu_that_is_lost_when_the_run_begins_does_not_let_the_cpu_take_its_place(
-    fake_machine: Factory, init: str
+    fake_machine: Factory,
 ) -> None:
-    machine = fake_machine(lost_init=init)
+    machine = fake_machine(lost_init="999")
     machine.lose()
     found = failed(run(brief(), machine.environment()))
     assert found.case_id is None

@@ -132,20 +132,13 @@ def test_a_run_that_loses_its_gpu_names_one_cause_and_is_finished_by_resuming(
     assert len(outcome.measurements) == 5
 
 
-@pytest.mark.parametrize(
-    ("kind", "staged", "said"),
-    [
-        ("v100", {}, "has no code for the Fake V100"),
-        ("a100", {"driver": 12040}, "driver on your system is too old"),
-    ],
-)
 def test_a_gpu_that_cannot_be_used_ends_the_command_with_one_sentence(
-    fake_machine: Factory, tmp_path: Path, kind: str, staged: dict[str, int], said: str
+    fake_machine: Factory, tmp_path: Path
 ) -> None:
     code, _, errors = orchestrate(
         *TINY, "--quick", "--models", "vit-base", "--backend", "aot_eager", "--output", tmp_path,
-        **fake_machine(kind, **staged).environment(),
+        **fake_machine("v100").environment(),
     )  # fmt: skip
     assert code == 3
-    assert said in errors
+    assert "has no code for the Fake V100" in errors
     assert "Traceback" not in errors
