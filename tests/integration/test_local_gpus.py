@@ -160,7 +160,7 @@ def test_a_gpu_that_is_not_there_is_no_reason_to_measure_the_cpu(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,7")
     said = run(tmp_path / "reports", *ASKED)
     assert said.code == 3
-    assert "names GPU 7, which this machine does not have; there is 0 and 1" in said.err
+    assert "names GPU 7, which this machine does not have; there is GPU 0 and GPU 1" in said.err
 
 
 def test_gpus_of_different_kinds_are_refused_with_advice_that_fits_this_machine(
