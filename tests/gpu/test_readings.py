@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import operator
 import os
 import subprocess
 import sys
@@ -53,7 +52,6 @@ def test_slow_kernels_fill_the_time_between_the_events(fake_machine: Factory, ki
     assert device_s == pytest.approx(KERNELS * (kernel_s + gap_s), rel=0.05)
     assert device_s * 0.99 < wall_s < device_s + 0.01
     assert median(clock["enqueue_s"]) < 0.5 * wall_s
-    assert all(map(operator.le, clock["device_s"], (wall + 1e-4 for wall in clock["samples_s"])))
     behind = found["clock behind other work"]
     assert behind["samples_s"][0] < 0.1, "a call is timed from an empty queue"
     assert behind["device_s"][0] < 0.1
