@@ -117,12 +117,13 @@ def test_a_run_that_loses_its_gpu_names_one_cause_and_is_finished_by_resuming(
         **machine.environment(),
     )  # fmt: skip
     assert code == 1, errors
-    assert errors.count("the GPU stopped answering while") == 1
+    assert "the GPU stopped answering while" in errors
     folder = run_folder(tmp_path)
     (outcome,) = folder.outcomes()
     done = len(outcome.measurements)
     assert done < 5
     assert not outcome.failures
+    assert len(outcome.host_failures) == 1
     assert "the GPU stopped answering while" in text(folder.path / "report.html")
     machine.restore()
     longer = machine.environment() | {"FAKE_GPU_LOST_AFTER": ""}
