@@ -95,15 +95,20 @@ def _has_what_only_a_gpu_has(found: Measurement) -> None:
 def test_the_twelve_models_are_traced_and_measured_by_two_gpus(
     fake_machine: Factory, tmp_path: Path
 ) -> None:
+    machine = fake_machine(gpus=2)
     code, _, errors = orchestrate(
         *TINY, "--quick", "--models", EVERY_MODEL, "--backend", "aot_eager", "--iterations", "6",
-        "--case-processes", "fork", "--output", tmp_path, **both(fake_machine(gpus=2)),
+        "--case-processes", "fork", "--output", tmp_path, **both(machine),
     )  # fmt: skip
     assert code == 0, errors
     (outcome,) = run_folder(tmp_path).outcomes()
     assert len(outcome.measurements) == 12 + 1
     assert not outcome.failures
     assert all(found.clock == "cuda" for found in outcome.measurements.values())
+    # A real library of NVIDIA's, not posed as, asks for private tables of the driver, and the
+    # models that load it are measured without them.
+    assert all(name.startswith("cuGetExportTable") for name in machine.missing())
+    (machine.folder / "missing").unlink(missing_ok=True)
 
 
 @pytest.mark.slow
