@@ -36,7 +36,7 @@ from harness.records import (
     Started,
 )
 from harness.revision import revision
-from harness.vocabulary import Reason, Stage
+from harness.vocabulary import MAX_TRACEBACK_CHARACTERS, Reason, Stage
 from harness.worker import Job
 
 PICTURE: Final = "picture.png"
@@ -239,17 +239,17 @@ def _gpu_lost(site: Site, result: Measurement | Failure) -> Failure | None:
     trouble = site.nursery.trouble_of(site.gpu_uuid)
     if not trouble:
         return None
+    said = f"The case failed with: {result.message}\n{result.traceback}"
     return Failure(
         case_id=None,
         stage=result.stage,
         reason="host_unavailable",
         message=(
-            f"the GPU stopped answering while {result.case_id} was measured: {site.device.name}, "
-            f"{site.gpu_uuid}. A new process says: {trouble}. The case said: {result.message}. "
-            "The kernel's log may tell more (dmesg, lines with Xid). Restart the machine or its "
-            "container, then resume the run: what is left was not tried"
+            f"the GPU stopped answering while {result.case_id} was measured ({site.device.name}, "
+            f"{site.gpu_uuid}): {trouble}. The kernel's log may tell more (dmesg, lines with Xid); "
+            "restart the machine or its container, then resume the run: what is left was not tried"
         )[:_MAX_MESSAGE_CHARACTERS],
-        traceback=result.traceback,
+        traceback=said[:MAX_TRACEBACK_CHARACTERS],
     )
 
 

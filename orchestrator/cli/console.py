@@ -114,11 +114,18 @@ def _say_how_to_go_on(folder: RunFolder, found: Comparison) -> None:
     """The command that measures what a lost host left, unless why it was lost ends with one."""
     lost = [host for host in found.hosts if any(row.lost for row in host.rows)]
     if any("python orchestrate.py" not in host.trouble for host in lost):
-        complain(f"To measure the rest:  python orchestrate.py --resume {folder.pasted}")
+        complain(f"To measure the rest:  {_resuming(folder)}")
+
+
+def _resuming(folder: RunFolder) -> str:
+    """The command that measures what is left, on the GPUs of this machine that were chosen."""
+    from orchestrator.hosts import local_gpus
+
+    return f"{local_gpus.as_typed()}python orchestrate.py --resume {folder.pasted}"
 
 
 def _say_what_goes_on(folder: RunFolder, interrupted: InterruptedRunError) -> None:
-    resume = f"To measure the rest:  python orchestrate.py --resume {folder.pasted}"
+    resume = f"To measure the rest:  {_resuming(folder)}"
     if not interrupted.running:
         complain(
             "interrupted; everything measured so far is kept and nothing goes on running", resume

@@ -198,8 +198,10 @@ class HostState:
         self._ahead |= {case_id: _ahead(case_id) for case_id in record.case_ids}
         if self._streams > 1 and not record.case_ids:  # one more worker of a pool
             return None
-        torch = wording.one_line(environment.torch)
-        return Line("start", f"{name}, torch {torch}, {wording.many(self.total, 'case')}")
+        cases = wording.many(self.total, "case")
+        if self._streams > 1 and environment.device.type == "cuda":
+            return Line("start", f"{name}, {cases} on {self._streams} GPUs")
+        return Line("start", f"{name}, torch {wording.one_line(environment.torch)}, {cases}")
 
     def _enter(self, record: CaseStarted) -> None:
         self.case_id, self.stage = record.case_id, _DOING[record.stage]

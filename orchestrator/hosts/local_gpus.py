@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -67,6 +68,12 @@ def named(environment: Mapping[str, str] = os.environ) -> tuple[str, ...] | None
         _require_readable(entry, entries, text)
         entries.append(entry)
     return tuple(entries)
+
+
+def as_typed(environment: Mapping[str, str] = os.environ) -> str:
+    """What precedes a command that is to see the same GPUs; empty where nobody chose."""
+    text = environment.get(VARIABLE)
+    return "" if text is None else f"{VARIABLE}={shlex.quote(text)} "
 
 
 def _require_readable(entry: str, before: Sequence[str], text: str) -> None:

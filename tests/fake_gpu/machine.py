@@ -20,8 +20,11 @@ PRELOADED: Final = (
     "libcublas.so.13",
     "libcupti.so.13",
 )
-_NUMBER: Final = r"\d+"
+# Those that NVIDIA's MIG can divide.
+DIVISIBLE: Final = ("a100", "h100", "b200")
+_NUMBER: Final = r"\d{1,12}"
 _SPAN: Final = r"\d+(\.\d+)?(-\d+(\.\d+)?)?s?"
+_PLACES: Final = r"(module|capture|launch_in_capture|instantiate|cublas|cublas_init)"
 
 
 class StagingError(ValueError):
@@ -43,25 +46,30 @@ STAGES: Final = {
     "workspace_mb": Stage("FAKE_GPU_WORKSPACE_MB", _NUMBER, "workspace of a convolution, in MiB"),
     "oom_at": Stage(
         "FAKE_GPU_OOM_AT",
-        r"(module|capture|instantiate|cublas|cublas_init)(,\w+)*",
-        "where memory ends: module, capture, instantiate, cublas, cublas_init",
+        rf"{_PLACES}(,{_PLACES})*",
+        "where memory ends: module, capture, launch_in_capture, instantiate, cublas, cublas_init",
     ),
     "throttle": Stage(
         "FAKE_GPU_THROTTLE",
         rf"(0x[0-9a-fA-F]+|\d+)(@{_SPAN})?(;(0x[0-9a-fA-F]+|\d+)(@{_SPAN})?)*",
-        'reasons for lower clocks: BITS[@FROM[-TO]], in launches or, with an "s" behind, seconds',
+        "reasons for lower clocks: BITS[@FROM[-TO]], with ; between, in launches or, with an s "
+        "behind, seconds: 0x40@100-200;0x4@300",
     ),
     "slowdown_percent": Stage(
         "FAKE_GPU_SLOWDOWN_PERCENT", _NUMBER, "duration of a kernel while clocks are lower, of 100"
     ),
     "lost_after": Stage(
-        "FAKE_GPU_LOST_AFTER", r"\d+(@\d)?", "LAUNCHES[@GPU] of a process until a GPU is lost"
+        "FAKE_GPU_LOST_AFTER",
+        r"\d+(@\d)?",
+        "LAUNCHES[@GPU] of a process until a GPU is lost: 5000@1",
     ),
-    "lost_error": Stage("FAKE_GPU_LOST_ERROR", r"719|999", "what a running process gets then"),
-    "lost_init": Stage("FAKE_GPU_LOST_INIT", r"999|100", "what a new process gets then"),
-    "lost_nvml": Stage("FAKE_GPU_LOST_NVML", r"999|15", "what nvmlInit gets then"),
+    "lost_error": Stage(
+        "FAKE_GPU_LOST_ERROR", r"719|999", "what a running process gets then: 719, 999"
+    ),
+    "lost_init": Stage("FAKE_GPU_LOST_INIT", r"999|100", "what a new process gets then: 999, 100"),
+    "lost_nvml": Stage("FAKE_GPU_LOST_NVML", r"999|15", "what nvmlInit gets then: 999, 15"),
     "hang_after": Stage(
-        "FAKE_GPU_HANG_AFTER", r"\d+(@\d)?", "LAUNCHES[@GPU] of a process until a GPU hangs"
+        "FAKE_GPU_HANG_AFTER", r"\d+(@\d)?", "LAUNCHES[@GPU] of a process until a GPU hangs: 5000@1"
     ),
     "nvml": Stage(
         "FAKE_GPU_NVML",
@@ -81,13 +89,17 @@ STAGES: Final = {
         "FAKE_GPU_PARTS", r"[1-7]g\.\d+gb", "MIG parts into which each GPU is divided: 3g.20gb"
     ),
     "queue": Stage("FAKE_GPU_QUEUE", r"[1-9]\d*", "launches that a queue holds"),
-    "fork": Stage("FAKE_GPU_FORK", r"refuse|hang", "what a loaded driver does in a forked child"),
+    "fork": Stage(
+        "FAKE_GPU_FORK", r"refuse|hang", "what a loaded driver does in a forked child: refuse, hang"
+    ),
     "kernel_ns": Stage("FAKE_GPU_KERNEL_NS", _NUMBER, "duration of a kernel"),
     "gap_ns": Stage("FAKE_GPU_GAP_NS", _NUMBER, "time between two kernels"),
     "made_up_from": Stage(
         "FAKE_GPU_MADE_UP_FROM", _NUMBER, "from how many bytes on results are made up; 0: never"
     ),
-    "verbose": Stage("FAKE_GPU_VERBOSE", r"[0-3]", "how much the fake says on standard error"),
+    "verbose": Stage(
+        "FAKE_GPU_VERBOSE", r"[0-3]", "how much the fake says on standard error: 0 to 3"
+    ),
 }
 
 
@@ -107,7 +119,9 @@ class FakeMachine:
     ) -> None:
         self.folder = folder
         self.kinds = _kinds(kind, gpus)
-        self._staged = {name: _checked(name, str(value)) for name, value in staged.items()}
+        self._staged = {name: str(value) for name, value in staged.items()}
+        for name, value in self._staged.items():
+            _refuse_impossible(name, value, self.kinds)
         self._built = build.build()
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "foreign").mkdir(exist_ok=True)
@@ -163,7 +177,7 @@ class FakeMachine:
 
     def set_throttle(self, schedule: str, gpu: int | None = None) -> None:
         """Set a schedule as `throttle` stages it, at once; "0x0" ends all throttling."""
-        _checked("throttle", schedule)
+        _refuse_impossible("throttle", schedule, self.kinds)
         self._write(_named("throttle", gpu), schedule)
 
     def add_process(self, pid: int, memory_bytes: int, gpu: int = 0) -> None:
@@ -212,13 +226,24 @@ def _kinds(kind: str, gpus: int | None) -> tuple[str, ...]:
     return tuple(named * count if len(named) == 1 else named)
 
 
-def _checked(name: str, value: str) -> str:
+def _refuse_impossible(name: str, value: str, kinds: tuple[str, ...]) -> None:
+    """Raises: StagingError for what would silently never happen on a machine of such GPUs."""
     stage = STAGES.get(name)
     if stage is None:
         raise StagingError(f"nothing called {name!r} can be staged; there are {', '.join(STAGES)}")
     if not re.fullmatch(stage.pattern, value):
         raise StagingError(f"{name}={value} cannot be staged: {name} is {stage.meaning}")
-    return value
+    for begin, end in re.findall(r"@([\d.]+)-([\d.]+)", value):
+        if float(end) <= float(begin):
+            raise StagingError(f"{name}={value} cannot be staged: {begin}-{end} is no span of time")
+    gpu = re.search(r"@(\d)$", value) if name in ("lost_after", "hang_after") else None
+    if gpu and int(gpu[1]) >= len(kinds):
+        raise StagingError(
+            f"{name}={value} cannot be staged: there is no GPU {gpu[1]} among {len(kinds)}, "
+            "which are counted from 0"
+        )
+    if name == "parts" and any(kind not in DIVISIBLE for kind in kinds):
+        raise StagingError(f"parts={value} cannot be staged: MIG divides {', '.join(DIVISIBLE)}")
 
 
 def _joined(first: map[str] | list[str], variable: str) -> str:

@@ -96,6 +96,32 @@ def test_a_build_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("staged", "said"),
+    [
+        ({"throttle": "0x4@9-2"}, "9-2 is no span of time"),
+        ({"throttle": "0x40@100-200;0x4@3-3s"}, "3-3 is no span of time"),
+        ({"lost_after": "5@2"}, "there is no GPU 2 among 2"),
+        ({"hang_after": "5@9"}, "there is no GPU 9 among 2"),
+        ({"oom_at": "capture,module,disk"}, "module, capture, launch_in_capture"),
+        ({"lost_error": "700"}, "719, 999"),
+        ({"fork": "slow"}, "refuse, hang"),
+        ({"memory_mb": "9" * 30}, "in MiB"),
+    ],
+)
+def test_what_could_never_happen_is_not_staged(
+    fake_machine: Factory, staged: dict[str, str], said: str
+) -> None:
+    with pytest.raises(StagingError) as refusal:
+        fake_machine(gpus=2, **staged)
+    assert said in str(refusal.value)
+
+
+def test_only_gpus_that_mig_divides_have_parts(fake_machine: Factory) -> None:
+    with pytest.raises(StagingError, match="MIG divides a100, h100, b200"):
+        fake_machine("t4", parts="1g.5gb")
+
+
 def test_a_schedule_that_is_none_is_refused(fake_machine: Factory) -> None:
     with pytest.raises(StagingError, match="throttle=hot cannot be staged"):
         fake_machine().set_throttle("hot")

@@ -105,10 +105,6 @@ def test_the_twelve_models_are_traced_and_measured_by_two_gpus(
     assert len(outcome.measurements) == 12 + 1
     assert not outcome.failures
     assert all(found.clock == "cuda" for found in outcome.measurements.values())
-    # A real library of NVIDIA's, not posed as, asks for private tables of the driver, and the
-    # models that load it are measured without them.
-    assert all(name.startswith("cuGetExportTable") for name in machine.missing())
-    (machine.folder / "missing").unlink(missing_ok=True)
 
 
 @pytest.mark.slow

@@ -92,6 +92,7 @@ def test_the_harness_of_another_gpu_goes_on(
     harnesses.write()
     said = run(tmp_path / "reports", *ASKED)
     assert said.code == 1
+    assert ":  CUDA_VISIBLE_DEVICES=0,1 python orchestrate.py --resume" in said.err
     asked = [start["cases"] for start in harnesses.starts]
     lost = harnesses.lost["1"].case_id
     (whole,) = (cases for cases in asked if lost not in cases)  # type: ignore[operator]

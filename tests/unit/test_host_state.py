@@ -122,6 +122,14 @@ def test_one_more_worker_of_a_pool_is_no_news() -> None:
     assert state.total == 2
 
 
+def test_one_more_gpu_says_how_many_share_the_cases() -> None:
+    state = HostState()
+    state.take(factories.started([BEIT16]))
+    line = state.take(factories.started([TUNED]))
+    assert line is not None
+    assert line.text == "A100-SXM4-40GB, 2 cases on 2 GPUs"
+
+
 def test_what_ends_a_host_is_no_failed_case_and_stays_known_to_its_end() -> None:
     state = begun(RESNET, RESNET4)
     state.take(measured(RESNET, compile_s=10, timed_s=1))

@@ -49,6 +49,19 @@ def test_entries_are_read_as_cuda_reads_them(
     assert local_gpus.named(environment) == entries
 
 
+@pytest.mark.parametrize(
+    ("environment", "typed"),
+    [
+        ({}, ""),
+        ({"CUDA_VISIBLE_DEVICES": "0,1"}, "CUDA_VISIBLE_DEVICES=0,1 "),
+        ({"CUDA_VISIBLE_DEVICES": ""}, "CUDA_VISIBLE_DEVICES='' "),
+        ({"CUDA_VISIBLE_DEVICES": "0, 1"}, "CUDA_VISIBLE_DEVICES='0, 1' "),
+    ],
+)
+def test_a_command_to_paste_chooses_the_same_gpus(environment: dict[str, str], typed: str) -> None:
+    assert local_gpus.as_typed(environment) == typed
+
+
 def test_gpus_and_their_parts_are_read_from_what_the_driver_lists() -> None:
     first, second = local_gpus.read(LISTED)
     assert (first.index, first.parts) == ("0", ("MIG-aaaa-0000", "MIG-bbbb-1111"))

@@ -132,6 +132,11 @@ int enqueue(Stream* stream, const Node& node, uint32_t correlation) {
   if (stream->capture == Capture::invalidated) return CAPTURE_INVALIDATED;
   if (stream->capture == Capture::active) {
     HOLD;
+    // The driver takes memory for a kernel's stack when it is first launched, even in a capture.
+    if (node.work == Work::kernel && lists("FAKE_GPU_OOM_AT", "launch_in_capture")) {
+      stream->capture = Capture::invalidated;
+      return OUT_OF_MEMORY;
+    }
     stream->graph->nodes.push_back(new Node(node));
     return OK;
   }

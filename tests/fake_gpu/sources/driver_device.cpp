@@ -159,9 +159,13 @@ CUresult cuGetProcAddress_v2(const char* symbol, void** found, int, cuuint64_t,
   return *found ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
 }
 
-// NVIDIA's own libraries talk to the driver through tables that no header describes.
+// NVIDIA's own libraries talk to the driver through tables that no header describes: which of them
+// is in use, and would have to be posed as, too, is what a test is told.
 CUresult cuGetExportTable(const void**, const CUuuid*) {
-  missing("cuGetExportTable (one of NVIDIA's own libraries is in use)");
+  Dl_info caller{};
+  bool known = dladdr(__builtin_return_address(0), &caller) && caller.dli_fname;
+  std::string path = known ? caller.dli_fname : "an unknown library";
+  missing(("cuGetExportTable of " + path.substr(path.rfind('/') + 1)).c_str());
   return CUDA_ERROR_NOT_SUPPORTED;
 }
 
