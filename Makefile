@@ -85,7 +85,7 @@ screenshot: $(VENV)/.develops  ## take the README's pictures of the samples agai
 	$(BIN)/python docs/screenshot.py
 
 schema: $(VENV)/.develops  ## write the JSON Schema of the records again
-	$(BIN)/python -m harness --schema > harness/record.schema.json
+	$(BIN)/python -m harness --schema > harness/contract/record.schema.json
 
 lock: $(VENV)/.develops  ## renew the locked versions
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml -o requirements/desk.txt

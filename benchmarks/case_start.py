@@ -24,9 +24,9 @@ from typing import Any, Final, Literal, TypeAlias
 from benchmarks.ledger import Ledger
 from harness import picture, worker
 from harness.child import Nursery, ProbeError
-from harness.plan import Case, Picture, Plan, Protocol
-from harness.records import Environment, Measurement, Record
-from harness.vocabulary import Mode
+from harness.contract.plan import Case, Picture, Plan, Protocol
+from harness.contract.records import Environment, Measurement, Record
+from harness.contract.vocabulary import Mode
 from harness.worker import Job, Loaded
 
 Policy: TypeAlias = Literal["fork", "spawn"]

@@ -22,10 +22,10 @@ from typing import Final, get_args
 from rich.console import Console
 from rich.live import Live
 
-from harness import catalogue
-from harness.plan import Case, Plan
-from harness.records import CaseStarted, Finished, Record
-from harness.vocabulary import MODES, Stage
+from harness.contract import catalogue
+from harness.contract.plan import Case, Plan
+from harness.contract.records import CaseStarted, Finished, Record
+from harness.contract.vocabulary import MODES, Stage
 from orchestrator.cli.host_state import HostState
 from orchestrator.cli.progress import LiveProgress
 from orchestrator.fleet import fleet

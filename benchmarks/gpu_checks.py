@@ -14,7 +14,7 @@ from typing import Any, Final
 from benchmarks import case_start, gpu_records
 from benchmarks.gpu_settings import ESSENTIAL, OVERHEAD, RUNS, STARTS
 from benchmarks.ledger import Ledger
-from harness.records import Measurement
+from harness.contract.records import Measurement
 from orchestrator.records.rundir import RunFolder
 from orchestrator.statistics import statistics
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.records import Failure, Measurement
+from harness.contract.records import Failure, Measurement
 from orchestrator.compare import facts
 from orchestrator.records.outcomes import HostOutcome
 from orchestrator.records.rundir import RunFolder

@@ -15,10 +15,10 @@ from benchmarks import gpu_records, processes
 from benchmarks.gpu_settings import Fixed, Settings
 from benchmarks.gpu_steps import StepError
 from benchmarks.ledger import Ledger
-from harness import catalogue
-from harness.plan import Case, Picture, Plan, Protocol
-from harness.records import CaseStarted, Failure, Measurement, Record
-from harness.vocabulary import CompileMode, Precision
+from harness.contract import catalogue
+from harness.contract.plan import Case, Picture, Plan, Protocol
+from harness.contract.records import CaseStarted, Failure, Measurement, Record
+from harness.contract.vocabulary import CompileMode, Precision
 from orchestrator.records.rundir import RunFolder
 
 HOST: Final = "local"

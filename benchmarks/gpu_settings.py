@@ -17,8 +17,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from harness import catalogue
-from harness.vocabulary import CaseProcesses, Size
+from harness.contract import catalogue
+from harness.contract.vocabulary import CaseProcesses, Size
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 MODULE: Final = "benchmarks.gpu_check"

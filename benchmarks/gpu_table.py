@@ -12,7 +12,7 @@ from benchmarks.gpu_checks import checks
 from benchmarks.gpu_settings import ESSENTIAL, RUNS, STARTS, STEPS
 from benchmarks.gpu_steps import WALL
 from benchmarks.ledger import Ledger
-from harness.records import Measurement
+from harness.contract.records import Measurement
 from orchestrator.compare import rehearsal
 
 REHEARSAL: Final = "a rehearsal on a fake GPU: no number here is a result"

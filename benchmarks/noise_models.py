@@ -17,8 +17,8 @@ from typing import Final, TypeAlias, get_args
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from harness.records import Measurement, read_record
-from harness.vocabulary import Variant
+from harness.contract.records import Measurement, read_record
+from harness.contract.vocabulary import Variant
 from orchestrator.compare.facts import samples
 from orchestrator.statistics.times import Floats
 

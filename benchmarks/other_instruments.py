@@ -21,9 +21,9 @@ from torch.utils.benchmark import Timer
 
 from benchmarks.ledger import Ledger
 from harness import busy, cuda, environment, instruments, models, picture, timing
-from harness.plan import Case
+from harness.contract.plan import Case
+from harness.contract.vocabulary import Size
 from harness.timing import Call, Clock
-from harness.vocabulary import Size
 
 WARM_UP: Final = 5
 # A profile takes far longer than the calls in it.

@@ -27,8 +27,8 @@ from typing import Final, TypeVar
 from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks import page_cases
-from harness import catalogue
-from harness.records import Finished, Record, write_line
+from harness.contract import catalogue
+from harness.contract.records import Finished, Record, write_line
 from orchestrator.changes import changes
 from orchestrator.compare import collecting, runs
 from orchestrator.compare.comparison import Comparison

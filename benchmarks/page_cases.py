@@ -9,9 +9,9 @@ from __future__ import annotations
 import random
 from typing import Final
 
-from harness.plan import Case
-from harness.records import Block, Measurement
-from harness.vocabulary import MODES
+from harness.contract.plan import Case
+from harness.contract.records import Block, Measurement
+from harness.contract.vocabulary import MODES
 from orchestrator.compare.comparison import Comparison, RunInfo
 from orchestrator.compare.judging import build
 from orchestrator.records.outcomes import HostOutcome

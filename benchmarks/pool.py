@@ -19,9 +19,9 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Final, get_args
 
-from harness import catalogue
-from harness.plan import Plan
-from harness.vocabulary import MODES, Precision
+from harness.contract import catalogue
+from harness.contract.plan import Plan
+from harness.contract.vocabulary import MODES, Precision
 from orchestrator import estimate
 from orchestrator.cli.progress import NoProgress
 from orchestrator.fleet import fleet

@@ -14,7 +14,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-from harness.records import CaseStarted, Measurement, Record, read_record
+from harness.contract.records import CaseStarted, Measurement, Record, read_record
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 MEASURING: Final = frozenset({"compile", "warmup", "timed inference"})

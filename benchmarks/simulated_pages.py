@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.noise_models import Fit, Noise
 from harness import sampling
-from harness.plan import Case
+from harness.contract.plan import Case
 from orchestrator.compare import noise
 from orchestrator.statistics import statistics, verdicts
 from orchestrator.statistics.statistics import Decision, Estimate

@@ -29,10 +29,10 @@ from time import perf_counter
 from typing import Final, cast
 
 from benchmarks.stations import Station, descendants, station
-from harness import catalogue
-from harness.plan import Case, Picture, Plan
-from harness.records import CaseStarted, Failure, Finished, Record, read_record, write_line
-from harness.vocabulary import MODES
+from harness.contract import catalogue
+from harness.contract.plan import Case, Picture, Plan
+from harness.contract.records import CaseStarted, Failure, Finished, Record, read_record, write_line
+from harness.contract.vocabulary import MODES
 from orchestrator import pipeline
 from orchestrator.cli.progress import NoProgress
 from orchestrator.hosts import Host, Say

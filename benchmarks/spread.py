@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from harness.plan import Plan
+from harness.contract.plan import Plan
 from orchestrator import planning
 from orchestrator.changes import changes
 from orchestrator.changes.changes import Changes, Judged

@@ -64,7 +64,7 @@ def measure(fleet: Fleet, folder: Path) -> Walls:
     """Measure on the slowest host alone, then on all three."""
     for name, pace_s in PACES_S.items():
         with contextlib.closing(fleet[name].engine.client()) as client:
-            stand_in.load(client, image.recipe({}).tag, STEPS, pace_s=pace_s)
+            stand_in.load(client, image.build_input({}).tag, STEPS, pace_s=pace_s)
     return Walls(_wall_s(folder, [SLOWEST]), _wall_s(folder, list(PACES_S)))
 
 

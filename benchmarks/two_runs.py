@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from harness.plan import Case
+from harness.contract.plan import Case
 from orchestrator.changes import changes
 from orchestrator.compare import comparison
 from orchestrator.page import exports

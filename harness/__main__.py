@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from harness.channel import Channel, claim_stdout
-from harness.complaints import complaint
+from harness.contract.complaints import complaint
+from harness.contract.plan import Picture, Plan, read_plan
+from harness.contract.records import json_schema
 from harness.limits import Limits
-from harness.plan import Picture, Plan, read_plan
-from harness.records import json_schema
 
 DESCRIPTION: Final = """\
 Measure vision models eager against torch.compile on this machine's first GPU, or on its CPU.

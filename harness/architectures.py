@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
-from harness.records import Environment
+from harness.contract.records import Environment
 
 Capability: TypeAlias = tuple[int, int]
 

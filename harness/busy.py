@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from harness.accelerator import Accelerator
+from harness.contract.vocabulary import Variant
 from harness.kernels import Trace
 from harness.timing import Call
-from harness.vocabulary import Variant
 
 ROUNDS: Final = 5
 TRACED_CALLS: Final = 3

@@ -29,11 +29,11 @@ from harness import (
     verify,
 )
 from harness.busy import Busy
+from harness.contract.plan import Case, Plan
+from harness.contract.records import Agreement, CompileEvidence, Measurement, WarmUp
 from harness.generated_code import Launches
 from harness.instruments import Instruments
 from harness.models import Built
-from harness.plan import Case, Plan
-from harness.records import Agreement, CompileEvidence, Measurement, WarmUp
 from harness.stages import Stages
 from harness.timing import Call, Clock
 from harness.verify import Outputs

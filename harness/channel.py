@@ -13,7 +13,7 @@ import threading
 import time
 from typing import Final
 
-from harness.records import Record, write_line
+from harness.contract.records import Record, write_line
 
 _SHORTEST_SECRET: Final = 8  # characters
 

@@ -27,8 +27,15 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from harness import worker
-from harness.records import CaseStarted, Environment, Failure, Measurement, Record, read_record
-from harness.vocabulary import CaseProcesses, ProcessStart, Reason, Stage
+from harness.contract.records import (
+    CaseStarted,
+    Environment,
+    Failure,
+    Measurement,
+    Record,
+    read_record,
+)
+from harness.contract.vocabulary import CaseProcesses, ProcessStart, Reason, Stage
 from harness.worker import Answer, Driver, Job, Loaded, Probe, WarmStart
 
 Listener: TypeAlias = Callable[[Record], None]

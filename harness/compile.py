@@ -14,8 +14,8 @@ import torch
 import torch._inductor.config
 from torch._dynamo.utils import counters, get_compilation_metrics
 
-from harness.records import CompileEvidence
-from harness.vocabulary import MAX_LISTED_REASONS, Backend, Mode, Precision
+from harness.contract.records import CompileEvidence
+from harness.contract.vocabulary import MAX_LISTED_REASONS, Backend, Mode, Precision
 
 # With fewer, Inductor tries no GEMM templates (torch/_inductor/utils.py, is_big_gpu).
 MULTIPROCESSORS_FOR_TEMPLATES: Final = 68

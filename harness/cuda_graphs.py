@@ -15,7 +15,7 @@ from typing import Any, Final
 import torch
 import torch._inductor
 
-from harness.vocabulary import Backend, Mode
+from harness.contract.vocabulary import Backend, Mode
 
 # Decisions against a graph, while compiling and at run time, are warnings somewhere below this.
 _WARNINGS: Final = "torch._inductor"

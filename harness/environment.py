@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import torch
 
-from harness.records import Device, Environment
+from harness.contract.records import Device, Environment
 
 # There while the kernel's part of NVIDIA's driver is loaded, which it is for a GPU only.
 _KERNEL_MODULE: Final = Path("/proc/driver/nvidia/version")

@@ -15,11 +15,11 @@ from harness import busy, telemetry
 from harness.accelerator import Accelerator
 from harness.busy import Busy
 from harness.clocks import CpuClock
+from harness.contract.records import Block, Energy
+from harness.contract.vocabulary import Variant
 from harness.nvml import Gpu
-from harness.records import Block, Energy
 from harness.telemetry import NoMonitor
 from harness.timing import Call, Clock, Monitor
-from harness.vocabulary import Variant
 
 ON_A_CPU = "no NVML: this is a CPU"
 MAX_LISTED = 5

@@ -6,8 +6,8 @@ import math
 import time
 from dataclasses import dataclass, field
 
-from harness.records import Environment, Failure
-from harness.vocabulary import Stage
+from harness.contract.records import Environment, Failure
+from harness.contract.vocabulary import Stage
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,14 @@ import torch
 from PIL import Image
 from torch import nn
 
-from harness import catalogue, inputs, offline, pretrained
+from harness import inputs, offline, pretrained
+from harness.contract import catalogue
+from harness.contract.plan import Case
+from harness.contract.records import ModelFacts
+from harness.contract.vocabulary import Precision, Size, Weights
 from harness.inputs import Tensors
 from harness.load_errors import LoadError, UnsupportedModelError
-from harness.plan import Case
 from harness.pretrained import Loaded
-from harness.records import ModelFacts
-from harness.vocabulary import Precision, Size, Weights
 
 __all__ = ["Built", "LoadError", "UnsupportedModelError", "build"]
 

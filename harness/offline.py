@@ -10,10 +10,10 @@ from torch import nn
 from transformers.models.resnet.modeling_resnet import ResNetBottleNeckLayer
 
 from harness import inputs
-from harness.catalogue import Model
-from harness.configurations import Recipe
+from harness.contract.catalogue import Model
+from harness.contract.configurations import Architecture
+from harness.contract.vocabulary import Size
 from harness.inputs import Preprocess
-from harness.vocabulary import Size
 
 BLOCK_SCALE: Final = 0.2
 
@@ -23,32 +23,32 @@ def load(model: Model, size: Size, seed: int) -> tuple[nn.Module, Preprocess]:
 
     The same seed gives the same weights. Seeds torch's global generator.
     """
-    recipe = model.full if size == "full" else model.tiny
-    processor = getattr(transformers, recipe.processor)(**recipe.processing)
+    architecture = model.full if size == "full" else model.tiny
+    processor = getattr(transformers, architecture.processor)(**architecture.processing)
     if model.token_ids:
-        return module(model, recipe, seed), inputs.from_picture_and_token_ids(
+        return module(model, architecture, seed), inputs.from_picture_and_token_ids(
             processor, model.token_ids
         )
-    return module(model, recipe, seed), inputs.from_picture(processor)
+    return module(model, architecture, seed), inputs.from_picture(processor)
 
 
-def module(model: Model, recipe: Recipe, seed: int) -> transformers.PreTrainedModel:
+def module(model: Model, architecture: Architecture, seed: int) -> transformers.PreTrainedModel:
     """Build the module alone, through the auto class that would load its checkpoint."""
     torch.manual_seed(seed)
-    built = getattr(transformers, model.auto_class).from_config(configuration(recipe))
-    for name in recipe.reinitialise:
+    built = getattr(transformers, model.auto_class).from_config(configuration(architecture))
+    for name in architecture.reinitialise:
         _reinitialise(built.get_submodule(name))
     _calm(built)
     return built
 
 
-def configuration(recipe: Recipe) -> transformers.PreTrainedConfig:
-    """The configuration object of transformers that a recipe describes."""
+def configuration(architecture: Architecture) -> transformers.PreTrainedConfig:
+    """The configuration object of transformers that a architecture describes."""
     parts = {
         keyword: getattr(transformers, name)(**settings)
-        for keyword, (name, settings) in recipe.parts.items()
+        for keyword, (name, settings) in architecture.parts.items()
     }
-    return getattr(transformers, recipe.config)(**recipe.settings, **parts)
+    return getattr(transformers, architecture.config)(**architecture.settings, **parts)
 
 
 def _reinitialise(part: nn.Module) -> None:

@@ -23,7 +23,7 @@ import numpy as np
 import requests
 from PIL import Image
 
-from harness.plan import Picture
+from harness.contract.plan import Picture
 
 MAX_BYTES: Final = 20 * 1024 * 1024
 MAX_PIXELS: Final = 64 * 1024 * 1024

@@ -19,7 +19,8 @@ from huggingface_hub.errors import EntryNotFoundError
 from torch import nn
 from transformers.utils.hub import cached_file, extract_commit_hash
 
-from harness import catalogue, inputs, resnet_backbone, safe_weights
+from harness import inputs, resnet_backbone, safe_weights
+from harness.contract import catalogue
 from harness.inputs import Preprocess
 from harness.load_errors import LoadError, Source, UnsupportedModelError
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from statistics import NormalDist, fmean
 from typing import Final
 
-from harness.records import Block
-from harness.vocabulary import Variant
+from harness.contract.records import Block
+from harness.contract.vocabulary import Variant
 
 # Never judge the spread of a speed-up by fewer pairs of blocks, nor by less than a third of them.
 MIN_PAIRS: Final = 10

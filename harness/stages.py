@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Protocol
 
-from harness.records import CaseStarted, Record
-from harness.vocabulary import Stage
+from harness.contract.records import CaseStarted, Record
+from harness.contract.vocabulary import Stage
 
 
 class Sender(Protocol):

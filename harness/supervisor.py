@@ -22,9 +22,8 @@ from typing import Final, Self
 from harness import architectures, picture
 from harness.channel import Channel
 from harness.child import DeadlineError, Nursery, ProbeError
-from harness.limits import Limits
-from harness.plan import Case, Plan
-from harness.records import (
+from harness.contract.plan import Case, Plan
+from harness.contract.records import (
     CaseStarted,
     Device,
     Environment,
@@ -35,8 +34,9 @@ from harness.records import (
     Record,
     Started,
 )
-from harness.revision import revision
-from harness.vocabulary import MAX_TRACEBACK_CHARACTERS, Reason, Stage
+from harness.contract.revision import revision
+from harness.contract.vocabulary import MAX_TRACEBACK_CHARACTERS, Reason, Stage
+from harness.limits import Limits
 from harness.worker import Job
 
 PICTURE: Final = "picture.png"

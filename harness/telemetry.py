@@ -18,8 +18,8 @@ from pathlib import Path
 from statistics import median
 from typing import Final, TypeAlias
 
+from harness.contract.records import BlockTelemetry, EnergyUse
 from harness.nvml import Gpu
-from harness.records import BlockTelemetry, EnergyUse
 from harness.sampler import PERIOD_S
 from harness.timing import Call, Now
 

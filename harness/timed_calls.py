@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness import compile as compiler
-from harness import environment, failures, plan, sampling, timing
+from harness import environment, failures, sampling, timing
 from harness.busy import Busy
+from harness.contract import plan
+from harness.contract.records import Block, Energy
+from harness.contract.vocabulary import Variant
 from harness.instruments import Instruments
-from harness.records import Block, Energy
 from harness.sampling import Sampling
 from harness.timing import Call
-from harness.vocabulary import Variant
 
 
 @dataclass(frozen=True, slots=True)

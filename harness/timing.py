@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
-from harness import plan
-from harness.records import Block, BlockTelemetry
+from harness.contract import plan
+from harness.contract.records import Block, BlockTelemetry
+from harness.contract.vocabulary import ClockName, Variant
 from harness.sampling import Sampling, Slot
-from harness.vocabulary import ClockName, Variant
 
 Call: TypeAlias = Callable[[], object]
 Now: TypeAlias = Callable[[], float]

@@ -18,8 +18,8 @@ from typing import Any, Final
 
 import torch
 
-from harness.records import Agreement
-from harness.vocabulary import Precision
+from harness.contract.records import Agreement
+from harness.contract.vocabulary import Precision
 
 TOLERANCE: Final[dict[Precision, float]] = {
     "float32": 1e-3,

@@ -17,10 +17,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from harness.plan import Case, Plan
-from harness.records import Environment, Record, write_line
+from harness.contract.plan import Case, Plan
+from harness.contract.records import Environment, Record, write_line
+from harness.contract.vocabulary import Strict
 from harness.stages import Stages
-from harness.vocabulary import Strict
 
 # Loaded once by the fork server; a case forked from it starts with all of it in place.
 PRELOAD: Final = ("harness.case",)

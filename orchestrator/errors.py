@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # loading the vocabulary loads pydantic, and --help needs neither
-    from harness.vocabulary import Reason
+    from harness.contract.vocabulary import Reason
 
 
 class HangUp(KeyboardInterrupt):

@@ -13,8 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from harness import catalogue
-from harness.plan import Case, Plan
+from harness.contract import catalogue
+from harness.contract.plan import Case, Plan
 from orchestrator.compare import published
 
 # Measured on a 2-core Xeon with the quick run: start-up and build, then the first compiled call.

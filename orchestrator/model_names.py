@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness import catalogue
-from harness.vocabulary import MAX_MODEL_CHARACTERS, Weights
+from harness.contract import catalogue
+from harness.contract.vocabulary import MAX_MODEL_CHARACTERS, Weights
 from orchestrator.errors import UnknownNameError, UsageError
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from harness.plan import Plan
+from harness.contract.plan import Plan
 from orchestrator import estimate, planning
 from orchestrator.changes import changes
 from orchestrator.changes.changes import Changes

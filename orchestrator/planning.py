@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from harness import catalogue
-from harness.plan import MAX_CASES, Case, Picture, Plan, Protocol, number_of_cases
-from harness.vocabulary import (
+from harness.contract import catalogue
+from harness.contract.plan import MAX_CASES, Case, Picture, Plan, Protocol, number_of_cases
+from harness.contract.vocabulary import (
     LASTING_REASONS,
     MODES,
     PRECISIONS,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 
-from harness.plan import Case, Picture, Plan
-from harness.records import (
+from harness.contract.plan import Case, Picture, Plan
+from harness.contract.records import (
     Agreement,
     Block,
     BlockTelemetry,
@@ -21,7 +21,7 @@ from harness.records import (
     Started,
     WarmUp,
 )
-from harness.vocabulary import Mode, Precision, Reason, Variant
+from harness.contract.vocabulary import Mode, Precision, Reason, Variant
 from orchestrator.compare.comparison import Comparison, RunInfo
 from orchestrator.compare.judging import build
 from orchestrator.records.outcomes import Ending, HostOutcome

@@ -8,8 +8,8 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from harness.plan import Case, Plan
-from harness.records import CaseStarted, Failure, Finished
+from harness.contract.plan import Case, Plan
+from harness.contract.records import CaseStarted, Failure, Finished
 from orchestrator.hosts.jobs import JobRequest, JobsError, JobState, Node, Status
 from tests import factories
 from tests.fake_host import lines

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from harness.revision import revision
-from harness.vocabulary import SCHEMA_VERSION
+from harness.contract.revision import revision
+from harness.contract.vocabulary import SCHEMA_VERSION
 from orchestrator.hosts import container, image
 from orchestrator.hosts.engine import (
     Container,

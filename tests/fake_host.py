@@ -6,8 +6,8 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from harness.plan import Plan
-from harness.records import Record, write_line
+from harness.contract.plan import Plan
+from harness.contract.records import Record, write_line
 from orchestrator.errors import HostError, NoHostError
 from orchestrator.hosts import FromStart, Say
 from orchestrator.records.rundir import AttemptFile

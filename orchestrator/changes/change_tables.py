@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from harness.plan import Plan
+from harness.contract.plan import Plan
 from orchestrator import wording
 from orchestrator.changes import change_words
 from orchestrator.changes.change_words import Said

@@ -14,7 +14,7 @@ from orchestrator.cli.exits import INTERRUPTED, complain
 from orchestrator.errors import StorageError, UnwrittenError
 
 if TYPE_CHECKING:
-    from harness.plan import Plan
+    from harness.contract.plan import Plan
     from orchestrator.cli.endings import Ending
     from orchestrator.cli.progress import Style
     from orchestrator.compare.comparison import Comparison

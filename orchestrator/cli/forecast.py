@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from harness.plan import Plan
+from harness.contract.plan import Plan
 from orchestrator import estimate, wording
 from orchestrator.cli.host_state import duration
 from orchestrator.fleet import controls

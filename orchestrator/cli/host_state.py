@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
-from harness.plan import Case
-from harness.records import CaseStarted, Failure, Measurement, Record, Started
+from harness.contract.plan import Case
+from harness.contract.records import CaseStarted, Failure, Measurement, Record, Started
 from orchestrator import estimate, wording
 from orchestrator.compare.comparison import label_of
 from orchestrator.compare.facts import samples

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.plan import Plan
+from harness.contract.plan import Plan
 from orchestrator import pipeline, planning
 from orchestrator.cli import console
 from orchestrator.cli.console import Showing

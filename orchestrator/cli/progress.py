@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from harness.records import Record
+from harness.contract.records import Record
 from orchestrator import wording
 from orchestrator.cli import rows
 from orchestrator.cli.host_state import HostState, Line, duration

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from harness import catalogue
+from harness.contract import catalogue
 from orchestrator import wording
 from orchestrator.changes import change_words
 from orchestrator.changes.changes import Changes

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Literal, TypeAlias
 
-from harness import catalogue
-from harness.plan import Case, Plan
-from harness.records import Environment
-from harness.vocabulary import Stage
+from harness.contract import catalogue
+from harness.contract.plan import Case, Plan
+from harness.contract.records import Environment
+from harness.contract.vocabulary import Stage
 from orchestrator.compare import rehearsal
 from orchestrator.compare.facts import CaseFacts
 from orchestrator.compare.measured import Measured

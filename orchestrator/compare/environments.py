@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.records import Environment
+from harness.contract.records import Environment
 from orchestrator import wording
 
 _SHOWN = 60

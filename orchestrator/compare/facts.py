@@ -17,8 +17,8 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
-from harness.records import Block, Device, EnergyUse, Measurement
-from harness.vocabulary import Variant
+from harness.contract.records import Block, Device, EnergyUse, Measurement
+from harness.contract.vocabulary import Variant
 from orchestrator.compare.peaks import peak_flops
 from orchestrator.statistics.statistics import median
 

@@ -9,9 +9,9 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from harness import catalogue
-from harness.plan import Case, Plan
-from harness.records import Device, Measurement
+from harness.contract import catalogue
+from harness.contract.plan import Case, Plan
+from harness.contract.records import Device, Measurement
 from orchestrator.compare import collecting, environments, measured, noise, published, spread
 from orchestrator.compare.comparison import Comparison, HostSummary, Problem, Row, RunInfo, label_of
 from orchestrator.compare.facts import facts_of, samples

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TypeAlias, TypeVar
 
-from harness.records import Agreement, CompileEvidence, Measurement, ModelFacts, WarmUp
-from harness.vocabulary import ClockName, Variant
+from harness.contract.records import Agreement, CompileEvidence, Measurement, ModelFacts, WarmUp
+from harness.contract.vocabulary import ClockName, Variant
 
 Part = TypeVar("Part", ModelFacts, CompileEvidence)
 # Per block its variant and its number of calls.
@@ -49,7 +49,7 @@ class WarmedUp:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What `harness.records.Measurement` says, under the same names."""
+    """What `harness.contract.records.Measurement` says, under the same names."""
 
     timings: Timings
     facts: ModelFacts

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from harness.plan import Case
-from harness.records import Measurement
+from harness.contract.plan import Case
+from harness.contract.records import Measurement
 from orchestrator.compare.facts import samples
 from orchestrator.statistics.statistics import PRACTICAL_THRESHOLD, Estimate, decide, speed_up
 

@@ -12,8 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from harness.records import Device
-from harness.vocabulary import Precision
+from harness.contract.records import Device
+from harness.contract.vocabulary import Precision
 
 TERA: Final = 1e12
 # The first architecture with TF32 is Ampere, compute capability 8.0.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from harness.plan import Case
+from harness.contract.plan import Case
 from orchestrator.compare import published
 from orchestrator.compare.comparison import Comparison, HostSummary, Problem, Row, RunInfo
 from orchestrator.compare.published import PublishedRow

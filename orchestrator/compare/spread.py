@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.plan import Case
-from harness.records import Measurement
+from harness.contract.plan import Case
+from harness.contract.records import Measurement
 from orchestrator.compare.facts import samples
 from orchestrator.records.outcomes import HostOutcome, Origin
 from orchestrator.statistics.statistics import geometric_mean, speed_up

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 
-from harness.plan import Plan
+from harness.contract.plan import Plan
 from orchestrator import planning
 from orchestrator.errors import HostError
 from orchestrator.fleet import fleet

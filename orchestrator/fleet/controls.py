@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from harness.plan import Case, Plan
+from harness.contract.plan import Case, Plan
 from orchestrator.fleet.dispatch import Turn
 from orchestrator.inventory.pools import Pool
 from orchestrator.records.journal import JobNote

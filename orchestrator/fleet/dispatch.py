@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
 
-from harness.plan import Case
+from harness.contract.plan import Case
 from orchestrator.records.journal import Control
 
 # The first, and two repetitions.

@@ -103,9 +103,9 @@ class _Wanted:
     def of(cls, source: ImageSource) -> _Wanted:
         if source.kind == "pull":
             return cls(source.reference, Build("", ""), pinned=True)
-        recipe = image.recipe(source.arguments)
+        build_input = image.build_input(source.arguments)
         lock = image.torch_lock(source.arguments)
-        return cls(recipe.tag, _build(source.arguments), torch_lock=lock)
+        return cls(build_input.tag, _build(source.arguments), torch_lock=lock)
 
     def fault_of(self, here: ImageFacts | None) -> str:
         """Why what bears its name is not it; a digest can only be of another version."""

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, closing
 from typing import Final, Protocol
 
-from harness.plan import Plan
-from harness.records import Record
+from harness.contract.plan import Plan
+from harness.contract.records import Record
 from orchestrator.errors import DeskError, HangUp, HostError, StillThereError, StorageError
 from orchestrator.fleet.messages import Away, Doing, Ended, Inbox, Note
 from orchestrator.fleet.pool_work import Worker, lanes

@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeAlias, TypeVar
 
-from harness.records import Record
+from harness.contract.records import Record
 from orchestrator.errors import DeskError
 
 # So many messages may wait to be shown. A measurement is one, and takes up to a megabyte.

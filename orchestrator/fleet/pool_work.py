@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
-from harness.plan import Plan
-from harness.records import Failure, Finished, Started
+from harness.contract.plan import Plan
+from harness.contract.records import Failure, Finished, Started
 from orchestrator.errors import DeskError, HostError, StorageError
 from orchestrator.fleet.messages import Away, Doing, Ended, Inbox, Message, Note
 from orchestrator.fleet.shift import JobWatch, Shift, Task, one_case, shift_for

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
-from harness.plan import Case, Plan
-from harness.records import Record, Started
+from harness.contract.plan import Case, Plan
+from harness.contract.records import Record, Started
 from orchestrator import estimate
 from orchestrator.fleet import controls
 from orchestrator.fleet.dispatch import Dispatch, Turn

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
 
-from harness.plan import Plan
-from harness.records import CaseStarted, Failure, Finished, Measurement, Record, Started
-from harness.vocabulary import NewerSchemaError
+from harness.contract.plan import Plan
+from harness.contract.records import CaseStarted, Failure, Finished, Measurement, Record, Started
+from harness.contract.vocabulary import NewerSchemaError
 from orchestrator import wording
 from orchestrator.errors import DeskError, HostError, StorageError
 from orchestrator.fleet.messages import Away, Doing, Ended, Message, Note

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
-from harness.plan import Plan
+from harness.contract.plan import Plan
 from orchestrator.records.rundir import AttemptFile
 
 Say: TypeAlias = Callable[[str], None]

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from harness.plan import Plan
-from harness.vocabulary import SCHEMA_VERSION
+from harness.contract.plan import Plan
+from harness.contract.vocabulary import SCHEMA_VERSION
 from orchestrator.errors import HostError, NoHostError
 from orchestrator.hosts import STARTING, Say, advice, container
 from orchestrator.hosts.bounded import BoundedEngine

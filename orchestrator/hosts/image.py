@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from harness.revision import revision
-from harness.vocabulary import SCHEMA_VERSION
+from harness.contract.revision import revision
+from harness.contract.vocabulary import SCHEMA_VERSION
 from orchestrator.diagnosis import torch_builds
 from orchestrator.errors import UnknownNameError, UsageError
 from orchestrator.hosts import container
@@ -101,7 +101,7 @@ def misfit(labels: Mapping[str, str]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class BuildInput:
     """All that determines an image: the context as a tar archive, and the build arguments."""
 
     context: bytes
@@ -109,7 +109,7 @@ class Recipe:
     tag: str
 
 
-def recipe(arguments: Mapping[str, str], root: Path = ROOT) -> Recipe:
+def build_input(arguments: Mapping[str, str], root: Path = ROOT) -> BuildInput:
     """Pack the context. The same content gives the same tag on every machine."""
     context = _pack(root)
     everything = {
@@ -120,7 +120,7 @@ def recipe(arguments: Mapping[str, str], root: Path = ROOT) -> Recipe:
     }
     digest = hashlib.sha256(context)
     digest.update(repr(sorted(everything.items())).encode())
-    return Recipe(context, everything, f"{REPOSITORY}:{digest.hexdigest()[:16]}")
+    return BuildInput(context, everything, f"{REPOSITORY}:{digest.hexdigest()[:16]}")
 
 
 def torch_lock(arguments: Mapping[str, str], root: Path = ROOT) -> str:

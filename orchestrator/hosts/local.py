@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from harness.plan import Plan
+from harness.contract.plan import Plan
 from orchestrator.errors import HostError, NoHostError
 from orchestrator.hosts import Say, local_gpus
 from orchestrator.hosts.container import Lane

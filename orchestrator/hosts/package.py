@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from harness.plan import Plan
+from harness.contract.plan import Plan
 
 PLAN: Final = "plan.json"
 _HARNESS: Final = Path(__file__).resolve().parent.parent.parent / "harness"

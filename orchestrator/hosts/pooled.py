@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
-from harness.plan import Plan
-from harness.vocabulary import SCHEMA_VERSION
+from harness.contract.plan import Plan
+from harness.contract.vocabulary import SCHEMA_VERSION
 from orchestrator.errors import HostError, NoHostError
 from orchestrator.hosts import Say, cluster_advice, contained, container, package
 from orchestrator.hosts.job_session import JobSession, Patience

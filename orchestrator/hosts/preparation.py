@@ -13,7 +13,7 @@ from typing import Final
 from orchestrator.errors import DeskError, HostError
 from orchestrator.hosts import Say, advice, image, local, probe
 from orchestrator.hosts.engine import Engine, EngineError, EngineFacts, LinkError
-from orchestrator.hosts.image import ImageSource, Kind, Recipe
+from orchestrator.hosts.image import BuildInput, ImageSource, Kind
 from orchestrator.hosts.persistence import Persistence
 from orchestrator.hosts.shell import Shell, shell
 from orchestrator.hosts.shipyard import Shipyard
@@ -112,7 +112,7 @@ class Preparation:
         """The image, though the link to the host may break meanwhile: an engine keeps the layers
         that it has. Raises: EngineError."""
         if self.source.kind == "ship":
-            return self.shipyard.obtain(self, image.recipe(self.source.arguments), say, log)
+            return self.shipyard.obtain(self, image.build_input(self.source.arguments), say, log)
         return self.persistence.over(self.engine, say, lambda: self._own_image(say, log))
 
     def _require_apart(self, facts: EngineFacts) -> None:
@@ -139,20 +139,25 @@ class Preparation:
     def _own_image(self, say: Say, log: Path) -> str:
         if self.source.kind == "pull":
             return self._pulled(say, log)
-        return self.build(image.recipe(self.source.arguments), say, log)
+        return self.build(image.build_input(self.source.arguments), say, log)
 
-    def build(self, recipe: Recipe, say: Say, log: Path) -> str:
+    def build(self, build_input: BuildInput, say: Say, log: Path) -> str:
         """Build the image here, unless it is here. Raises: EngineError."""
-        found = self.engine.image(recipe.tag)
+        found = self.engine.image(build_input.tag)
         if found is not None and image.is_ours(found.labels):
             return found.id
         say("building the image")
         with log.open("a", encoding="utf-8") as file:
             if found is not None:
-                file.write(f"{recipe.tag} was here, but holds another harness: building it anew\n")
+                file.write(
+                    f"{build_input.tag} was here, but holds another harness: building it anew\n"
+                )
             told = _telling(say, file.write)
             return self._twice(
-                lambda: self.engine.build(recipe.context, recipe.tag, recipe.arguments, told), told
+                lambda: self.engine.build(
+                    build_input.context, build_input.tag, build_input.arguments, told
+                ),
+                told,
             )
 
     def _pulled(self, say: Say, log: Path) -> str:

@@ -16,7 +16,7 @@ from typing import Protocol
 from orchestrator import wording
 from orchestrator.hosts import AGAIN, Say
 from orchestrator.hosts.engine import Engine, EngineError, LinkError
-from orchestrator.hosts.image import Recipe
+from orchestrator.hosts.image import BuildInput
 from orchestrator.hosts.persistence import Persistence, is_final
 
 
@@ -36,7 +36,7 @@ class Party(Protocol):
         """One more connection to it, not yet open."""
         ...
 
-    def build(self, recipe: Recipe, say: Say, log: Path) -> str:
+    def build(self, build_input: BuildInput, say: Say, log: Path) -> str:
         """Returns: the id of the image, now on this host. Raises: EngineError."""
         ...
 
@@ -61,21 +61,21 @@ class Shipyard:
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _source: _Source | None = None
 
-    def obtain(self, host: Party, recipe: Recipe, say: Say, log: Path) -> str:
+    def obtain(self, host: Party, build_input: BuildInput, say: Say, log: Path) -> str:
         """Returns: the id of the image, now on this host. Raises: EngineError."""
         while True:
             found = host.persistence.over(
-                host.engine, say, lambda: self._built(host, recipe, say, log)
+                host.engine, say, lambda: self._built(host, build_input, say, log)
             )
             if isinstance(found, str):
                 return found
             try:
-                return _Passage(found.host, host, say).bring(found.image, recipe.tag)
+                return _Passage(found.host, host, say).bring(found.image, build_input.tag)
             except SourceError as error:
                 say(f"{found.host.name} does not give the image any more ({error.text})")
                 self._give_up(found)
 
-    def _built(self, host: Party, recipe: Recipe, say: Say, log: Path) -> str | _Source:
+    def _built(self, host: Party, build_input: BuildInput, say: Say, log: Path) -> str | _Source:
         """Returns: the id of what this host has built, once that was its turn; else where another
         one has it. Raises: EngineError."""
         with self._changed:
@@ -84,7 +84,7 @@ class Shipyard:
                 self._changed.wait(1)
             if self._source is not None:
                 return self._source
-        built = host.build(recipe, say, log)
+        built = host.build(build_input, say, log)
         with self._changed:
             self._source = _Source(host, built)
             self._changed.notify_all()

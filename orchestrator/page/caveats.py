@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from harness.plan import Plan
-from harness.records import Environment
+from harness.contract.plan import Plan
+from harness.contract.records import Environment
 from orchestrator import wording
 from orchestrator.compare.comparison import HostSummary, causes_of
 from orchestrator.page import conditions

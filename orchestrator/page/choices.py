@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
-from harness.vocabulary import MODES, PRECISIONS
+from harness.contract.vocabulary import MODES, PRECISIONS
 from orchestrator.compare.comparison import Comparison, Row
 from orchestrator.page.naming import host_name
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from harness.records import Environment
+from harness.contract.records import Environment
 from orchestrator import wording
 from orchestrator.compare.comparison import HostSummary
 from orchestrator.page import conditions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from harness.records import CompileEvidence
+from harness.contract.records import CompileEvidence
 from orchestrator import wording
 from orchestrator.compare.comparison import Row
 from orchestrator.compare.measured import Measured

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
-from harness.records import Environment
+from harness.contract.records import Environment
 from orchestrator import wording
 from orchestrator.compare.comparison import Comparison, HostSummary, Row
 from orchestrator.compare.rehearsal import LABEL

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from harness.records import Agreement
+from harness.contract.records import Agreement
 from orchestrator import wording
 from orchestrator.compare.comparison import Row
 from orchestrator.wording import NOTHING

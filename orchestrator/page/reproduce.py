@@ -6,7 +6,7 @@ import functools
 import shlex
 from collections.abc import Sequence
 
-from harness.plan import Case, Plan, Protocol
+from harness.contract.plan import Case, Plan, Protocol
 from orchestrator import planning, wording
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from harness.vocabulary import SCHEMA_VERSION
+from harness.contract.vocabulary import SCHEMA_VERSION
 from orchestrator.compare import collecting, facts
 from orchestrator.compare.comparison import Comparison
 from orchestrator.compare.noise import WIDEST_BAND

@@ -13,8 +13,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
-from harness.plan import Plan
-from harness.records import (
+from harness.contract.plan import Plan
+from harness.contract.records import (
     CaseStarted,
     Failure,
     Finished,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from harness.plan import Plan
+from harness.contract.plan import Plan
 from orchestrator.records.admission import REFUSALS_KEPT, Admission, TooMuchError
 from orchestrator.records.stream import Read, Reader, Unreadable, refusal
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
-from harness.records import (
+from harness.contract.records import (
     CaseStarted,
     Environment,
     Failure,
@@ -20,7 +20,7 @@ from harness.records import (
     Record,
     Started,
 )
-from harness.vocabulary import Reason, Stage
+from harness.contract.vocabulary import Reason, Stage
 from orchestrator.records.journal import JobNote
 
 Ending: TypeAlias = Literal["finished", "interrupted", "lost"]

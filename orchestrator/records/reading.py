@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from harness.plan import Plan
-from harness.vocabulary import NewerSchemaError
+from harness.contract.plan import Plan
+from harness.contract.vocabulary import NewerSchemaError
 from orchestrator.errors import RunError
 from orchestrator.records.admission import TooMuchError
 from orchestrator.records.files import regular

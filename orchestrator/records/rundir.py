@@ -26,8 +26,8 @@ from io import FileIO
 from pathlib import Path
 from typing import Final, Literal, Self
 
-from harness.complaints import complaint
-from harness.plan import Plan, read_plan
+from harness.contract.complaints import complaint
+from harness.contract.plan import Plan, read_plan
 from orchestrator.errors import RunError, StorageError, UnknownNameError
 from orchestrator.records import files, holding, journal, reading, runmeta
 from orchestrator.records.files import (

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Final
 
-from harness.plan import MAX_CASES, Plan, number_of_cases
+from harness.contract.plan import MAX_CASES, Plan, number_of_cases
 from orchestrator.errors import RunError
 from orchestrator.records.outcomes import Trouble
 

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from harness.complaints import complaint
-from harness.plan import Case
-from harness.records import Record, read_record
-from harness.vocabulary import NewerSchemaError
+from harness.contract.complaints import complaint
+from harness.contract.plan import Case
+from harness.contract.records import Record, read_record
+from harness.contract.vocabulary import NewerSchemaError
 
 # A case of 10,000 iterations takes about 1 MB. Beyond this a line is not a record but an attack,
 # unless the plan asks for more iterations than such a line can hold.

@@ -7,8 +7,8 @@ import random
 from dataclasses import replace
 from typing import get_args
 
-from harness.records import Block, Measurement
-from harness.vocabulary import Mode
+from harness.contract.records import Block, Measurement
+from harness.contract.vocabulary import Mode
 from orchestrator.compare.comparison import Comparison, RunInfo
 from orchestrator.compare.judging import build
 from orchestrator.records.outcomes import HostOutcome

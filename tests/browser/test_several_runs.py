@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page
 from pypdf import PdfReader
 
-from harness.records import Failure, Measurement
+from harness.contract.records import Failure, Measurement
 from orchestrator.changes.changes import between
 from orchestrator.compare.comparison import Comparison
 from orchestrator.publish import change_page, index_page

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import records
-from harness.plan import Case, Picture, Plan, read_plan
-from harness.records import Block, Heartbeat, Measurement
-from harness.vocabulary import SCHEMA_VERSION, NewerSchemaError
+from harness.contract import records
+from harness.contract.plan import Case, Picture, Plan, read_plan
+from harness.contract.records import Block, Heartbeat, Measurement
+from harness.contract.vocabulary import SCHEMA_VERSION, NewerSchemaError
 from tests import factories
 
 CASE = Case(model="vit-base", mode="default", precision="float32", batch_size=16)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from harness.records import Measurement
+from harness.contract.records import Measurement
 from orchestrator.records.rundir import RunFolder
 
 _ROOT: Final = Path(__file__).resolve().parent.parent.parent

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from harness.plan import Plan
-from harness.records import CaseStarted, Finished, Measurement, Record
+from harness.contract.plan import Plan
+from harness.contract.records import CaseStarted, Finished, Measurement, Record
 from orchestrator import pipeline
 from orchestrator.cli.progress import NoProgress
 from orchestrator.hosts import Say

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from harness.records import Finished
+from harness.contract.records import Finished
 from orchestrator import pipeline
 from orchestrator.cli import console
 from orchestrator.cli.cli import app

@@ -16,7 +16,7 @@ from docker import DockerClient
 
 from orchestrator.hosts import image
 from orchestrator.hosts.docker import DockerEngine
-from orchestrator.hosts.image import Recipe
+from orchestrator.hosts.image import BuildInput
 from orchestrator.inventory.addresses import Address
 from tests.docker import base_image, surroundings
 from tests.docker.bed import Bed
@@ -74,23 +74,23 @@ def build(bed: Bed) -> RealImage:
         try:
             with contextlib.closing(engine.client()) as client:
                 arguments = _TORCH | {"BASE_IMAGE": base_image.load(client)}
-                recipe = image.recipe(arguments)
-                number = _build(engine, recipe)
+                build_input = image.build_input(arguments)
+                number = _build(engine, build_input)
                 _forget_old(client)
         finally:
             engine.stop()
-    return RealImage(number, recipe.tag, arguments, store)
+    return RealImage(number, build_input.tag, arguments, store)
 
 
-def _build(engine: Engine, recipe: Recipe) -> str:
+def _build(engine: Engine, build_input: BuildInput) -> str:
     """With the very code that builds it on a host."""
     builder = DockerEngine(Address("unix", path=str(engine.socket)))
     with surroundings.shelf(surroundings.here().local_folders()), contextlib.closing(builder):
         builder.connect()
-        found = builder.image(recipe.tag)
+        found = builder.image(build_input.tag)
         if found is not None:
             return found.id
-        return builder.build(recipe.context, recipe.tag, recipe.arguments, print)
+        return builder.build(build_input.context, build_input.tag, build_input.arguments, print)
 
 
 def _forget_old(client: DockerClient) -> None:

@@ -110,7 +110,7 @@ def test_the_stand_in_misbehaves(
 def test_hosts_have_the_real_image_and_build_it_again_from_its_layers(
     fleet: Fleet, seeded: RealImage
 ) -> None:
-    again = image.recipe(seeded.arguments)
+    again = image.build_input(seeded.arguments)
     assert again.tag == seeded.tag
     fleet["t4"].engine.stop()
     fleet["t4"].engine.start()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.records import Measurement
+from harness.contract.records import Measurement
 from orchestrator.fleet import cleaning
 from orchestrator.fleet.cleaning import Wish
 from orchestrator.hosts import session
@@ -33,7 +33,7 @@ def reach(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in fleet.environment().items():
         monkeypatch.setenv(name, value)
     with contextlib.closing(fleet["t4"].engine.client()) as client:
-        stand_in.load(client, trial.image.recipe({}).tag, STEPS, pace_s=0.2)
+        stand_in.load(client, trial.image.build_input({}).tag, STEPS, pace_s=0.2)
 
 
 @pytest.mark.parametrize("seed", range(1, 1 + POINTS))

@@ -17,7 +17,7 @@ import pytest
 
 from orchestrator.hosts import container, image
 from orchestrator.hosts.docker import DockerEngine
-from orchestrator.hosts.image import ImageSource, Recipe
+from orchestrator.hosts.image import BuildInput, ImageSource
 from orchestrator.inventory import addresses
 from orchestrator.inventory.inventory import Machine
 from tests.docker import needs, registry, stand_in, trial
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("reach")
 
 def image_id(host: BedHost) -> str | None:
     with contextlib.closing(host.engine.client()) as client:
-        found = client.images.list(name=image.recipe({}).tag)
+        found = client.images.list(name=image.build_input({}).tag)
         return str(found[0].id) if found else None
 
 
@@ -102,7 +102,7 @@ class Breaker(Watcher):
             self.act()
 
 
-def slow_recipe(host: BedHost) -> Recipe:
+def slow_build(host: BedHost) -> BuildInput:
     """What makes a stand-in in four seconds."""
     with contextlib.closing(host.engine.client()) as client:
         stand_in.load(client, "stand-in:base", STEPS)
@@ -113,7 +113,7 @@ def slow_recipe(host: BedHost) -> Recipe:
         entry = tarfile.TarInfo("Dockerfile")
         entry.size = len(dockerfile)
         archive.addfile(entry, io.BytesIO(dockerfile))
-    return Recipe(context.getvalue(), {}, f"{image.REPOSITORY}:{name}")
+    return BuildInput(context.getvalue(), {}, f"{image.REPOSITORY}:{name}")
 
 
 @pytest.mark.parametrize(
@@ -127,8 +127,8 @@ def test_a_build_whose_link_or_engine_breaks_is_begun_again(
     end: str,
 ) -> None:
     host = fleet["t4"]
-    recipe = slow_recipe(host)
-    monkeypatch.setattr(image, "recipe", lambda _: recipe)
+    build_input = slow_build(host)
+    monkeypatch.setattr(image, "build_input", lambda _: build_input)
 
     def breaks() -> None:
         if end == "link":
@@ -223,7 +223,7 @@ def test_buildkit_understands_the_dockerfile_as_the_classic_builder_does(
         bare.start()
         assert bare.wait()["StatusCode"] == 0
         bare.commit("equipped", "latest", changes=["USER root"])
-        arguments = image.recipe(seeded.arguments | changed).arguments
+        arguments = image.build_input(seeded.arguments | changed).arguments
         pairs = [word for pair in arguments.items() for word in ("--build-arg", "=".join(pair))]
         done = subprocess.run(
             [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.plan import Plan
+from harness.contract.plan import Plan
 from orchestrator import pipeline
 from orchestrator.fleet import doctor
 from orchestrator.hosts import contained, image, local
@@ -22,7 +22,7 @@ from tests.docker.trial import STEPS, STREAM, Trial
 
 def load(engine: Engine) -> None:
     with contextlib.closing(engine.client()) as client:
-        stand_in.load(client, image.recipe({}).tag, STEPS)
+        stand_in.load(client, image.build_input({}).tag, STEPS)
 
 
 def measured(engine: Engine, output: Path, url: str, certificates: str = "") -> Trial:
@@ -106,7 +106,7 @@ def test_a_plan_with_a_large_picture_arrives_whole(engine: Engine, tmp_path: Pat
     plan = Plan.model_validate(fields)
     steps = [stand_in.Do("cat >/tmp/in; ls -l /tmp/in >&2"), *trial.steps_for(plan)]
     with contextlib.closing(engine.client()) as client:
-        stand_in.load(client, image.recipe({}).tag, steps)
+        stand_in.load(client, image.build_input({}).tag, steps)
     run = Trial.new(tmp_path, [Machine("near", addresses.parse(engine.url), ())], plan)
     run.measure()
     assert run.watcher.troubles == {"near": ""}

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from harness.plan import Plan
-from harness.records import CaseStarted, Finished, Record
+from harness.contract.plan import Plan
+from harness.contract.records import CaseStarted, Finished, Record
 from orchestrator import pipeline
 from orchestrator.cli.progress import NoProgress
 from orchestrator.compare.comparison import Comparison
@@ -112,13 +112,13 @@ def ready(fleet: Fleet, names: Iterable[str], steps: Sequence[Step] = STEPS) -> 
     """Put a stand-in on hosts in place of the real image, so that nothing needs building."""
     for name in names:
         with contextlib.closing(fleet[name].engine.client()) as client:
-            stand_in.load(client, image.recipe({}).tag, steps, pace_s=PACE_S)
+            stand_in.load(client, image.build_input({}).tag, steps, pace_s=PACE_S)
 
 
 def forget_image(host: BedHost) -> None:
     """Take away what `ready` brought."""
     with contextlib.closing(host.engine.client()) as client:
-        for found in client.images.list(name=image.recipe({}).tag):
+        for found in client.images.list(name=image.build_input({}).tag):
             client.images.remove(found.id, force=True)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from harness.records import CaseStarted, Finished, Heartbeat, write_line
+from harness.contract.records import CaseStarted, Finished, Heartbeat, write_line
 from orchestrator.compare.published_table import build_published
 from tests import factories
 from tests.fake_host import lines

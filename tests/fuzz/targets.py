@@ -12,10 +12,10 @@ from typing import Final, TypeAlias
 
 import typer
 
-from harness.complaints import complaint
-from harness.plan import Plan, read_plan
-from harness.records import Measurement
-from harness.vocabulary import NewerSchemaError
+from harness.contract.complaints import complaint
+from harness.contract.plan import Plan, read_plan
+from harness.contract.records import Measurement
+from harness.contract.vocabulary import NewerSchemaError
 from orchestrator.cli import cli
 from orchestrator.compare import judging
 from orchestrator.compare.comparison import RunInfo

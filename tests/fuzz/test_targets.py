@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.plan import MAX_CASES
-from harness.records import write_line
+from harness.contract.plan import MAX_CASES
+from harness.contract.records import write_line
 from orchestrator import planning
 from orchestrator.errors import UsageError
 from orchestrator.inventory import inventory

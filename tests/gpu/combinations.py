@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from harness.plan import Case, Plan
-from harness.records import Failure, Measurement, Record, read_record
-from harness.vocabulary import MODES, PRECISIONS, CompileMode, Precision
+from harness.contract.plan import Case, Plan
+from harness.contract.records import Failure, Measurement, Record, read_record
+from harness.contract.vocabulary import MODES, PRECISIONS, CompileMode, Precision
 from tests.gpu.harness_runs import brief
 
 MODEL: Final = "vit-base"

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from harness.plan import Plan, Protocol
-from harness.records import Failure, Finished, Measurement, Record, Started, read_record
+from harness.contract.plan import Plan, Protocol
+from harness.contract.records import Failure, Finished, Measurement, Record, Started, read_record
 from tests.integration.running import ROOT, tiny
 
 LIMIT_S = 900

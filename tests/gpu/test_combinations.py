@@ -11,8 +11,8 @@ import itertools
 
 import pytest
 
-from harness.plan import Case, Plan
-from harness.records import Measurement
+from harness.contract.plan import Case, Plan
+from harness.contract.records import Measurement
 from tests.gpu.combinations import AXES, Combination, covering, one_case
 from tests.gpu.harness_runs import run
 

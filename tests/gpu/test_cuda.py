@@ -15,9 +15,9 @@ from statistics import median
 import pytest
 
 from benchmarks.ledger import Ledger
-from harness.plan import Case, Plan, Protocol
-from harness.records import CompileEvidence, Failure, Measurement
-from harness.vocabulary import Precision
+from harness.contract.plan import Case, Plan, Protocol
+from harness.contract.records import CompileEvidence, Failure, Measurement
+from harness.contract.vocabulary import Precision
 from orchestrator.statistics import statistics
 from tests.gpu.conftest import is_real
 from tests.gpu.harness_runs import QUICK, Outcome, brief, run

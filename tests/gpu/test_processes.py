@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.plan import Protocol
-from harness.vocabulary import CaseProcesses
+from harness.contract.plan import Protocol
+from harness.contract.vocabulary import CaseProcesses
 from tests.gpu.conftest import Factory, is_real
 from tests.gpu.harness_runs import QUICK, brief, run
 

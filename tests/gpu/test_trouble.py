@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.plan import Plan
-from harness.records import Failure
+from harness.contract.plan import Plan
+from harness.contract.records import Failure
 from tests.gpu.conftest import Factory
 from tests.gpu.harness_runs import QUICK, Outcome, brief, run
 from tests.integration.running import ROOT

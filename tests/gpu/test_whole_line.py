@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import catalogue
-from harness.records import Measurement
+from harness.contract import catalogue
+from harness.contract.records import Measurement
 from orchestrator.records.rundir import RunFolder
 from tests.fake_gpu.machine import FakeMachine
 from tests.gpu.conftest import Factory

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from harness import catalogue
+from harness.contract import catalogue
 
 
 def save(name: str, folder: Path) -> Path:

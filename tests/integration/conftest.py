@@ -14,9 +14,9 @@ from PIL import Image
 from harness import supervisor
 from harness.channel import Channel
 from harness.child import Nursery
+from harness.contract.plan import Case, Plan
+from harness.contract.records import Failure, Measurement, Record, read_record
 from harness.limits import Limits
-from harness.plan import Case, Plan
-from harness.records import Failure, Measurement, Record, read_record
 from harness.worker import Job
 from tests.integration.running import Listener
 

@@ -13,7 +13,7 @@ import time
 import torch
 
 from harness import models, picture
-from harness.plan import Case
+from harness.contract.plan import Case
 
 SHOWN = picture.generated().image
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime
 from pathlib import Path
 
-from harness.plan import Plan
-from harness.records import Finished
+from harness.contract.plan import Plan
+from harness.contract.records import Finished
 from orchestrator import pipeline
 from orchestrator.cli.progress import NoProgress
 from orchestrator.records.rundir import RunFolder

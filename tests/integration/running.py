@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from harness.plan import Picture, Plan, Protocol
-from harness.records import Failure, Measurement, Record, read_record
+from harness.contract.plan import Picture, Plan, Protocol
+from harness.contract.records import Failure, Measurement, Record, read_record
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BRIEF = Protocol(iterations=6, warmup_min_calls=2, warmup_min_s=0, warmup_max_calls=4)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.plan import Case, Plan
-from harness.records import Device, Failure, Measurement
+from harness.contract.plan import Case, Plan
+from harness.contract.records import Device, Failure, Measurement
 from orchestrator.hosts import local
 from tests import factories
 

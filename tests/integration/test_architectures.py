@@ -8,11 +8,12 @@ import pytest
 import torch
 import transformers
 
-from harness import catalogue, inputs, models, offline, picture, verify
-from harness.catalogue import CATALOGUE, Model
+from harness import inputs, models, offline, picture, verify
+from harness.contract import catalogue
+from harness.contract.catalogue import CATALOGUE, Model
+from harness.contract.plan import Case
+from harness.contract.vocabulary import Precision
 from harness.models import Built
-from harness.plan import Case
-from harness.vocabulary import Precision
 
 # Parameters, class, and input shapes from a 640x480 picture: none of it read from the catalogue.
 EXPECTED: dict[str, tuple[int, str, dict[str, tuple[int, ...]]]] = {

@@ -13,8 +13,8 @@ import pytest
 
 from harness import child
 from harness.child import Nursery, ProbeError
-from harness.records import Measurement, Record
-from harness.vocabulary import CaseProcesses
+from harness.contract.records import Measurement, Record
+from harness.contract.vocabulary import CaseProcesses
 from harness.worker import Driver, Loaded, Probe
 from tests import factories
 from tests.integration.conftest import job

@@ -12,7 +12,7 @@ from torch._inductor.cudagraph_utils import log_cudagraph_skip_and_bump_counter
 
 from harness import compile as compiler
 from harness import cuda, cuda_graphs
-from harness.vocabulary import Backend, Mode
+from harness.contract.vocabulary import Backend, Mode
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated")
 GPU, CPU = torch.device("cuda", 0), torch.device("cpu")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from harness import failures
-from harness.vocabulary import Stage
+from harness.contract.vocabulary import Stage
 
 STAGES = get_args(Stage)
 

@@ -7,7 +7,7 @@ import torch
 import transformers
 
 from harness import flops, inputs, offline, picture
-from harness.catalogue import CATALOGUE, Model
+from harness.contract.catalogue import CATALOGUE, Model
 
 
 @pytest.mark.parametrize("model", CATALOGUE, ids=lambda model: model.name)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from harness import catalogue
-from harness.plan import Case
-from harness.records import CaseStarted, Failure, Finished, Heartbeat, Measurement, Started
+from harness.contract import catalogue
+from harness.contract.plan import Case
+from harness.contract.records import CaseStarted, Failure, Finished, Heartbeat, Measurement, Started
 from tests.integration.conftest import RunCase
 from tests.integration.running import BRIEF, measured, results, tiny
 

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from harness.child import Nursery
-from harness.limits import Limits
-from harness.plan import Picture, Plan
-from harness.records import (
+from harness.contract.plan import Picture, Plan
+from harness.contract.records import (
     CaseStarted,
     Failure,
     Finished,
@@ -23,6 +22,7 @@ from harness.records import (
     Record,
     read_record,
 )
+from harness.limits import Limits
 from harness.worker import PROCESS_NAME
 from tests.integration.conftest import Supervise, job
 from tests.integration.running import (

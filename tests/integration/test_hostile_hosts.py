@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.plan import Protocol
-from harness.records import Finished, Heartbeat, Record, write_line
+from harness.contract.plan import Protocol
+from harness.contract.records import Finished, Heartbeat, Record, write_line
 from orchestrator import pipeline
 from orchestrator.cli.progress import NoProgress
 from orchestrator.records.admission import REFUSALS_KEPT, Allowance

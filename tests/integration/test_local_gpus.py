@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.plan import Plan
+from harness.contract.plan import Plan
 from orchestrator import planning
 from orchestrator.records.rundir import RunFolder
 from tests.integration.stand_in_harness import driver, gpu, planted

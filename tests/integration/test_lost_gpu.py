@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.plan import Case, Plan
-from harness.records import CaseStarted, Failure
-from harness.vocabulary import Reason
+from harness.contract.plan import Case, Plan
+from harness.contract.records import CaseStarted, Failure
+from harness.contract.vocabulary import Reason
 from orchestrator import pipeline
 from orchestrator.cli.progress import NoProgress
 from orchestrator.hosts import Say

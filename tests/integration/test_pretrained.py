@@ -17,8 +17,9 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from harness import catalogue, offline
-from harness.configurations import Recipe
+from harness import offline
+from harness.contract import catalogue
+from harness.contract.configurations import Architecture
 from tests.integration.checkpoints import save
 from tests.integration.loopback_hub import COMMIT, PROPOSED, LoopbackHub, Proposal
 
@@ -203,8 +204,8 @@ def as_timm(folder: Path) -> Path:
     assert model is not None
     save(model.name, folder)
     tiny, backbone = model.tiny, model.full.parts
-    recipe = Recipe(tiny.config, tiny.settings, tiny.processor, {}, backbone, ())
-    offline.module(model, recipe, seed=1).save_pretrained(folder)
+    architecture = Architecture(tiny.config, tiny.settings, tiny.processor, {}, backbone, ())
+    offline.module(model, architecture, seed=1).save_pretrained(folder)
     weights = load_file(folder / "model.safetensors")
     renamed = {timm_name(name): tensor for name, tensor in weights.items()}
     assert "model.backbone.conv_encoder.model.layer3.5.conv2.weight" in renamed

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.records import CaseStarted, Record
+from harness.contract.records import CaseStarted, Record
 from orchestrator import pipeline
 from orchestrator.cli.progress import NoProgress
 from orchestrator.errors import HangUp, StillThereError

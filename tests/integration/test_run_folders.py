@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.records import write_line
+from harness.contract.records import write_line
 from orchestrator import pipeline
 from orchestrator.cli.progress import NoProgress
 from orchestrator.errors import RunError, StorageError, UnknownNameError

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.plan import Case
-from harness.records import CaseStarted, Environment, Finished, Record
-from harness.vocabulary import SCHEMA_VERSION
+from harness.contract.plan import Case
+from harness.contract.records import CaseStarted, Environment, Finished, Record
+from harness.contract.vocabulary import SCHEMA_VERSION
 from orchestrator import pipeline
 from orchestrator.cli.progress import NoProgress
 from orchestrator.errors import NoHostError, RunError

@@ -9,14 +9,14 @@ import torch
 
 from harness import timed_calls
 from harness.clocks import DeviceClock
+from harness.contract.plan import Protocol
+from harness.contract.vocabulary import Variant
 from harness.failures import RecompiledError, reason_for
 from harness.instruments import Instruments, for_cpu
 from harness.kernels import Trace
 from harness.nvml import open_gpu
-from harness.plan import Protocol
 from harness.timed_calls import Timed
 from harness.timing import Call
-from harness.vocabulary import Variant
 from tests.fake_device import FakeDevice
 from tests.fake_nvml import pynvml
 

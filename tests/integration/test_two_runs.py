@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.records import Failure, Finished, Measurement
+from harness.contract.records import Failure, Finished, Measurement
 from orchestrator.records.rundir import RunFolder
 from tests import factories
 from tests.fake_host import lines

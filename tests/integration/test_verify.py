@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from harness import verify
+from harness.contract.vocabulary import Precision
 from harness.verify import DegenerateOutputError, DisagreementError, Outputs
-from harness.vocabulary import Precision
 
 
 def outputs(scale: float = 1.0, noise: float = 0.0) -> Outputs:

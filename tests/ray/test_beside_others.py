@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.plan import Plan
-from harness.records import CaseStarted, Finished, Record
+from harness.contract.plan import Plan
+from harness.contract.records import CaseStarted, Finished, Record
 from orchestrator import planning
 from orchestrator.compare import runs
 from orchestrator.records.rundir import RunFolder

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from harness.plan import Case, Plan
+from harness.contract.plan import Case, Plan
 from orchestrator.fleet.fleet import InterruptedRunError
 from orchestrator.hosts.contained import Terms
 from orchestrator.hosts.jobs import JobRequest

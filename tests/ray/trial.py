@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from harness.plan import Case, Plan
-from harness.records import CaseStarted, Finished, Heartbeat, Record
+from harness.contract.plan import Case, Plan
+from harness.contract.records import CaseStarted, Finished, Heartbeat, Record
 from orchestrator import pipeline
 from orchestrator.cli.progress import NoProgress
 from orchestrator.compare import runs

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.plan import Protocol
-from harness.records import CaseStarted, Failure, Finished, Heartbeat, Record
+from harness.contract.plan import Protocol
+from harness.contract.records import CaseStarted, Failure, Finished, Heartbeat, Record
 from orchestrator.records.admission import Admission, Allowance, TooMuchError
 from tests import factories
 

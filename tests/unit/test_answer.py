@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.records import Measurement
+from harness.contract.records import Measurement
 from orchestrator import wording
 from orchestrator.compare.published_table import build_published
 from orchestrator.page.answer import answer, describe

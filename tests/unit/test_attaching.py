@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.records import Finished
+from harness.contract.records import Finished
 from orchestrator.fleet import attaching
 from orchestrator.hosts import STARTING
 from orchestrator.records.outcomes import Attempt, Trouble

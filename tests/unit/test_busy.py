@@ -4,8 +4,8 @@ import pytest
 
 from harness import busy
 from harness.busy import Busy
+from harness.contract.vocabulary import Variant
 from harness.timing import Call
-from harness.vocabulary import Variant
 from tests.fake_device import FakeDevice
 
 

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from harness import catalogue
-from harness.catalogue import CATALOGUE
+from harness.contract import catalogue
+from harness.contract.catalogue import CATALOGUE
 
 PUBLISHED_ORDER = (
     "ViT",
@@ -62,7 +62,7 @@ def test_texts_have_their_tokens() -> None:
 
 def test_loading_the_catalogue_loads_no_framework() -> None:
     script = (
-        "import sys, harness.catalogue;"
+        "import sys, harness.contract.catalogue;"
         "print([m for m in ('torch', 'transformers', 'numpy', 'PIL') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

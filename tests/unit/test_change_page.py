@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.records import Measurement
+from harness.contract.records import Measurement
 from orchestrator.changes.change_tables import view
 from orchestrator.changes.changes import Changes, between
 from orchestrator.cli import change_summary, summary

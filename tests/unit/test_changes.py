@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.records import Measurement
+from harness.contract.records import Measurement
 from orchestrator.changes import changes
 from orchestrator.compare.comparison import Comparison
 from tests.factories import case, comparison, environment, failure, measurement, outcome, plan

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.channel import Channel
-from harness.records import Failure, read_record
+from harness.contract.records import Failure, read_record
 
 BAD = Failure(case_id=None, stage=None, reason="error", message="hunter2hunter2 was refused")
 

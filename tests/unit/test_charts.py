@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.records import Failure, Measurement
+from harness.contract.records import Failure, Measurement
 from orchestrator.compare.comparison import Comparison
 from orchestrator.compare.published_table import build_published
 from orchestrator.page.axes import tick_values

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.complaints import complaint
-from harness.plan import read_plan
+from harness.contract.complaints import complaint
+from harness.contract.plan import read_plan
 
 
 @pytest.mark.parametrize(

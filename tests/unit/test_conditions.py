@@ -4,7 +4,7 @@ import csv
 import io
 import json
 
-from harness.records import Measurement
+from harness.contract.records import Measurement
 from orchestrator.compare.comparison import Comparison
 from orchestrator.page.answer import answer
 from orchestrator.page.exports import to_csv, to_json

@@ -11,7 +11,7 @@ from typing import cast
 
 import pytest
 
-from harness.plan import Plan
+from harness.contract.plan import Plan
 from orchestrator.errors import HostError, NoHostError, StillThereError
 from orchestrator.hosts import container, image, local
 from orchestrator.hosts.contained import Berths, ContainedHost, Terms
@@ -241,7 +241,7 @@ def test_where_the_toolkit_is_or_nobody_can_tell_the_engine_decides(
 
 
 def test_a_strange_image_of_our_name_is_built_anew(tmp_path: Path) -> None:
-    tag = image.recipe({}).tag
+    tag = image.build_input({}).tag
     engine = FakeEngine(images={tag: "sha256:strange"}, labels={"maintainer": "somebody"})
     start(engine, tmp_path)
     assert "build" in engine.calls

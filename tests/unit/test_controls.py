@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.plan import Case
+from harness.contract.plan import Case
 from orchestrator import estimate
 from orchestrator.fleet import attaching, controls
 from orchestrator.fleet.dispatch import Dispatch, Turn

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from harness.plan import Case
+from harness.contract.plan import Case
 from orchestrator.fleet.dispatch import MOST_TRIES, Dispatch, Turn
 from tests.factories import case
 

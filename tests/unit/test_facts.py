@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.records import Device
-from harness.vocabulary import Precision
+from harness.contract.records import Device
+from harness.contract.vocabulary import Precision
 from orchestrator.compare.facts import Bound, bound, facts_of
 from orchestrator.compare.peaks import peak_flops
 from tests.factories import case, environment, measurement, on_gpu

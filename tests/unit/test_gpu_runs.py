@@ -12,8 +12,8 @@ from benchmarks import gpu_records, gpu_runs, gpu_settings, processes
 from benchmarks.gpu_runs import Run
 from benchmarks.gpu_settings import Settings
 from benchmarks.gpu_steps import StepError
-from harness.plan import Case, Plan, read_plan
-from harness.records import CaseStarted, Failure, Record, Started, write_line
+from harness.contract.plan import Case, Plan, read_plan
+from harness.contract.records import CaseStarted, Failure, Record, Started, write_line
 from tests import factories
 
 LIGHT = factories.case(model="resnet-50")

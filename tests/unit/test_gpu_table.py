@@ -8,9 +8,9 @@ import pytest
 
 from benchmarks import gpu_checks, gpu_records, gpu_runs, gpu_table
 from benchmarks.ledger import Ledger
-from harness.plan import Plan
-from harness.records import Measurement, Record, write_line
-from harness.vocabulary import Reason
+from harness.contract.plan import Plan
+from harness.contract.records import Measurement, Record, write_line
+from harness.contract.vocabulary import Reason
 from orchestrator.records.rundir import RunFolder
 from tests import factories
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.plan import Case
-from harness.records import CaseStarted, Measurement
+from harness.contract.plan import Case
+from harness.contract.records import CaseStarted, Measurement
 from orchestrator.cli import host_state
 from orchestrator.cli.host_state import HostState
 from tests import factories

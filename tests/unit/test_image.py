@@ -22,7 +22,7 @@ def copy(folder: Path) -> Path:
 
 
 def test_the_context_holds_what_the_dockerfile_copies_and_nothing_else() -> None:
-    with tarfile.open(fileobj=io.BytesIO(image.recipe({}).context)) as archive:
+    with tarfile.open(fileobj=io.BytesIO(image.build_input({}).context)) as archive:
         names = archive.getnames()
     assert {"Dockerfile", "harness/__main__.py", "requirements/harness.txt"} <= set(names)
     assert {name.split("/")[0] for name in names} == set(image.PARTS)
@@ -33,25 +33,25 @@ def test_the_same_content_has_the_same_tag_wherever_it_lies(tmp_path: Path) -> N
     there = copy(tmp_path)
     (there / "harness" / "__pycache__").mkdir(exist_ok=True)
     (there / "harness" / "__pycache__" / "x.pyc").write_bytes(b"1")
-    assert image.recipe({}, there).tag == image.recipe({}).tag
+    assert image.build_input({}, there).tag == image.build_input({}).tag
 
 
 def test_a_change_of_code_or_of_an_argument_changes_the_tag(tmp_path: Path) -> None:
     there = copy(tmp_path)
-    before = image.recipe({}, there).tag
-    assert image.recipe({"TORCH_VERSION": "2.15.0"}, there).tag != before
+    before = image.build_input({}, there).tag
+    assert image.build_input({"TORCH_VERSION": "2.15.0"}, there).tag != before
     (there / "harness" / "worker.py").write_text("changed")
-    assert image.recipe({}, there).tag != before
+    assert image.build_input({}, there).tag != before
 
 
 def test_an_image_says_by_which_lock_its_torch_was_verified(tmp_path: Path) -> None:
     there = copy(tmp_path)
     mirror = {"TORCH_VERSION": "2.14.1", "TORCH_INDEX": "https://mirror.example/whl/cu126/"}
-    assert image.recipe(mirror, there).arguments["TORCH_LOCK"] == "none"
+    assert image.build_input(mirror, there).arguments["TORCH_LOCK"] == "none"
     (there / "requirements" / "torch-2.14.1-cu126.txt").write_text("torch==2.14.1")
-    assert image.recipe(mirror, there).arguments["TORCH_LOCK"] == "torch-2.14.1-cu126.txt"
+    assert image.build_input(mirror, there).arguments["TORCH_LOCK"] == "torch-2.14.1-cu126.txt"
     newest = {"TORCH_VERSION": "2.15.0", "TORCH_INDEX": ""}
-    assert image.recipe(newest, there).arguments["TORCH_LOCK"] == "torch-2.15.0.txt"
+    assert image.build_input(newest, there).arguments["TORCH_LOCK"] == "torch-2.15.0.txt"
 
 
 def test_a_source_is_read() -> None:

@@ -4,12 +4,12 @@ import pytest
 
 from harness import busy, instruments
 from harness.clocks import DeviceClock
+from harness.contract.vocabulary import Variant
 from harness.instruments import Instruments
 from harness.nvml import Library, open_gpu
 from harness.sampling import Sampling, schedule
 from harness.telemetry import NO_ENERGY
 from harness.timing import Call, measure
-from harness.vocabulary import Variant
 from tests.fake_device import FakeDevice
 from tests.fake_nvml import pynvml
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.records import CaseStarted, Finished, Record
+from harness.contract.records import CaseStarted, Finished, Record
 from orchestrator.records import journal
 from orchestrator.records.journal import JobNote
 from orchestrator.records.outcomes import Attempt, HostOutcome, Origin, Trouble, fold

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+from harness.contract.records import Device
 from harness.limits import Limits
-from harness.records import Device
 from tests import factories
 
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.plan import Case
-from harness.records import CaseStarted, Failure, Finished, Heartbeat, Measurement, Record
+from harness.contract.plan import Case
+from harness.contract.records import CaseStarted, Failure, Finished, Heartbeat, Measurement, Record
 from orchestrator.records.outcomes import Attempt, HostOutcome, fold
 from tests import factories
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import catalogue
-from harness.plan import Plan
-from harness.vocabulary import MODES, PRECISIONS, Backend, CaseProcesses, Size, Weights
+from harness.contract import catalogue
+from harness.contract.plan import Plan
+from harness.contract.vocabulary import MODES, PRECISIONS, Backend, CaseProcesses, Size, Weights
 from orchestrator import planning
 from orchestrator.cli import options
 from orchestrator.errors import UnknownNameError, UsageError

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.plan import Plan
-from harness.records import Finished, Record
+from harness.contract.plan import Plan
+from harness.contract.records import Finished, Record
 from orchestrator import estimate, pipeline
 from orchestrator.cli.progress import NoProgress
 from orchestrator.errors import NoHostError

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from rich.console import Console
 
-from harness.records import CaseStarted
+from harness.contract.records import CaseStarted
 from orchestrator.cli import progress
 from orchestrator.cli.host_state import HostState
 from orchestrator.cli.progress import LiveProgress, PlainProgress

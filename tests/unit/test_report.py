@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from harness.records import Measurement
+from harness.contract.records import Measurement
 from orchestrator.compare.comparison import Comparison
 from orchestrator.compare.published_table import build_published
 from orchestrator.page.exports import to_json, to_markdown

@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 
 from harness import sampling
-from harness.records import Block
+from harness.contract.records import Block
 from harness.sampling import Sampling, schedule
 from orchestrator.statistics import statistics
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from benchmarks import share
-from harness.parts import Energy, EnergyUse
-from harness.records import CaseStarted, Finished, Record
+from harness.contract.parts import Energy, EnergyUse
+from harness.contract.records import CaseStarted, Finished, Record
 from tests import factories
 
 

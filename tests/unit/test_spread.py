@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from harness.plan import Case
-from harness.records import Measurement
+from harness.contract.plan import Case
+from harness.contract.records import Measurement
 from orchestrator.compare import spread
 from orchestrator.page.exports import to_json
 from orchestrator.publish.report import render

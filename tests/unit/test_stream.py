@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.records import Heartbeat, write_line
-from harness.vocabulary import NewerSchemaError
+from harness.contract.records import Heartbeat, write_line
+from harness.contract.vocabulary import NewerSchemaError
 from orchestrator.records.stream import MAX_LINE_BYTES, Read, Reader, Unreadable
 from tests import factories
 

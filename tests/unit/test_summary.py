@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import catalogue
+from harness.contract import catalogue
 from orchestrator.cli import summary
 from tests.factories import case, comparison, failure, measurement, outcome
 

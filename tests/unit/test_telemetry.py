@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from harness import sampler
+from harness.contract.records import BlockTelemetry
 from harness.nvml import NvmlUnavailableError, open_gpu
-from harness.records import BlockTelemetry
 from harness.telemetry import Sample, Samples, energy_use, sampling
 
 FAKE = Path(__file__).parent.parent / "fake_nvml"

@@ -6,8 +6,8 @@ import itertools
 import pytest
 
 from harness import timing
-from harness.plan import Protocol
-from harness.records import Block, BlockTelemetry
+from harness.contract.plan import Protocol
+from harness.contract.records import Block, BlockTelemetry
 from harness.sampling import Sampling, schedule
 from harness.timing import Monitor
 from tests.fake_clock import FakeClock, compiled, eager

@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from harness import configurations as recipes
-from harness.configurations import Recipe
-from harness.vocabulary import Task
+from harness.contract import configurations
+from harness.contract.configurations import Architecture
+from harness.contract.vocabulary import Task
 
 TokenIds = tuple[int, ...]
 
@@ -37,8 +37,8 @@ class Model:
     auto_class: str
     parameters: int
     flops_per_image: int
-    full: Recipe
-    tiny: Recipe
+    full: Architecture
+    tiny: Architecture
     texts: tuple[str, ...] = ()
     token_ids: tuple[TokenIds, ...] = ()
 
@@ -52,8 +52,8 @@ CATALOGUE: Final[tuple[Model, ...]] = (
         auto_class="AutoModelForImageClassification",
         parameters=86_567_656,
         flops_per_image=35_100_000_000,
-        full=recipes.VIT_BASE,
-        tiny=recipes.VIT_TINY,
+        full=configurations.VIT_BASE,
+        tiny=configurations.VIT_TINY,
     ),
     Model(
         name="segformer-b0",
@@ -63,8 +63,8 @@ CATALOGUE: Final[tuple[Model, ...]] = (
         auto_class="AutoModelForSemanticSegmentation",
         parameters=3_752_694,
         flops_per_image=16_800_000_000,
-        full=recipes.SEGFORMER_B0,
-        tiny=recipes.SEGFORMER_TINY,
+        full=configurations.SEGFORMER_B0,
+        tiny=configurations.SEGFORMER_TINY,
     ),
     Model(
         name="owlvit-base",
@@ -74,8 +74,8 @@ CATALOGUE: Final[tuple[Model, ...]] = (
         auto_class="AutoModelForZeroShotObjectDetection",
         parameters=153_231_879,
         flops_per_image=117_000_000_000,
-        full=recipes.OWLVIT_BASE,
-        tiny=recipes.OWLVIT_TINY,
+        full=configurations.OWLVIT_BASE,
+        tiny=configurations.OWLVIT_TINY,
         texts=("a photo of a cat", "a photo of a dog"),
         token_ids=(
             (49406, 320, 1125, 539, 320, 2368, 49407),
@@ -90,8 +90,8 @@ CATALOGUE: Final[tuple[Model, ...]] = (
         auto_class="AutoModelForImageClassification",
         parameters=102_557_713,
         flops_per_image=35_200_000_000,
-        full=recipes.BEIT_BASE,
-        tiny=recipes.BEIT_TINY,
+        full=configurations.BEIT_BASE,
+        tiny=configurations.BEIT_TINY,
     ),
     Model(
         name="convnext-large",
@@ -101,8 +101,8 @@ CATALOGUE: Final[tuple[Model, ...]] = (
         auto_class="AutoModelForImageClassification",
         parameters=197_767_336,
         flops_per_image=68_700_000_000,
-        full=recipes.CONVNEXT_LARGE,
-        tiny=recipes.CONVNEXT_TINY,
+        full=configurations.CONVNEXT_LARGE,
+        tiny=configurations.CONVNEXT_TINY,
     ),
     Model(
         name="resnet-50",
@@ -112,8 +112,8 @@ CATALOGUE: Final[tuple[Model, ...]] = (
         auto_class="AutoModelForImageClassification",
         parameters=25_557_032,
         flops_per_image=8_180_000_000,
-        full=recipes.RESNET_50,
-        tiny=recipes.RESNET_TINY,
+        full=configurations.RESNET_50,
+        tiny=configurations.RESNET_TINY,
     ),
     Model(
         name="deeplabv3-mobilenet-v2",
@@ -123,8 +123,8 @@ CATALOGUE: Final[tuple[Model, ...]] = (
         auto_class="AutoModelForSemanticSegmentation",
         parameters=2_525_717,
         flops_per_image=21_100_000_000,
-        full=recipes.DEEPLAB_MOBILENET_V2,
-        tiny=recipes.DEEPLAB_TINY,
+        full=configurations.DEEPLAB_MOBILENET_V2,
+        tiny=configurations.DEEPLAB_TINY,
     ),
     Model(
         name="detr-resnet-50",
@@ -134,8 +134,8 @@ CATALOGUE: Final[tuple[Model, ...]] = (
         auto_class="AutoModelForObjectDetection",
         parameters=41_524_768,
         flops_per_image=162_000_000_000,
-        full=recipes.DETR_RESNET_50,
-        tiny=recipes.DETR_TINY,
+        full=configurations.DETR_RESNET_50,
+        tiny=configurations.DETR_TINY,
     ),
     Model(
         name="conditional-detr-resnet-50",
@@ -145,8 +145,8 @@ CATALOGUE: Final[tuple[Model, ...]] = (
         auto_class="AutoModelForObjectDetection",
         parameters=43_418_401,
         flops_per_image=170_000_000_000,
-        full=recipes.CONDITIONAL_DETR_RESNET_50,
-        tiny=recipes.CONDITIONAL_DETR_TINY,
+        full=configurations.CONDITIONAL_DETR_RESNET_50,
+        tiny=configurations.CONDITIONAL_DETR_TINY,
     ),
     Model(
         name="mask2former-swin-tiny",
@@ -156,8 +156,8 @@ CATALOGUE: Final[tuple[Model, ...]] = (
         auto_class="AutoModelForUniversalSegmentation",
         parameters=47_436_800,
         flops_per_image=79_200_000_000,
-        full=recipes.MASK2FORMER_SWIN_TINY,
-        tiny=recipes.MASK2FORMER_TINY,
+        full=configurations.MASK2FORMER_SWIN_TINY,
+        tiny=configurations.MASK2FORMER_TINY,
     ),
     Model(
         name="maskformer-swin-base",
@@ -167,8 +167,8 @@ CATALOGUE: Final[tuple[Model, ...]] = (
         auto_class="AutoModelForUniversalSegmentation",
         parameters=101_831_439,
         flops_per_image=497_000_000_000,
-        full=recipes.MASKFORMER_SWIN_BASE,
-        tiny=recipes.MASKFORMER_TINY,
+        full=configurations.MASKFORMER_SWIN_BASE,
+        tiny=configurations.MASKFORMER_TINY,
     ),
     Model(
         name="detr-resnet-101",
@@ -178,8 +178,8 @@ CATALOGUE: Final[tuple[Model, ...]] = (
         auto_class="AutoModelForObjectDetection",
         parameters=60_464_672,
         flops_per_image=289_000_000_000,
-        full=recipes.DETR_RESNET_101,
-        tiny=recipes.DETR_TINY_DEEPER,
+        full=configurations.DETR_RESNET_101,
+        tiny=configurations.DETR_TINY_DEEPER,
     ),
 )
 

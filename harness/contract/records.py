@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, TypeAdapter, model_validator
 
-from harness.parts import (
+from harness.contract.parts import (
     Agreement,
     Block,
     BlockTelemetry,
@@ -24,8 +24,8 @@ from harness.parts import (
     ModelFacts,
     WarmUp,
 )
-from harness.plan import Case, Plan
-from harness.vocabulary import (
+from harness.contract.plan import Case, Plan
+from harness.contract.vocabulary import (
     MAX_TRACEBACK_CHARACTERS,
     SCHEMA_VERSION,
     ClockName,

@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from harness.vocabulary import (
+from harness.contract.vocabulary import (
     SCHEMA_VERSION,
     Backend,
     BatchSize,

@@ -14,7 +14,7 @@ Settings: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class Architecture:
     """An architecture and its image processor, by class name in transformers.
 
     `parts` are configurations inside the configuration: keyword -> (class name, settings).
@@ -35,15 +35,15 @@ def _square(edge: int) -> Settings:
     return {"height": edge, "width": edge}
 
 
-def _recipe(
+def _architecture(
     config: str,
     settings: Settings,
     processor: str,
     processing: Settings,
     *reinitialise: str,
     **parts: tuple[str, Settings],
-) -> Recipe:
-    return Recipe(config, settings, processor, processing, parts, reinitialise)
+) -> Architecture:
+    return Architecture(config, settings, processor, processing, parts, reinitialise)
 
 
 _IMAGENET: Final[Settings] = {
@@ -54,8 +54,8 @@ _STAGES: Final = ["stage1", "stage2", "stage3", "stage4"]
 
 # --- Image classification ---------------------------------------------------------------------
 
-VIT_BASE: Final = _recipe("ViTConfig", {"num_labels": 1000}, "ViTImageProcessorPil", {})
-VIT_TINY: Final = _recipe(
+VIT_BASE: Final = _architecture("ViTConfig", {"num_labels": 1000}, "ViTImageProcessorPil", {})
+VIT_TINY: Final = _architecture(
     "ViTConfig",
     {
         "num_labels": 10,
@@ -71,13 +71,13 @@ VIT_TINY: Final = _recipe(
 )
 
 _BEIT_PROCESSING: Final[Settings] = {"resample": 2, "do_center_crop": False}  # 2: bilinear
-BEIT_BASE: Final = _recipe(
+BEIT_BASE: Final = _architecture(
     "BeitConfig",
     {"num_labels": 21841, "use_relative_position_bias": True},
     "BeitImageProcessorPil",
     _BEIT_PROCESSING,
 )
-BEIT_TINY: Final = _recipe(
+BEIT_TINY: Final = _architecture(
     "BeitConfig",
     VIT_TINY.settings | {"use_relative_position_bias": True},
     "BeitImageProcessorPil",
@@ -86,21 +86,21 @@ BEIT_TINY: Final = _recipe(
 
 # The default scale of 1e-6 before training would hide what the blocks compute.
 _TRAINED_SCALE: Final[Settings] = {"layer_scale_init_value": 1.0}
-CONVNEXT_LARGE: Final = _recipe(
+CONVNEXT_LARGE: Final = _architecture(
     "ConvNextConfig",
     _TRAINED_SCALE
     | {"num_labels": 1000, "hidden_sizes": [192, 384, 768, 1536], "depths": [3, 3, 27, 3]},
     "ConvNextImageProcessorPil",
     _IMAGENET | {"size": {"shortest_edge": 224}},
 )
-CONVNEXT_TINY: Final = _recipe(
+CONVNEXT_TINY: Final = _architecture(
     "ConvNextConfig",
     _TRAINED_SCALE | {"num_labels": 10, "hidden_sizes": [8, 16, 32, 64], "depths": [1, 1, 2, 1]},
     "ConvNextImageProcessorPil",
     _IMAGENET | {"size": {"shortest_edge": 64}},
 )
 
-RESNET_50: Final = _recipe(
+RESNET_50: Final = _architecture(
     "ResNetConfig",
     {"num_labels": 1000},
     "ConvNextImageProcessorPil",
@@ -111,7 +111,7 @@ _TINY_RESNET: Final[Settings] = {
     "hidden_sizes": [16, 16, 32, 32],
     "depths": [1, 1, 1, 1],
 }
-RESNET_TINY: Final = _recipe(
+RESNET_TINY: Final = _architecture(
     "ResNetConfig",
     {"num_labels": 10, **_TINY_RESNET},
     "ConvNextImageProcessorPil",
@@ -120,10 +120,10 @@ RESNET_TINY: Final = _recipe(
 
 # --- Image segmentation -----------------------------------------------------------------------
 
-SEGFORMER_B0: Final = _recipe(
+SEGFORMER_B0: Final = _architecture(
     "SegformerConfig", {"num_labels": 150}, "SegformerImageProcessorPil", {}
 )
-SEGFORMER_TINY: Final = _recipe(
+SEGFORMER_TINY: Final = _architecture(
     "SegformerConfig",
     {
         "num_labels": 5,
@@ -136,14 +136,14 @@ SEGFORMER_TINY: Final = _recipe(
     {"size": _square(64)},
 )
 
-DEEPLAB_MOBILENET_V2: Final = _recipe(
+DEEPLAB_MOBILENET_V2: Final = _architecture(
     "MobileNetV2Config",
     {"num_labels": 21, "image_size": 513, "output_stride": 8},
     "MobileNetV2ImageProcessorPil",
     {"size": {"shortest_edge": 545}, "crop_size": _square(513)},
     "",
 )
-DEEPLAB_TINY: Final = _recipe(
+DEEPLAB_TINY: Final = _architecture(
     "MobileNetV2Config",
     {"num_labels": 5, "image_size": 65, "output_stride": 8, "depth_multiplier": 0.25},
     "MobileNetV2ImageProcessorPil",
@@ -151,7 +151,7 @@ DEEPLAB_TINY: Final = _recipe(
     "",
 )
 
-MASK2FORMER_SWIN_TINY: Final = _recipe(
+MASK2FORMER_SWIN_TINY: Final = _architecture(
     "Mask2FormerConfig",
     {"num_labels": 133},
     "Mask2FormerImageProcessorPil",
@@ -169,7 +169,7 @@ _TINY_SWIN: Final[Settings] = {
     "window_size": 4,
     "out_features": _STAGES,
 }
-MASK2FORMER_TINY: Final = _recipe(
+MASK2FORMER_TINY: Final = _architecture(
     "Mask2FormerConfig",
     {
         "num_labels": 5,
@@ -188,7 +188,7 @@ MASK2FORMER_TINY: Final = _recipe(
     backbone_config=("SwinConfig", _TINY_SWIN),
 )
 
-MASKFORMER_SWIN_BASE: Final = _recipe(
+MASKFORMER_SWIN_BASE: Final = _architecture(
     "MaskFormerConfig",
     {"num_labels": 150},
     "MaskFormerImageProcessorPil",
@@ -218,7 +218,7 @@ _TINY_DETR: Final[Settings] = {
     "num_queries": 5,
     "use_timm_backbone": False,
 }
-MASKFORMER_TINY: Final = _recipe(
+MASKFORMER_TINY: Final = _architecture(
     "MaskFormerConfig",
     {"num_labels": 5, "fpn_feature_size": 32, "mask_feature_size": 32},
     "MaskFormerImageProcessorPil",
@@ -229,11 +229,11 @@ MASKFORMER_TINY: Final = _recipe(
 
 # --- Object detection -------------------------------------------------------------------------
 
-OWLVIT_BASE: Final = _recipe(
+OWLVIT_BASE: Final = _architecture(
     "OwlViTConfig", {}, "OwlViTImageProcessorPil", {}, "box_head", "class_head"
 )
 # The whole vocabulary stays: the token ids of the texts are those of the real tokenizer.
-OWLVIT_TINY: Final = _recipe(
+OWLVIT_TINY: Final = _architecture(
     "OwlViTConfig",
     {
         "projection_dim": 32,
@@ -263,9 +263,11 @@ _TINY_DETECTOR: Final[Settings] = _TINY_DETR | {"num_labels": 5}
 _SMALL_PICTURE: Final[Settings] = {"size": {"shortest_edge": 64, "longest_edge": 128}}
 
 
-def _detector(config: str, settings: Settings, processing: Settings, backbone: Settings) -> Recipe:
+def _detector(
+    config: str, settings: Settings, processing: Settings, backbone: Settings
+) -> Architecture:
     """A DETR on the ResNet of transformers: timm's arithmetic without that dependency."""
-    return _recipe(
+    return _architecture(
         config,
         settings,
         config.replace("Config", "ImageProcessorPil"),

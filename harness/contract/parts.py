@@ -1,6 +1,6 @@
 """The parts of a measurement: blocks of raw samples, and the evidence around them.
 
-They belong to the contract; `harness.records` puts them together.
+They belong to the contract; `harness.contract.records` puts them together.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from harness.vocabulary import (
+from harness.contract.vocabulary import (
     MAX_COUNT,
     Amount,
     Backend,

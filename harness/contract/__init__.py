@@ -1,0 +1,1 @@
+"""What both sides agree on: plans, records, and the data of the catalogue. Loads no torch."""
