@@ -22,11 +22,12 @@ from statistics import median
 from typing import Any, Final, Literal, TypeAlias
 
 from benchmarks.ledger import Ledger
-from harness import picture, worker
+from harness import worker
 from harness.child import Nursery, ProbeError
 from harness.contract.plan import Case, Picture, Plan, Protocol
 from harness.contract.records import Environment, Measurement, Record
 from harness.contract.vocabulary import Mode
+from harness.models import picture
 from harness.worker import Job, Loaded
 
 Policy: TypeAlias = Literal["fork", "spawn"]

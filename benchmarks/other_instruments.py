@@ -20,10 +20,12 @@ import torch
 from torch.utils.benchmark import Timer
 
 from benchmarks.ledger import Ledger
-from harness import busy, cuda, environment, instruments, models, picture, timing
 from harness.contract.plan import Case
 from harness.contract.vocabulary import Size
-from harness.timing import Call, Clock
+from harness.devices import busy, cuda, environment, instruments
+from harness.devices.protocols import Call, Clock
+from harness.measure import timing
+from harness.models import building, picture
 
 WARM_UP: Final = 5
 # A profile takes far longer than the calls in it.
@@ -91,7 +93,7 @@ def keep(ledger: Ledger, compared: Mapping[str, Callable[[], Ratio]], left_s: fl
 def model_call(size: Size, device: torch.device) -> Call:
     """A function that runs a model at batch 1."""
     case = Case(model=MODEL, mode="default", precision="float32", batch_size=1)
-    built = models.build(
+    built = building.build(
         case,
         weights="random",
         size=size,

@@ -9,8 +9,8 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from benchmarks.noise_models import Fit, Noise
-from harness import sampling
 from harness.contract.plan import Case
+from harness.measure import sampling
 from orchestrator.compare import noise
 from orchestrator.statistics import statistics, verdicts
 from orchestrator.statistics.statistics import Decision, Estimate

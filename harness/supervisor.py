@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
-from harness import architectures, picture
 from harness.channel import Channel
 from harness.child import DeadlineError, Nursery, ProbeError
 from harness.contract.plan import Case, Plan
@@ -36,7 +35,9 @@ from harness.contract.records import (
 )
 from harness.contract.revision import revision
 from harness.contract.vocabulary import MAX_TRACEBACK_CHARACTERS, Reason, Stage
+from harness.devices import architectures
 from harness.limits import Limits
+from harness.models import picture
 from harness.worker import Job
 
 PICTURE: Final = "picture.png"

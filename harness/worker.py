@@ -20,10 +20,10 @@ from typing import Final, Literal, TypeAlias
 from harness.contract.plan import Case, Plan
 from harness.contract.records import Environment, Record, write_line
 from harness.contract.vocabulary import Strict
-from harness.stages import Stages
+from harness.measure.stages import Stages
 
 # Loaded once by the fork server; a case forked from it starts with all of it in place.
-PRELOAD: Final = ("harness.case",)
+PRELOAD: Final = ("harness.measure.case",)
 PROCESS_NAME: Final = b"harness-case"
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NAME: Final = 15
@@ -99,13 +99,13 @@ def measure(connection: Connection, job_json: str) -> None:
     stages = Stages(job.case.case_id, pipe)
     try:
         with stages.enter("build"):
-            from harness import case
+            from harness.measure import case
 
             start_up_s = time.monotonic() - job.spawned_s
             prepared = case.build(job.plan, job.case, job.picture_path, job.gpu_uuid)
         pipe.send(case.measure(prepared, stages, start_up_s, job.flops_per_image))
     except Exception as error:  # noqa: BLE001  the one place that turns whatever happened into a record
-        from harness.failures import failure
+        from harness.measure.failures import failure
 
         pipe.send(failure(job.case.case_id, stages.current, error))
 
@@ -114,7 +114,7 @@ def start_warm(connection: Connection, job_json: str) -> None:
     """Compile a measured case again, in this new process but with its caches; send a WarmStart."""
     job = _take_up(job_json)
     try:
-        from harness import case
+        from harness.measure import case
 
         prepared = case.build(job.plan, job.case, job.picture_path, job.gpu_uuid)
         warm = WarmStart(first_call_s=case.compile_again(prepared))
@@ -127,7 +127,7 @@ def describe(connection: Connection) -> None:
     """Send what this process has Loaded, then a Probe of this machine."""
     _settle()
     connection.send_bytes(Loaded(driver=_driver()).model_dump_json().encode())
-    from harness import architectures, environment
+    from harness.devices import architectures, environment
 
     try:
         found = environment.describe()
@@ -142,7 +142,7 @@ def describe(connection: Connection) -> None:
 def answer(connection: Connection, gpu_uuid: str) -> None:
     """Let the GPU do a little work, and send an Answer."""
     _settle()
-    from harness import environment
+    from harness.devices import environment
 
     try:
         environment.require_answer(gpu_uuid)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
-from harness.timing import Call, Times
+from harness.devices.protocols import Call, Times
 
 
 def eager() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from harness.kernels import Trace
+from harness.devices.kernels import Trace
 
 EVENT_COST_S = 1e-6
 CYCLES_PER_S = 1.5e9

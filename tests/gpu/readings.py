@@ -16,11 +16,10 @@ from collections.abc import Callable
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from harness import busy, cuda, environment, sampler
-from harness.accelerator import Accelerator
-from harness.instruments import Instruments
-from harness.kernels import Trace
-from harness.timing import Times
+from harness.devices import busy, cuda, environment, sampler
+from harness.devices.instruments import Instruments
+from harness.devices.kernels import Trace
+from harness.devices.protocols import Accelerator, Times
 
 KERNELS = 10
 CALLS = 8

@@ -168,7 +168,7 @@ def test_compiling_takes_longer_than_running_and_less_with_filled_caches(
 
 SPLIT = """
 import json, torch
-from harness import cuda_graphs
+from harness.recipes import cuda_graphs
 
 def split(x):
     return (x.sin().cpu() + 1).to("cuda").cos()

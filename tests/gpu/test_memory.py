@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness import case, environment, timing
+from harness.devices import environment
+from harness.measure import case, timing
 
 
 def test_the_peak_of_compiled_calls_is_read_before_eager_ones_are_made(

@@ -155,7 +155,7 @@ def test_every_reason_for_lower_clocks_has_its_name(
 ) -> None:
     machine = fake_machine(throttle=bits)
     with subprocess.Popen(
-        [sys.executable, "-m", "harness.sampler", machine.uuids[0]],
+        [sys.executable, "-m", "harness.devices.sampler", machine.uuids[0]],
         cwd=ROOT,
         env=os.environ | machine.environment(),
         stdout=subprocess.PIPE,

@@ -232,7 +232,9 @@ def test_a_gpu_that_is_lost_when_the_run_begins_does_not_let_the_cpu_take_its_pl
 FOREIGN = """
 import sys
 from pathlib import Path
-from harness import case, environment, picture
+from harness.measure import case
+from harness.devices import environment
+from harness.models import picture
 from tests.gpu.harness_runs import brief
 
 file = Path(sys.argv[1])

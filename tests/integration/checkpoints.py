@@ -12,7 +12,7 @@ def save(name: str, folder: Path) -> Path:
     """A checkpoint of the tiny variant of a model of the catalogue."""
     import transformers
 
-    from harness import offline
+    from harness.models import offline
 
     model = catalogue.find(name)
     assert model is not None

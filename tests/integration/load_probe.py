@@ -12,8 +12,8 @@ import time
 
 import torch
 
-from harness import models, picture
 from harness.contract.plan import Case
+from harness.models import building, picture
 
 SHOWN = picture.generated().image
 
@@ -23,7 +23,7 @@ def answer(request: str) -> str:
     model, pickled, _ = request.partition(" --allow-pickle")
     case = Case(model=model, mode="default", precision="float32", batch_size=2)
     try:
-        built = models.build(
+        built = building.build(
             case,
             weights="pretrained",
             size="full",

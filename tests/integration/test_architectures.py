@@ -8,12 +8,13 @@ import pytest
 import torch
 import transformers
 
-from harness import inputs, models, offline, picture, verify
 from harness.contract import catalogue
 from harness.contract.catalogue import CATALOGUE, Model
 from harness.contract.plan import Case
 from harness.contract.vocabulary import Precision
-from harness.models import Built
+from harness.measure import verify
+from harness.models import building, inputs, offline, picture
+from harness.models.building import Built
 
 # Parameters, class, and input shapes from a 640x480 picture: none of it read from the catalogue.
 EXPECTED: dict[str, tuple[int, str, dict[str, tuple[int, ...]]]] = {
@@ -94,7 +95,7 @@ def one_thread() -> Iterator[None]:
 
 def build(model: Model, precision: Precision = "float32", batch_size: int = 1) -> Built:
     case = Case(model=model.name, mode="default", precision=precision, batch_size=batch_size)
-    return models.build(case, weights="random", size="tiny", seed=0, picture=SHOWN, device=CPU)
+    return building.build(case, weights="random", size="tiny", seed=0, picture=SHOWN, device=CPU)
 
 
 def outputs(built: Built) -> dict[str, torch.Tensor]:
@@ -200,8 +201,8 @@ def test_a_batch_that_memory_cannot_hold_raises_what_torch_raises() -> None:
 
 def test_random_weights_exist_for_the_catalogue_only() -> None:
     case = Case(model="someone/else", mode="default", precision="float32", batch_size=1)
-    with pytest.raises(models.LoadError, match="--weights pretrained"):
-        models.build(case, weights="random", size="tiny", seed=0, picture=SHOWN, device=CPU)
+    with pytest.raises(building.LoadError, match="--weights pretrained"):
+        building.build(case, weights="random", size="tiny", seed=0, picture=SHOWN, device=CPU)
 
 
 def test_a_whole_resnet_101_stays_within_the_range_of_float16() -> None:

@@ -10,8 +10,9 @@ import torch
 from torch._dynamo.utils import counters
 from torch._inductor.virtualized import V
 
-from harness import compile as compiler
-from harness import environment, generated_code
+from harness.devices import environment
+from harness.recipes import compiling as compiler
+from harness.recipes import generated_code
 
 
 def test_a_small_gpu_is_told_that_no_gemm_template_is_tried() -> None:

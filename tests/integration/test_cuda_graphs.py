@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch._inductor.cudagraph_utils import log_cudagraph_skip_and_bump_counter
 
-from harness import compile as compiler
-from harness import cuda, cuda_graphs
 from harness.contract.vocabulary import Backend, Mode
+from harness.devices import cuda
+from harness.recipes import compiling as compiler
+from harness.recipes import cuda_graphs
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated")
 GPU, CPU = torch.device("cuda", 0), torch.device("cpu")

@@ -7,8 +7,8 @@ from typing import get_args
 import pytest
 import torch
 
-from harness import failures
 from harness.contract.vocabulary import Stage
+from harness.measure import failures
 
 STAGES = get_args(Stage)
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 import transformers
 
-from harness import flops, inputs, offline, picture
 from harness.contract.catalogue import CATALOGUE, Model
+from harness.measure import flops
+from harness.models import inputs, offline, picture
 
 
 @pytest.mark.parametrize("model", CATALOGUE, ids=lambda model: model.name)

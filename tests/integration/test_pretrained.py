@@ -17,9 +17,9 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from harness import offline
 from harness.contract import catalogue
 from harness.contract.configurations import Architecture
+from harness.models import offline
 from tests.integration.checkpoints import save
 from tests.integration.loopback_hub import COMMIT, PROPOSED, LoopbackHub, Proposal
 

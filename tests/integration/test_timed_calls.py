@@ -7,16 +7,16 @@ import gc
 import pytest
 import torch
 
-from harness import timed_calls
-from harness.clocks import DeviceClock
 from harness.contract.plan import Protocol
 from harness.contract.vocabulary import Variant
-from harness.failures import RecompiledError, reason_for
-from harness.instruments import Instruments, for_cpu
-from harness.kernels import Trace
-from harness.nvml import open_gpu
-from harness.timed_calls import Timed
-from harness.timing import Call
+from harness.devices.clocks import DeviceClock
+from harness.devices.instruments import Instruments, for_cpu
+from harness.devices.kernels import Trace
+from harness.devices.nvml import open_gpu
+from harness.devices.protocols import Call
+from harness.measure import timed_calls
+from harness.measure.failures import RecompiledError, reason_for
+from harness.measure.timed_calls import Timed
 from tests.fake_device import FakeDevice
 from tests.fake_nvml import pynvml
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from harness import verify
 from harness.contract.vocabulary import Precision
-from harness.verify import DegenerateOutputError, DisagreementError, Outputs
+from harness.measure import verify
+from harness.measure.verify import DegenerateOutputError, DisagreementError, Outputs
 
 
 def outputs(scale: float = 1.0, noise: float = 0.0) -> Outputs:

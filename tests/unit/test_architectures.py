@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.architectures import Capability, complaint, runs
+from harness.devices.architectures import Capability, complaint, runs
 
 CU126 = ("sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90")
 CU132 = ("sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120")

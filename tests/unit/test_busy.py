@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from harness import busy
-from harness.busy import Busy
 from harness.contract.vocabulary import Variant
-from harness.timing import Call
+from harness.devices import busy
+from harness.devices.busy import Busy
+from harness.devices.protocols import Call
 from tests.fake_device import FakeDevice
 
 

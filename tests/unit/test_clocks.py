@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.clocks import CpuClock, DeviceClock
+from harness.devices.clocks import CpuClock, DeviceClock
 from tests.fake_device import FakeDevice
 
 

@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from harness import busy, instruments
-from harness.clocks import DeviceClock
 from harness.contract.vocabulary import Variant
-from harness.instruments import Instruments
-from harness.nvml import Library, open_gpu
-from harness.sampling import Sampling, schedule
-from harness.telemetry import NO_ENERGY
-from harness.timing import Call, measure
+from harness.devices import busy, instruments
+from harness.devices.clocks import DeviceClock
+from harness.devices.instruments import Instruments
+from harness.devices.nvml import Library, open_gpu
+from harness.devices.protocols import Call
+from harness.devices.telemetry import NO_ENERGY
+from harness.measure.sampling import Sampling, schedule
+from harness.measure.timing import measure
 from tests.fake_device import FakeDevice
 from tests.fake_nvml import pynvml
 

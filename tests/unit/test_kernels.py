@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.kernels import Trace, covered_s
+from harness.devices.kernels import Trace, covered_s
 
 
 def test_gaps_between_kernels_are_not_busy_and_what_overlaps_counts_once() -> None:

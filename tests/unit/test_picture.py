@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness import picture
 from harness.contract.plan import Picture
-from harness.picture import Limits, PictureError, obtain
+from harness.models import picture
+from harness.models.picture import Limits, PictureError, obtain
 
 IMPATIENT = Limits(connect_s=0.5, read_s=0.3, whole_s=2.0, attempts=2, first_pause_s=0.01)
 

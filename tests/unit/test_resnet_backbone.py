@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness import resnet_backbone
+from harness.models import resnet_backbone
 
 
 @pytest.mark.parametrize(

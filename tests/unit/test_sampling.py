@@ -6,9 +6,9 @@ import random
 import pytest
 import scipy.stats
 
-from harness import sampling
 from harness.contract.records import Block
-from harness.sampling import Sampling, schedule
+from harness.measure import sampling
+from harness.measure.sampling import Sampling, schedule
 from orchestrator.statistics import statistics
 
 

@@ -8,7 +8,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.sampling import schedule
+from harness.measure.sampling import schedule
 from orchestrator.statistics import statistics
 from orchestrator.statistics.statistics import BreakEven, Estimate
 from orchestrator.statistics.times import Floats, Times

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness import architectures
 from harness.contract.records import Device
+from harness.devices import architectures
 from tests import factories
 
 V100 = Device(type="cuda", name="Tesla V100-SXM2-16GB", capability="7.0")

@@ -61,7 +61,7 @@ def test_this_package_is_built_by_what_is_locked() -> None:
 def keywords(name: str) -> list[tuple[str, ast.expr]]:
     """Every value that the harness gives to a keyword or a key of this name."""
     found: list[tuple[str, ast.expr]] = []
-    for path in sorted((ROOT / "harness").glob("*.py")):
+    for path in sorted((ROOT / "harness").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.keyword) and node.arg == name:
                 found.append((path.name, node.value))
@@ -83,5 +83,5 @@ def test_code_that_comes_with_a_model_is_trusted_nowhere() -> None:
 
 def test_no_pickle_is_read_without_the_restricted_unpickler() -> None:
     assert [value.value for _, value in keywords("weights_only")] == [True]  # type: ignore[attr-defined]
-    for path in (ROOT / "harness").glob("*.py"):
+    for path in (ROOT / "harness").rglob("*.py"):
         assert not re.search(r"torch\.load\(|pickle\.loads?\(", path.read_text()), path

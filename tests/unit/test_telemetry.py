@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from harness import sampler
 from harness.contract.records import BlockTelemetry
-from harness.nvml import NvmlUnavailableError, open_gpu
-from harness.telemetry import Sample, Samples, energy_use, sampling
+from harness.devices import sampler
+from harness.devices.nvml import NvmlUnavailableError, open_gpu
+from harness.devices.telemetry import Sample, Samples, energy_use, sampling
 
 FAKE = Path(__file__).parent.parent / "fake_nvml"
 
@@ -132,7 +132,7 @@ def test_an_unknown_gpu_cannot_be_opened(library: Any) -> None:
 def test_the_sampler_ends_when_nobody_reads_and_samples_ten_times_a_second_at_most(
     with_fake_nvml: pytest.MonkeyPatch, library: Any
 ) -> None:
-    command = [sys.executable, "-m", "harness.sampler", library.UUID]
+    command = [sys.executable, "-m", "harness.devices.sampler", library.UUID]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         times_s = [json.loads(process.stdout.readline())["time_s"] for _ in range(4)]
@@ -142,7 +142,7 @@ def test_the_sampler_ends_when_nobody_reads_and_samples_ten_times_a_second_at_mo
 
 
 def test_the_sampler_imports_nothing_heavy() -> None:
-    code = "import harness.sampler, sys; print(*sys.modules)"
+    code = "import harness.devices.sampler, sys; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
     )

@@ -5,11 +5,11 @@ import itertools
 
 import pytest
 
-from harness import timing
 from harness.contract.plan import Protocol
 from harness.contract.records import Block, BlockTelemetry
-from harness.sampling import Sampling, schedule
-from harness.timing import Monitor
+from harness.devices.protocols import Call, Monitor, Times
+from harness.measure import timing
+from harness.measure.sampling import Sampling, schedule
 from tests.fake_clock import FakeClock, compiled, eager
 
 PATIENT = Protocol(warmup_min_calls=20, warmup_min_s=2.0, warmup_max_calls=300, warmup_max_s=60.0)
@@ -64,7 +64,7 @@ def measured(
     monitor: Monitor | None = None,
     pauses: list[float] | None = None,
 ) -> list[Block]:
-    calls: dict[str, timing.Call] = {"eager": eager, "compiled": compiled}
+    calls: dict[str, Call] = {"eager": eager, "compiled": compiled}
     pause = ([] if pauses is None else pauses).append
     timing.measure(sampling, calls, clock, monitor or NothingSeen(), 3, pause)
     return sampling.taken
@@ -85,7 +85,7 @@ def test_the_garbage_collector_is_off_while_timing_and_warming_up_and_on_again_a
     states = []
 
     class Watching(FakeClock):
-        def time(self, call: timing.Call, calls: int) -> timing.Times:
+        def time(self, call: Call, calls: int) -> Times:
             states.append(gc.isenabled())
             return super().time(call, calls)
 

@@ -19,9 +19,9 @@ from statistics import median
 from typing import Final, TypeAlias
 
 from harness.contract.records import BlockTelemetry, EnergyUse
-from harness.nvml import Gpu
-from harness.sampler import PERIOD_S
-from harness.timing import Call, Now
+from harness.devices.nvml import Gpu
+from harness.devices.protocols import Call, Now
+from harness.devices.sampler import PERIOD_S
 
 FIRST_SAMPLE_LIMIT_S: Final = 10.0
 KEPT_S: Final = 60.0
@@ -148,8 +148,8 @@ class PipeMonitor:
 def sampling(uuid: str, limit_s: float = FIRST_SAMPLE_LIMIT_S) -> Iterator[PipeMonitor]:
     """A sampler process for this GPU while the context is open; its first sample is there."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "harness.sampler", uuid],
-        cwd=Path(__file__).resolve().parent.parent,
+        [sys.executable, "-m", "harness.devices.sampler", uuid],
+        cwd=Path(__file__).resolve().parents[2],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
     )

@@ -9,11 +9,11 @@ import transformers
 from torch import nn
 from transformers.models.resnet.modeling_resnet import ResNetBottleNeckLayer
 
-from harness import inputs
 from harness.contract.catalogue import Model
 from harness.contract.configurations import Architecture
 from harness.contract.vocabulary import Size
-from harness.inputs import Preprocess
+from harness.models import inputs
+from harness.models.inputs import Preprocess
 
 BLOCK_SCALE: Final = 0.2
 

@@ -27,7 +27,7 @@ from huggingface_hub.errors import (
 )
 from safetensors import SafetensorError
 
-from harness.safe_weights import PickleRefusedError
+from harness.models.safe_weights import PickleRefusedError
 
 
 class LoadError(Exception):

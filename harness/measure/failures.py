@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import torch
 
-from harness.compile import UnsupportedCaseError
 from harness.contract.records import Failure
 from harness.contract.vocabulary import MAX_TRACEBACK_CHARACTERS, Reason, Stage
-from harness.load_errors import LoadError, UnsupportedModelError, chain
-from harness.verify import DegenerateOutputError, DisagreementError
+from harness.measure.verify import DegenerateOutputError, DisagreementError
+from harness.models.load_errors import LoadError, UnsupportedModelError, chain
+from harness.recipes.compiling import UnsupportedCaseError
 
 MAX_MESSAGE_CHARACTERS: Final = 1000
 # What is said by others than PyTorch's allocator for GPUs, which has an exception of its own: its

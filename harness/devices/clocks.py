@@ -12,8 +12,7 @@ from __future__ import annotations
 from time import perf_counter
 from typing import Literal
 
-from harness.accelerator import Accelerator, Event
-from harness.timing import Call, Now, Times
+from harness.devices.protocols import Accelerator, Call, Event, Now, Times
 
 
 class CpuClock:

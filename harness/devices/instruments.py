@@ -1,6 +1,6 @@
 """What a case is measured with: a clock, and on a GPU its queue and its management library.
 
-Everything here works through Protocols; `harness.cuda` puts the real parts in.
+Everything here works through Protocols; `harness.devices.cuda` puts the real parts in.
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 
-from harness import busy, telemetry
-from harness.accelerator import Accelerator
-from harness.busy import Busy
-from harness.clocks import CpuClock
 from harness.contract.records import Block, Energy
 from harness.contract.vocabulary import Variant
-from harness.nvml import Gpu
-from harness.telemetry import NoMonitor
-from harness.timing import Call, Clock, Monitor
+from harness.devices import busy, telemetry
+from harness.devices.busy import Busy
+from harness.devices.clocks import CpuClock
+from harness.devices.nvml import Gpu
+from harness.devices.protocols import Accelerator, Call, Clock, Monitor
+from harness.devices.telemetry import NoMonitor
 
 ON_A_CPU = "no NVML: this is a CPU"
 MAX_LISTED = 5

@@ -16,10 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from harness.accelerator import Accelerator
 from harness.contract.vocabulary import Variant
-from harness.kernels import Trace
-from harness.timing import Call
+from harness.devices.kernels import Trace
+from harness.devices.protocols import Accelerator, Call
 
 ROUNDS: Final = 5
 TRACED_CALLS: Final = 3

@@ -11,16 +11,14 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias
+from typing import Final, TypeAlias
 
 from harness.contract import plan
-from harness.contract.records import Block, BlockTelemetry
-from harness.contract.vocabulary import ClockName, Variant
-from harness.sampling import Sampling, Slot
+from harness.contract.records import Block
+from harness.contract.vocabulary import Variant
+from harness.devices.protocols import Call, Clock, Monitor
+from harness.measure.sampling import Sampling, Slot
 
-Call: TypeAlias = Callable[[], object]
-Now: TypeAlias = Callable[[], float]
 Pause: TypeAlias = Callable[[float], None]
 
 STABLE_WINDOW: Final = 10
@@ -31,37 +29,6 @@ FIRST_PAUSE_S: Final = 0.05
 PAUSE_GROWTH: Final = 1.5
 # How long a block that was taken again may wait to be looked at: a few periods of the sampler.
 LOOK_LIMIT_S: Final = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Times:
-    """Seconds of consecutive calls: wall time and, on a device with a queue, the time between two
-    events around each call and the time until the call returned."""
-
-    samples_s: tuple[float, ...]
-    device_s: tuple[float, ...] | None = None
-    enqueue_s: tuple[float, ...] | None = None
-
-
-class Clock(Protocol):
-    """Times consecutive calls of one function, each to the end of the work it caused."""
-
-    @property
-    def name(self) -> ClockName: ...
-
-    def time(self, call: Call, calls: int) -> Times: ...
-
-
-class Monitor(Protocol):
-    """Knows the state of the device over time. Asked between blocks only."""
-
-    def between(self, start_s: float, end_s: float) -> BlockTelemetry | None:
-        """What was seen from one time of the monotonic clock to another; None if nothing was."""
-        ...
-
-    def has_looked_since(self, start_s: float) -> bool:
-        """Whether the device was looked at after this time; true where nobody ever looks."""
-        ...
 
 
 def lead_in(calls: Mapping[Variant, Call], clock: Clock) -> None:

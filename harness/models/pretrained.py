@@ -19,10 +19,10 @@ from huggingface_hub.errors import EntryNotFoundError
 from torch import nn
 from transformers.utils.hub import cached_file, extract_commit_hash
 
-from harness import inputs, resnet_backbone, safe_weights
 from harness.contract import catalogue
-from harness.inputs import Preprocess
-from harness.load_errors import LoadError, Source, UnsupportedModelError
+from harness.models import inputs, resnet_backbone, safe_weights
+from harness.models.inputs import Preprocess
+from harness.models.load_errors import LoadError, Source, UnsupportedModelError
 
 # In the order in which they are tried where a configuration does not name its architecture.
 AUTO_CLASSES: Final = (

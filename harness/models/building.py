@@ -9,14 +9,14 @@ import torch
 from PIL import Image
 from torch import nn
 
-from harness import inputs, offline, pretrained
 from harness.contract import catalogue
 from harness.contract.plan import Case
 from harness.contract.records import ModelFacts
 from harness.contract.vocabulary import Precision, Size, Weights
-from harness.inputs import Tensors
-from harness.load_errors import LoadError, UnsupportedModelError
-from harness.pretrained import Loaded
+from harness.models import inputs, offline, pretrained
+from harness.models.inputs import Tensors
+from harness.models.load_errors import LoadError, UnsupportedModelError
+from harness.models.pretrained import Loaded
 
 __all__ = ["Built", "LoadError", "UnsupportedModelError", "build"]
 

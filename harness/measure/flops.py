@@ -14,7 +14,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from harness.inputs import Tensors
+from harness.models.inputs import Tensors
 
 # What models raise that need the values of tensors, or more than a configuration to be built. A
 # count is not worth a measurement that is already taken, hence so many.

@@ -9,11 +9,11 @@ from typing import Any, Final
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from harness import environment, nvml
-from harness.accelerator import Event
-from harness.clocks import DeviceClock
-from harness.instruments import Instruments
-from harness.kernels import Trace
+from harness.devices import environment, nvml
+from harness.devices.clocks import DeviceClock
+from harness.devices.instruments import Instruments
+from harness.devices.kernels import Trace
+from harness.devices.protocols import Event
 
 GRAPH_LAUNCH: Final = "cudaGraphLaunch"
 # Taking CUPTI down between two profiles crashes in processes with CUDA graphs; these are torch's

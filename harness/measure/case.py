@@ -14,29 +14,20 @@ from typing import Any
 import torch
 from PIL import Image
 
-from harness import compile as compiler
-from harness import (
-    cuda,
-    cuda_graphs,
-    environment,
-    failures,
-    flops,
-    generated_code,
-    instruments,
-    models,
-    timed_calls,
-    timing,
-    verify,
-)
-from harness.busy import Busy
 from harness.contract.plan import Case, Plan
 from harness.contract.records import Agreement, CompileEvidence, Measurement, WarmUp
-from harness.generated_code import Launches
-from harness.instruments import Instruments
-from harness.models import Built
-from harness.stages import Stages
-from harness.timing import Call, Clock
-from harness.verify import Outputs
+from harness.devices import cuda, environment, instruments
+from harness.devices.busy import Busy
+from harness.devices.instruments import Instruments
+from harness.devices.protocols import Call, Clock
+from harness.measure import failures, flops, timed_calls, timing, verify
+from harness.measure.stages import Stages
+from harness.measure.verify import Outputs
+from harness.models import building
+from harness.models.building import Built
+from harness.recipes import compiling as compiler
+from harness.recipes import cuda_graphs, generated_code
+from harness.recipes.generated_code import Launches
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +103,7 @@ def build(plan: Plan, case: Case, picture_path: str, gpu_uuid: str = "") -> Prep
     device = environment.device()
     compiler.set_precision(case.precision, device)
     with Image.open(picture_path) as picture:
-        built = models.build(
+        built = building.build(
             case,
             weights=plan.weights,
             size=plan.size,

@@ -1,4 +1,6 @@
-"""Samples a GPU beside a measurement, in a process of its own:  python -m harness.sampler UUID
+"""Samples a GPU beside a measurement, in a process of its own.
+
+    python -m harness.devices.sampler UUID
 
 One JSON line per sample on standard output, stamped by the monotonic clock, which all processes of
 a machine share. If the GPU cannot be asked, the only line says why. Ends when nobody reads.
@@ -12,7 +14,7 @@ import sys
 import time
 from typing import Final
 
-from harness.nvml import Gpu, NvmlUnavailableError, open_gpu
+from harness.devices.nvml import Gpu, NvmlUnavailableError, open_gpu
 
 # NVML renews most values about ten times a second; asking more often would only cost.
 PERIOD_S: Final = 0.1
@@ -30,7 +32,7 @@ def main() -> None:
 
 
 def sample(gpu: Gpu) -> dict[str, object]:
-    """What the GPU does now; the keys are those of `harness.telemetry.Sample`."""
+    """What the GPU does now; the keys are those of `harness.devices.telemetry.Sample`."""
     return {
         "time_s": time.monotonic(),
         "sm_clock_mhz": gpu.sm_clock_mhz(),

@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness import compile as compiler
-from harness import environment, failures, sampling, timing
-from harness.busy import Busy
 from harness.contract import plan
 from harness.contract.records import Block, Energy
 from harness.contract.vocabulary import Variant
-from harness.instruments import Instruments
-from harness.sampling import Sampling
-from harness.timing import Call
+from harness.devices import environment
+from harness.devices.busy import Busy
+from harness.devices.instruments import Instruments
+from harness.devices.protocols import Call
+from harness.measure import failures, sampling, timing
+from harness.measure.sampling import Sampling
+from harness.recipes import compiling as compiler
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""One case, measured: its stages in the order in which they happen."""
