@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from harness.contract import catalogue
+from harness.contract import catalogue, recipes
 from harness.contract.plan import Case, Plan
 from orchestrator.compare import published
 
@@ -39,7 +39,7 @@ def case_seconds(plan: Plan, *, gpu: bool) -> list[float]:
     """Estimate every case of a plan, none longer than the time limit of a case."""
     call_s = _call_s(plan, gpu=gpu)
     compile_s = COMPILE_GPU_S if gpu else COMPILE_CPU_S
-    if plan.backend != "inductor":
+    if not recipes.generates_code(plan.backend):
         compile_s = START_UP_S
     energy_s = 2 * plan.protocol.energy_s if gpu else 0.0
     cases_s = (

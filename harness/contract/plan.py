@@ -11,6 +11,8 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
+from harness.contract import recipes
+from harness.contract.recipes import Recipe
 from harness.contract.vocabulary import (
     SCHEMA_VERSION,
     Backend,
@@ -154,6 +156,10 @@ class Plan(Strict):
         content = self.model_dump(mode="json", exclude={"plan_id", "skip"})
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def recipe(self, case: Case) -> Recipe:
+        """How the second variant of a case is made faster."""
+        return recipes.of(case.mode, self.backend)
 
     def all_cases(self) -> Iterator[Case]:
         """Every case of the comparison, the batch sizes of one model next to each other."""

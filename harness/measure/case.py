@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from harness.contract.plan import Case, Plan
+from harness.contract.recipes import EAGER, Recipe
 from harness.contract.records import Agreement, CompileEvidence, Measurement, WarmUp
 from harness.devices import cuda, environment, instruments
 from harness.devices.busy import Busy
@@ -46,11 +47,16 @@ class Prepared:
 
     @property
     def is_a_a(self) -> bool:
-        return self.case.mode == "eager"
+        return self.recipe is EAGER
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.plan.recipe(self.case)
 
     @property
     def asks_for_cuda_graphs(self) -> bool:
-        return cuda_graphs.are_asked_for(self.case.mode, self.plan.backend, self.device)
+        """Whether the recipe records CUDA graphs, where it can."""
+        return self.recipe.records_cuda_graphs and self.device.type == "cuda"
 
     def call(self, module: Callable[..., Any]) -> Call:
         """A function of no arguments that runs `module` on the inputs of the case."""
@@ -211,17 +217,17 @@ def _verify(prepared: Prepared) -> Eager:
 
 def _compile(prepared: Prepared, eager: Eager) -> Compiled:
     module = prepared.built.module
-    call = prepared.call(compiler.compiled(module, prepared.case.mode, prepared.plan.backend))
+    call = prepared.call(compiler.compiled(module, prepared.recipe))
     launches = Launches()
 
     def compiling() -> object:
         with generated_code.counted(launches):
             return call()
 
-    generates = prepared.plan.backend == "inductor" and not prepared.is_a_a
-    output, first_call_s = _first_call(compiling if generates else call, prepared.clock)
+    first = compiling if prepared.recipe.generates_code else call
+    output, first_call_s = _first_call(first, prepared.clock)
     if not prepared.is_a_a:
-        _require_compiled_code(compiler.evidence(prepared.plan.backend))
+        _require_compiled_code(compiler.evidence(prepared.recipe.backend))
     return Compiled(call, _agreement(prepared, eager, output), first_call_s, launches.per_call)
 
 
@@ -260,12 +266,12 @@ def _evidence(
 ) -> CompileEvidence:
     recorded = cuda_graphs.recorded(prepared.device) if prepared.asks_for_cuda_graphs else None
     return compiler.evidence(
-        prepared.plan.backend,
+        prepared.recipe.backend,
         kernels=kernels,
         cuda_graphs=recorded,
         cuda_graph_launches=None if recorded is None else busy.graph_launches,
         cuda_graph_skip_reasons=cuda_graphs.reasons(recorded, skips),
-        gates=compiler.gates(prepared.case.mode, environment.multiprocessors(prepared.device)),
+        gates=compiler.gates(prepared.recipe, environment.multiprocessors(prepared.device)),
     )
 
 

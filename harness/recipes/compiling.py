@@ -14,8 +14,9 @@ import torch
 import torch._inductor.config
 from torch._dynamo.utils import counters, get_compilation_metrics
 
+from harness.contract.recipes import Recipe
 from harness.contract.records import CompileEvidence
-from harness.contract.vocabulary import MAX_LISTED_REASONS, Backend, Mode, Precision
+from harness.contract.vocabulary import MAX_LISTED_REASONS, Backend, Precision
 
 # With fewer, Inductor tries no GEMM templates (torch/_inductor/utils.py, is_big_gpu).
 MULTIPROCESSORS_FOR_TEMPLATES: Final = 68
@@ -26,17 +27,14 @@ class UnsupportedCaseError(Exception):
     """This device cannot do what the case asks for."""
 
 
-def compiled(module: torch.nn.Module, mode: Mode, backend: Backend) -> Callable[..., Any]:
+def compiled(module: torch.nn.Module, recipe: Recipe) -> Callable[..., Any]:
     """Wrap a module; compilation itself happens at its first call.
 
-    Static shapes: each case has one batch size and a process of its own. The mode is Inductor's;
-    other backends take none. For an A/A case the module stays as it is.
+    Static shapes: each case has one batch size and a process of its own.
     """
-    if mode == "eager":
+    if recipe.options is None:
         return module
-    if backend == "inductor":
-        return torch.compile(module, mode=mode, dynamic=False)
-    return torch.compile(module, backend=backend, dynamic=False)
+    return torch.compile(module, dynamic=False, **recipe.options)
 
 
 def set_precision(precision: Precision, device: torch.device) -> None:
@@ -83,10 +81,13 @@ def _kind(reason: str) -> str:
     return reason.rpartition("***")[2].strip().partition("\n")[0]
 
 
-def gates(mode: Mode, multiprocessors: int | None) -> tuple[str, ...]:
-    """What Inductor leaves out in this mode on a GPU of that size; None stands for a CPU."""
-    tunes = mode in ("max-autotune", "max-autotune-no-cudagraphs")
-    if not tunes or multiprocessors is None or multiprocessors >= MULTIPROCESSORS_FOR_TEMPLATES:
+def gates(recipe: Recipe, multiprocessors: int | None) -> tuple[str, ...]:
+    """What Inductor leaves out of a recipe on a GPU of that size; None stands for a CPU."""
+    if (
+        not recipe.tunes
+        or multiprocessors is None
+        or multiprocessors >= MULTIPROCESSORS_FOR_TEMPLATES
+    ):
         return ()
     return (
         f"max-autotune tries no GEMM templates here: {multiprocessors} multiprocessors, "

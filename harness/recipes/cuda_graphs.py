@@ -13,9 +13,6 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
 import torch
-import torch._inductor
-
-from harness.contract.vocabulary import Backend, Mode
 
 # Decisions against a graph, while compiling and at run time, are warnings somewhere below this.
 _WARNINGS: Final = "torch._inductor"
@@ -23,14 +20,6 @@ _WARNINGS: Final = "torch._inductor"
 # hint, which reaches no other logger, and since as debugging output. Both speak while compiling.
 _SPLITS: Final = ("torch._inductor.utils.__perf_hints", "torch._inductor.scheduler.__cudagraphs")
 NO_REASON: Final = "torch recorded no CUDA graph, and gave no reason"
-
-
-def are_asked_for(mode: Mode, backend: Backend, device: torch.device) -> bool:
-    """Whether this mode makes Inductor record CUDA graphs, where it can."""
-    if mode == "eager" or backend != "inductor" or device.type != "cuda":
-        return False
-    options = torch._inductor.list_mode_options()[mode]  # noqa: SLF001
-    return bool(options.get("triton.cudagraphs"))
 
 
 def recorded(device: torch.device) -> int:

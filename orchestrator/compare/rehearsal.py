@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from harness.contract import recipes
+
 # How a fake GPU calls itself: "Fake A100-SXM4-40GB".
 _FAKE: Final = "fake "
 # How a headline, a table and a chart begin.
@@ -41,7 +43,7 @@ def causes(size: str | None, backend: str | None, devices: Iterable[str]) -> tup
     found = []
     if size == "tiny":
         found.append(Cause("shrunken models", "Shrunken models: a rehearsal, not a result."))
-    if backend not in (None, "inductor"):
+    if backend is not None and not recipes.generates_code(backend):
         sentence = f"Backend {backend} generates no code: a rehearsal, not a result."
         found.append(Cause(f"backend {backend}", sentence))
     if any(map(is_fake, devices)):

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from harness.contract import recipes
 from harness.contract.plan import Plan
 from orchestrator.errors import HostError, NoHostError
 from orchestrator.hosts import Say, local_gpus
@@ -109,7 +110,7 @@ class LocalHost:
                 f"{sys.executable}",
                 'Install the measuring side:  python -m pip install -e ".[local]"',
             )
-        if plan.backend == "inductor":
+        if recipes.generates_code(plan.backend):
             _require_compiler()
 
     def start(self, plan: Plan, attempt: AttemptFile, say: Say) -> LocalSession:

@@ -64,7 +64,7 @@ def _where_it_differs(plan: Plan) -> dict[str, list[str]]:
         found["--until"] = [f"{plan.protocol.until:.6%}".rstrip("%").rstrip("0").rstrip(".") + "%"]
     if plan.protocol.case_processes != "auto":
         found["--case-processes"] = [plan.protocol.case_processes]
-    if plan.backend != "inductor":
+    if plan.backend != Plan.model_fields["backend"].default:
         found["--backend"] = [plan.backend]
     if plan.size != "full":
         found["--size"] = [plan.size]

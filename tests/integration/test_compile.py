@@ -10,18 +10,25 @@ import torch
 from torch._dynamo.utils import counters
 from torch._inductor.virtualized import V
 
+from harness.contract import recipes
 from harness.devices import environment
 from harness.recipes import compiling as compiler
 from harness.recipes import generated_code
 
+DEFAULT, TUNED, TRACED = (
+    recipes.of("default", "inductor"),
+    recipes.of("max-autotune", "inductor"),
+    recipes.of("default", "aot_eager"),
+)
+
 
 def test_a_small_gpu_is_told_that_no_gemm_template_is_tried() -> None:
-    (said,) = compiler.gates("max-autotune", 40)
+    (said,) = compiler.gates(TUNED, 40)
     assert "40 multiprocessors, 68 needed" in said
-    assert compiler.gates("max-autotune-no-cudagraphs", 58)
-    assert compiler.gates("max-autotune", 108) == ()
-    assert compiler.gates("default", 40) == ()
-    assert compiler.gates("max-autotune", None) == ()
+    assert compiler.gates(recipes.of("max-autotune-no-cudagraphs", "inductor"), 58)
+    assert compiler.gates(TUNED, 108) == ()
+    assert compiler.gates(DEFAULT, 40) == ()
+    assert compiler.gates(TUNED, None) == ()
 
 
 def test_graph_breaks_and_recompiles_come_with_their_reasons() -> None:
@@ -71,7 +78,7 @@ def test_parts_that_dynamo_gave_up_on_are_named_though_others_were_compiled() ->
     def after_running(layers: int) -> tuple[str, ...]:
         torch.compiler.reset()
         counters.clear()
-        model = compiler.compiled(Layers(layers), "default", "aot_eager")
+        model = compiler.compiled(Layers(layers), TRACED)
         with torch.no_grad():
             model(torch.ones(1, 2))
         assert compiler.evidence("aot_eager").graphs > 1
@@ -86,7 +93,7 @@ def test_parts_that_dynamo_gave_up_on_are_named_though_others_were_compiled() ->
 def test_a_model_in_one_graph_has_no_part_that_dynamo_gave_up_on() -> None:
     torch.compiler.reset()
     counters.clear()
-    compiler.compiled(torch.nn.ReLU(), "default", "aot_eager")(torch.ones(2))
+    compiler.compiled(torch.nn.ReLU(), TRACED)(torch.ones(2))
     assert compiler.given_up() == ()
 
 
@@ -129,7 +136,7 @@ def test_launches_of_generated_kernels_are_counted_in_the_code_that_launches_the
     torch.compiler.reset()
     launches = generated_code.Launches()
     with torch.no_grad(), generated_code.counted(launches):
-        compiler.compiled(Net(), "default", "inductor")(torch.ones(8, 64))
+        compiler.compiled(Net(), DEFAULT)(torch.ones(8, 64))
     assert launches.per_call == 2
 
 
@@ -174,7 +181,7 @@ def test_flags_are_read_back_and_can_be_read_after_they_were_set() -> None:
 
 def test_an_a_a_case_gets_its_module_back_as_it_is() -> None:
     module = torch.nn.Linear(2, 2)
-    assert compiler.compiled(module, "eager", "inductor") is module
+    assert compiler.compiled(module, recipes.EAGER) is module
 
 
 @pytest.mark.usefixtures("restored_flags")

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch._inductor.cudagraph_utils import log_cudagraph_skip_and_bump_counter
 
-from harness.contract.vocabulary import Backend, Mode
+from harness.contract import recipes
 from harness.devices import cuda
 from harness.recipes import compiling as compiler
 from harness.recipes import cuda_graphs
@@ -20,22 +20,12 @@ GPU, CPU = torch.device("cuda", 0), torch.device("cpu")
 SCHEDULER = "torch._inductor.scheduler.__cudagraphs"
 
 
-@pytest.mark.parametrize(
-    ("mode", "backend", "device", "expected"),
-    [
-        ("reduce-overhead", "inductor", GPU, True),
-        ("max-autotune", "inductor", GPU, True),
-        ("max-autotune-no-cudagraphs", "inductor", GPU, False),
-        ("default", "inductor", GPU, False),
-        ("eager", "inductor", GPU, False),
-        ("reduce-overhead", "aot_eager", GPU, False),
-        ("reduce-overhead", "inductor", CPU, False),
-    ],
-)
-def test_graphs_are_asked_for_by_the_modes_that_torch_says_ask_for_them(
-    mode: Mode, backend: Backend, device: torch.device, expected: bool
-) -> None:
-    assert cuda_graphs.are_asked_for(mode, backend, device) is expected
+def test_recipes_record_graphs_and_tune_as_the_options_of_their_modes_say() -> None:
+    options = torch._inductor.list_mode_options()
+    for recipe in recipes.RECIPES:
+        found = options[recipe.name] if recipe.generates_code else {}
+        assert recipe.records_cuda_graphs == found.get("triton.cudagraphs", False), recipe
+        assert recipe.tunes == found.get("max_autotune", False), recipe
 
 
 def test_a_process_that_recorded_nothing_has_no_graph() -> None:
