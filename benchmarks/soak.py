@@ -36,9 +36,11 @@ from harness.contract.vocabulary import MODES
 from orchestrator import pipeline
 from orchestrator.cli.progress import NoProgress
 from orchestrator.hosts import Host, Say
+from orchestrator.hosts.container_log import ContainerLog
 from orchestrator.hosts.engine import ContainerState, Engine, EngineError, LinkError, Stream
+from orchestrator.hosts.host_log import HostLog
 from orchestrator.hosts.local import LocalSession
-from orchestrator.hosts.session import ContainerSession
+from orchestrator.hosts.replaying import ReplayingSession
 from orchestrator.inventory.addresses import Address
 from orchestrator.inventory.inventory import Machine
 from orchestrator.records.rundir import AttemptFile, RunFolder
@@ -172,17 +174,18 @@ class SoakedHost:
     def check(self, plan: Plan) -> None:
         """It can measure anything."""
 
-    def start(self, plan: Plan, attempt: AttemptFile, say: Say) -> ContainerSession | LocalSession:
+    def start(self, plan: Plan, attempt: AttemptFile, say: Say) -> ReplayingSession | LocalSession:
         say("starting")
         lines = self.said.stream(plan)
         return self._container(lines, attempt) if self.contained else self._child(lines, attempt)
 
-    def _container(self, lines: list[bytes], attempt: AttemptFile) -> ContainerSession:
-        return ContainerSession(
+    def _container(self, lines: list[bytes], attempt: AttemptFile) -> ReplayingSession:
+        source = ContainerLog(
             Machine(self.name, Address("ssh", self.name)),
             cast("Engine", FaultyEngine(lines, self.chance)),  # as far as a session asks of one
-            "container", attempt.run_id, attempt.log, patience_s=60.0, pause_s=0.001,
+            "container", attempt.run_id, HostLog(attempt.log), patience_s=60.0, pause_s=0.001,
         )  # fmt: skip
+        return ReplayingSession(source)
 
     def _child(self, lines: list[bytes], attempt: AttemptFile) -> LocalSession:
         """A shell that ends itself with -9 at a random byte, one time in two."""

@@ -27,6 +27,14 @@ class FromStart:
     away: bool = False
 
 
+class LogError(Exception):
+    """What holds the log of a harness refused something, or could not be reached."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
 class Session(Protocol):
     """A harness at work on one host."""
 

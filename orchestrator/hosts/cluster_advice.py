@@ -9,6 +9,7 @@ import re
 from typing import Final
 
 from orchestrator.errors import HostError
+from orchestrator.hosts import LogError
 from orchestrator.hosts.jobs import JobsError, JobState, Node, TokenError, VariableError
 
 _MAX_CHARACTERS: Final = 300
@@ -142,7 +143,7 @@ def silent(pool: str, silent_s: float) -> NodeLostError:
     return NodeLostError(f'host "{pool}": a job was silent for {silent_s:.0f} s, and was stopped')
 
 
-def out_of_reach(pool: str, away_s: float, error: JobsError, run: str) -> HostError:
+def out_of_reach(pool: str, away_s: float, error: LogError, run: str) -> HostError:
     return HostError(
         f'host "{pool}" was lost: nothing heard for {away_s:.0f} s ({_short(error.text)})',
         "Its jobs go on by themselves; when the cluster can be reached again:  "

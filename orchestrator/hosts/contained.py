@@ -20,11 +20,13 @@ from orchestrator.errors import HostError, NoHostError
 from orchestrator.hosts import STARTING, Say, advice, container
 from orchestrator.hosts.bounded import BoundedEngine
 from orchestrator.hosts.container import Lane
+from orchestrator.hosts.container_log import SILENCE_S, ContainerLog
 from orchestrator.hosts.engine import Container, Engine, EngineError, LinkError
+from orchestrator.hosts.host_log import HostLog
 from orchestrator.hosts.image import ImageSource
 from orchestrator.hosts.persistence import Persistence
 from orchestrator.hosts.preparation import Preparation, Ready
-from orchestrator.hosts.session import SILENCE_S, ContainerSession
+from orchestrator.hosts.replaying import ReplayingSession
 from orchestrator.hosts.shipyard import Shipyard
 from orchestrator.inventory.inventory import ONE_GPU_EACH, Machine
 from orchestrator.records.rundir import AttemptFile
@@ -74,7 +76,7 @@ class ContainedHost:
                 "Put the model on the Hub, or measure it with --hosts local",
             )
 
-    def start(self, plan: Plan, attempt: AttemptFile, say: Say) -> ContainerSession:
+    def start(self, plan: Plan, attempt: AttemptFile, say: Say) -> ReplayingSession:
         ready = self.preparation.ready(say, attempt.log)
         say(STARTING)
         try:
@@ -193,19 +195,20 @@ def session_of(
     memory_bytes: int = 0,
     *,
     taken_up: bool = False,
-) -> ContainerSession:
+) -> ReplayingSession:
     """Follow a container of ours."""
-    return ContainerSession(
-        machine=machine,
-        engine=engine,
-        container=made,
-        run=attempt.run,
-        log=attempt.log,
-        patience_s=terms.patience_s,
-        silence_s=terms.silence_s,
-        memory_bytes=memory_bytes,
-        secret=token().encode(),
-        taken_up=taken_up,
+    return ReplayingSession(
+        ContainerLog(
+            machine=machine,
+            engine=engine,
+            container=made,
+            run=attempt.run,
+            log=HostLog(attempt.log, token().encode()),
+            patience_s=terms.patience_s,
+            silence_s=terms.silence_s,
+            memory_bytes=memory_bytes,
+            taken_up=taken_up,
+        )
     )
 
 
@@ -244,7 +247,7 @@ def engine_of(machine: Machine) -> Engine:
     return BoundedEngine(DockerEngine(machine.address))
 
 
-def find(machine: Machine, attempt: AttemptFile, terms: Terms) -> ContainerSession | None:
+def find(machine: Machine, attempt: AttemptFile, terms: Terms) -> ReplayingSession | None:
     """The harness of an earlier attempt, if its container is still there. Raises: HostError."""
     assert machine.address is not None
     engine = engine_of(machine)

@@ -9,17 +9,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
+from orchestrator.hosts import LogError
+
 Stream: TypeAlias = Literal["stdout", "stderr"]
 Output: TypeAlias = Callable[[str], None]
 """Takes what a build or a pull prints, a line at a time."""
 
 
-class EngineError(Exception):
+class EngineError(LogError):
     """An engine refused something. `status` is its HTTP status, where it gave one."""
 
     def __init__(self, text: str, status: int | None = None) -> None:
         super().__init__(text)
-        self.text = text
         self.status = status
 
 

@@ -9,18 +9,19 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, TypeAlias
 
+from orchestrator.hosts import LogError
+
 Status: TypeAlias = Literal["PENDING", "RUNNING", "STOPPED", "SUCCEEDED", "FAILED"]
 ENDED: Final = ("STOPPED", "SUCCEEDED", "FAILED")
 LABEL: Final = "ray.io/accelerator-type"
 NODE_LABEL: Final = "ray.io/node-id"
 
 
-class JobsError(Exception):
+class JobsError(LogError):
     """A cluster refused. `status` is that of HTTP, 0 where there was none."""
 
     def __init__(self, text: str, status: int = 0) -> None:
         super().__init__(text)
-        self.text = text
         self.status = status
 
 

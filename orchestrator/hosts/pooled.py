@@ -18,7 +18,8 @@ from harness.contract.plan import Plan
 from harness.contract.vocabulary import SCHEMA_VERSION
 from orchestrator.errors import HostError, NoHostError
 from orchestrator.hosts import Say, cluster_advice, contained, container, package
-from orchestrator.hosts.job_session import JobSession, Patience
+from orchestrator.hosts.host_log import HostLog
+from orchestrator.hosts.job_log import JobLog, Patience
 from orchestrator.hosts.jobs import (
     ClusterLinkError,
     JobRequest,
@@ -28,6 +29,7 @@ from orchestrator.hosts.jobs import (
     Node,
     VariableError,
 )
+from orchestrator.hosts.replaying import ReplayingSession
 from orchestrator.inventory.inventory import Machine
 from orchestrator.inventory.pools import Pool
 from orchestrator.records.rundir import AttemptFile
@@ -144,12 +146,12 @@ class PooledHost:
             except JobsError:
                 return False
 
-    def start(self, plan: Plan, attempt: AttemptFile, say: Say) -> JobSession:
+    def start(self, plan: Plan, attempt: AttemptFile, say: Say) -> ReplayingSession:
         """Measure the one case of a plan. Raises: HostError."""
         self.ready(plan, say)
         return self.submit(plan, attempt, say, OneJob())
 
-    def submit(self, plan: Plan, attempt: AttemptFile, say: Say, watch: Watch) -> JobSession:
+    def submit(self, plan: Plan, attempt: AttemptFile, say: Say, watch: Watch) -> ReplayingSession:
         """Start the job of an attempt, unless it was, and wait for its node. Raises: HostError."""
         request = self._request(plan, attempt)
         assert self._package is not None
@@ -161,15 +163,16 @@ class PooledHost:
             raise cluster_advice.explain(self.name, error, self.pool.address) from error
         return self.take_up(request.id, attempt, say, watch)
 
-    def take_up(self, job: str, attempt: AttemptFile, say: Say, watch: Watch) -> JobSession:
+    def take_up(self, job: str, attempt: AttemptFile, say: Say, watch: Watch) -> ReplayingSession:
         """Follow a job that was started already. Raises: HostError."""
         try:
             self._await_node(job, say, watch)
         except BaseException:  # stopped, or nobody took it: it must not begin later, unseen
             self._withdraw(job)
             raise
-        return JobSession(
-            self.name, self.jobs(), job, attempt.run_id, attempt.log, self.patience, watch.saw
+        log = HostLog(attempt.log)
+        return ReplayingSession(
+            JobLog(self.name, self.jobs(), job, attempt.run_id, log, self.patience, watch.saw)
         )
 
     def _withdraw(self, job: str) -> None:

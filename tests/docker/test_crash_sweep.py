@@ -15,7 +15,7 @@ import pytest
 from harness.contract.records import Measurement
 from orchestrator.fleet import cleaning
 from orchestrator.fleet.cleaning import Wish
-from orchestrator.hosts import session
+from orchestrator.hosts import container_log
 from orchestrator.hosts.docker import DockerEngine
 from tests.crash.sweep import forked
 from tests.docker import inside, stand_in, trial
@@ -78,7 +78,7 @@ def test_an_engine_that_dies_as_the_container_is_removed_costs_nothing(
         remove(engine, container)
 
     monkeypatch.setattr(DockerEngine, "remove", fatal)
-    monkeypatch.setattr(session, "_TIDY_S", 30.0 if comes_back else 2.0)
+    monkeypatch.setattr(container_log, "_TIDY_S", 30.0 if comes_back else 2.0)
     run = Trial.new(tmp_path, [machine("t4")])
     run.measure()
     assert (run.verdicts("t4"), run.watcher.troubles) == (["faster", "faster"], {"t4": ""})

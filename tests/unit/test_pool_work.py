@@ -14,7 +14,7 @@ from orchestrator import estimate, pipeline
 from orchestrator.cli.progress import NoProgress
 from orchestrator.errors import NoHostError
 from orchestrator.fleet import fleet
-from orchestrator.hosts.job_session import Patience
+from orchestrator.hosts.job_log import Patience
 from orchestrator.hosts.jobs import ClusterLinkError, JobsError, TokenError
 from orchestrator.hosts.pooled import PooledHost
 from orchestrator.inventory.pools import Pool

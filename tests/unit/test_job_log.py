@@ -8,16 +8,18 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import HostError
-from orchestrator.hosts import FromStart
+from orchestrator.hosts import FromStart, host_log
 from orchestrator.hosts.cluster_advice import (
     HarnessEndedError,
     JobStoppedError,
     NodeLostError,
     PoolError,
 )
-from orchestrator.hosts.job_session import JobSession, Patience
+from orchestrator.hosts.host_log import HostLog
+from orchestrator.hosts.job_log import JobLog, Patience
 from orchestrator.hosts.jobs import JobState
 from orchestrator.hosts.ray import RayJobs
+from orchestrator.hosts.replaying import ReplayingSession
 from tests.fake_jobs_server import FakeCluster, Played, serving
 
 QUICK = Patience(lost_s=0.3, silence_s=0.2, pause_s=0.02)
@@ -33,6 +35,12 @@ def cluster() -> Iterator[FakeCluster]:
         yield served
 
 
+def following(jobs: RayJobs, log: Path, states: list[JobState] | None = None) -> ReplayingSession:
+    """A session that follows the job "j" and tells what states it was in."""
+    seen = ([] if states is None else states).append
+    return ReplayingSession(JobLog("a100", jobs, "j", "run-1", HostLog(log), QUICK, seen))
+
+
 class Heard:
     """A session followed to its end, as the desk would: told as soon as the last record is kept."""
 
@@ -40,10 +48,8 @@ class Heard:
         cluster.jobs["j"] = job
         self.log, self.states = folder / "a100.1.log", list[JobState]()
         jobs = RayJobs(cluster.url)
-        self.session = JobSession(
-            "a100", jobs, "j", "run-1", self.log, QUICK, self.states.append
-        )  # fmt: skip
-        self.records, self.remarks = b"", list[str]()
+        self.session = following(jobs, self.log, self.states)
+        self.records, self.remarks, self.away = b"", list[str](), list[bool]()
         self.error: HostError | None = None
         try:
             for chunk in self.session.chunks():
@@ -56,6 +62,7 @@ class Heard:
     def _take(self, chunk: bytes | FromStart) -> None:
         if isinstance(chunk, FromStart):
             self.remarks.append(chunk.remark)
+            self.away.append(chunk.away)
             self.records = b""
             return
         self.records += chunk
@@ -70,6 +77,17 @@ def test_records_are_given_and_the_rest_of_the_log_is_kept(
     heard = Heard(cluster, Played(tails=[([text], 1000)]), tmp_path)
     assert (heard.records, heard.error, heard.remarks) == (WHOLE, None, [])
     assert heard.log.read_bytes() == b"Running entrypoint for job j\nwarning\n40%|####\r"
+
+
+def test_a_job_that_prints_without_end_does_not_fill_the_disk(
+    cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_log, "MAX_LOG_BYTES", 10_000)
+    text = b"".join(b"%04d: a library says something\n" % i for i in range(2_000))
+    heard = Heard(cluster, Played(tails=[([text, WHOLE], 1000)]), tmp_path)
+    assert heard.records == WHOLE
+    assert heard.log.read_bytes()[:10_000] == text[:10_000]
+    assert 0 < heard.log.stat().st_size - 10_000 < 100
 
 
 def test_long_records_are_whole_however_their_chunks_were_cut(
@@ -97,6 +115,7 @@ def test_a_tail_that_breaks_is_played_again_and_nothing_is_given_twice(
     heard = Heard(cluster, job, tmp_path)
     assert (heard.records, heard.error) == (WHOLE, None)
     assert "connecting again" in heard.remarks[0]
+    assert heard.away == [True, False], "until it is back, nobody knows what the host does"
 
 
 def test_silence_is_a_broken_tail(cluster: FakeCluster, tmp_path: Path) -> None:
@@ -127,9 +146,7 @@ def test_a_job_that_its_cluster_forgot_is_lost(cluster: FakeCluster, tmp_path: P
     cluster.script = []
     job = Played(["RUNNING"], [([ONE], 1000)])
     cluster.jobs["j"] = job
-    session = JobSession(
-        "a100", jobs := RayJobs(cluster.url), "j", "r", tmp_path / "log", QUICK, lambda _: None
-    )
+    session = following(jobs := RayJobs(cluster.url), tmp_path / "log")
     chunks = session.chunks()
     assert next(chunks) == ONE
     cluster.jobs.clear()
@@ -175,7 +192,7 @@ def test_a_cluster_out_of_reach_is_lost_and_its_job_goes_on(tmp_path: Path) -> N
     with serving(FakeCluster()) as cluster:
         cluster.jobs["j"] = Played(["RUNNING"], [([ONE], 1000)])
         jobs = RayJobs(cluster.url)
-        session = JobSession("a100", jobs, "j", "run-1", tmp_path / "l", QUICK, lambda _: None)
+        session = following(jobs, tmp_path / "log")
         chunks = session.chunks()
         assert next(chunks) == ONE
     with pytest.raises(HostError, match="was lost: nothing heard") as caught:
@@ -195,7 +212,7 @@ def test_a_token_that_is_refused_meanwhile_is_said(cluster: FakeCluster, tmp_pat
 def test_a_job_that_is_stopped_ends_without_an_error(cluster: FakeCluster, tmp_path: Path) -> None:
     cluster.jobs["j"] = Played(["RUNNING"], [([ONE], 1000)])
     jobs = RayJobs(cluster.url)
-    session = JobSession("a100", jobs, "j", "run-1", tmp_path / "l", QUICK, lambda _: None)
+    session = following(jobs, tmp_path / "log")
     chunks = session.chunks()
     next(chunks)
     assert session.stop()
@@ -207,7 +224,7 @@ def test_a_job_that_is_stopped_ends_without_an_error(cluster: FakeCluster, tmp_p
 def test_a_job_that_is_left_alone_runs_on(cluster: FakeCluster, tmp_path: Path) -> None:
     cluster.jobs["j"] = Played(["RUNNING"], [([ONE], 1000)])
     jobs = RayJobs(cluster.url)
-    session = JobSession("a100", jobs, "j", "run-1", tmp_path / "l", QUICK, lambda _: None)
+    session = following(jobs, tmp_path / "log")
     next(session.chunks())
     assert session.detach()
     assert cluster.jobs["j"].states == ["RUNNING"]

@@ -9,8 +9,10 @@ import pytest
 
 from orchestrator.errors import HostError
 from orchestrator.hosts import FromStart
+from orchestrator.hosts.container_log import ContainerLog
 from orchestrator.hosts.engine import ContainerState, EngineError, LinkError, SlowError
-from orchestrator.hosts.session import MAX_LOG_BYTES, ContainerSession
+from orchestrator.hosts.host_log import MAX_LOG_BYTES, HostLog
+from orchestrator.hosts.replaying import ReplayingSession
 from orchestrator.inventory.addresses import Address
 from orchestrator.inventory.inventory import Machine
 from tests.fake_engine import EXITED, RUNNING, FakeEngine
@@ -19,15 +21,18 @@ T4 = Machine("t4", Address("ssh", "t4"))
 BROKEN = LinkError("Connection reset by peer")
 
 
-def session(engine: FakeEngine, folder: Path, **settings: object) -> ContainerSession:
+def session(
+    engine: FakeEngine, folder: Path, *, secret: bytes = b"", **settings: object
+) -> ReplayingSession:
     values = {"patience_s": 30.0, "pause_s": 0.0}
-    return ContainerSession(
+    source = ContainerLog(
         machine=T4, engine=engine, container="container", run="run-1",
-        log=folder / "t4.1.log", **(values | settings),  # type: ignore[arg-type]
+        log=HostLog(folder / "t4.1.log", secret), **(values | settings),  # type: ignore[arg-type]
     )  # fmt: skip
+    return ReplayingSession(source)
 
 
-def heard(of: ContainerSession) -> list[bytes]:
+def heard(of: ReplayingSession) -> list[bytes]:
     """What was played from each start, joined, where there was something."""
     streams = [b""]
     for chunk in of.chunks():
@@ -55,7 +60,7 @@ def test_an_engine_that_goes_away_at_the_end_is_asked_again_to_remove_the_contai
     assert engine.calls == ["remove", "connect", "connect", "remove", "connect", "remove", "close"]
 
 
-def remarks(of: ContainerSession) -> list[str]:
+def remarks(of: ReplayingSession) -> list[str]:
     """What is told, up to whatever the harness ended with."""
     told: list[str] = []
     with contextlib.suppress(HostError):
@@ -77,13 +82,13 @@ def test_a_container_that_stays_is_told_with_the_command_that_removes_it(
         "its container could not be removed (late); to remove it:  "
         f"python orchestrate.py {how} run-1"
     )
-    assert of.engine.calls.count("remove") == 1  # type: ignore[attr-defined]
+    assert of.source.engine.calls.count("remove") == 1  # type: ignore[attr-defined]
 
 
 def test_a_container_is_not_waited_for_as_long_as_a_host(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.hosts.session._TIDY_S", 0.0)
+    monkeypatch.setattr("orchestrator.hosts.container_log._TIDY_S", 0.0)
     told = remarks(session(FakeEngine([[b""]], refuses={"remove": BROKEN}), tmp_path))
     assert "to remove it" in told[-1]
 
