@@ -11,11 +11,11 @@ The caller blocks on a pipe: a supervisor that polled would take a core from a l
 
 from __future__ import annotations
 
-import contextlib
 import math
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,10 +23,9 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import Final, TypeAlias
 
-from harness import worker
+from harness import processes, worker
 from harness.contract.records import (
     CaseStarted,
     Environment,
@@ -46,8 +45,8 @@ LOADING_LIMIT_S: Final = 300.0
 ANSWER_LIMIT_S: Final = 60.0
 # Characters of what torch says of a GPU that it cannot use.
 MAX_SAID: Final = 500
-_GRACE_S: Final = 10.0
-_OOM_COUNTERS: Final = (Path("/proc/vmstat"), Path("/sys/fs/cgroup/memory.events"))
+# c10/cuda/CUDAFunctions.cpp
+_GUESS: Final = " - this may be due to an incorrectly set up environment"
 _QUIET: Final = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "TOKENIZERS_PARALLELISM": "false",
@@ -114,62 +113,70 @@ class Nursery:
     def probe(self, describe: Target = worker.describe) -> Environment:
         """Read the environment, and learn how processes must be started here.
 
-        The first one is forked and lets the GPU do a little work, if there is one. Where that fails
-        all others are spawned from nothing, and so they are where it could fail later. A spawned
-        one is then asked again: what a forked one saw of the GPU may be wrong.
+        The first one is forked. Where a fork may meet the driver, it lets the GPU do a little work;
+        where it may not, or that fails, all others are spawned from nothing, and the GPU is asked
+        by one of those.
 
         Args:
             describe: what the process does: it sends what it has Loaded, and a Probe.
         Returns: the environment, with the way in which it was decided to start processes.
         Raises: ProbeError.
         """
-        environment = None
-        if self.wish != "spawn":
-            with contextlib.suppress(ProbeError):
-                environment = self._probed_for_forks(describe)
+        environment = self._probed_by_fork(describe) if self.wish != "spawn" else None
         if environment is None:
             self.context = _spawning()
-            _, environment = self._probe(describe)
+            environment = self._probe(describe)
         return environment.model_copy(update={"process_start": self.start})
 
-    def _probed_for_forks(self, describe: Target) -> Environment | None:
-        """What a forked process saw; None where others must not be forked. Raises: ProbeError."""
-        driver, environment = self._probe(describe)
-        safe = driver == "absent" or environment.device.type == "cpu" or self.wish == "fork"
-        return environment if safe and driver != "initialised" else None
+    def _probed_by_fork(self, describe: Target) -> Environment | None:
+        """What a forked process saw; None, and a line in the log, where none can be used."""
+        try:
+            return self._probe(describe)
+        except ProbeError as error:
+            sys.stderr.write(f"each case begins in a new process instead of a fork: {error}\n")
+            return None
 
-    def _probe(self, describe: Target) -> tuple[Driver, Environment]:
-        """What a new process inherits of the driver, and finds. Raises: ProbeError."""
+    def _may_fork(self, driver: Driver) -> bool:
+        """Whether a fork may meet the driver in this state; a loaded one on request alone."""
+        return driver == "absent" or (driver == "loaded" and self.wish == "fork")
+
+    def _probe(self, describe: Target) -> Environment:
+        """What a new process finds. Raises: ProbeError."""
         with self._started(describe) as (process, connection):
             try:
                 said = _said(connection, LOADING_LIMIT_S, "starting a process")
-                loaded = Loaded.model_validate_json(said)
+                driver = Loaded.model_validate_json(said).driver
+                if self.start == "fork" and not self._may_fork(driver):
+                    raise ProbeError(f"the CUDA driver is {driver}")
                 said = _said(connection, self._answer_limit_s, "loading torch and asking the GPU")
                 probe = Probe.model_validate_json(said)
             except EOFError:
-                code = _exit_code(process)
+                code = processes.exit_code(process)
                 raise ProbeError(
                     "torch cannot be loaded here: the process that tried ended with exit code "
                     f"{code}; its traceback is in the log"
                 ) from None
         if probe.environment is None:
-            said_by_torch = " ".join(probe.trouble.split())[:MAX_SAID]
             raise ProbeError(
-                f"torch cannot use the GPU of this machine: {said_by_torch}; to measure the CPU "
-                "instead, set CUDA_VISIBLE_DEVICES to nothing"
+                f"torch cannot use the GPU of this machine: {_in_a_line(probe.trouble)}. If it "
+                "could before, restart the machine or its container; the kernel's log may tell "
+                "more (dmesg, lines with Xid). To measure the CPU instead, set "
+                "CUDA_VISIBLE_DEVICES to nothing"
             )
-        return loaded.driver, probe.environment
+        return probe.environment
 
     def trouble_of(self, gpu_uuid: str) -> str:
         """Why a GPU does not answer a new process any more; empty where it does."""
         with self._started(worker.answer, gpu_uuid) as (process, connection):
             try:
                 said = _said(connection, self._answer_limit_s, "its answer to a new process")
-                return " ".join(Answer.model_validate_json(said).trouble.split())[:MAX_SAID]
+                return _in_a_line(Answer.model_validate_json(said).trouble)
             except ProbeError as error:
                 return str(error)
             except EOFError:
-                return f"a process that asked it ended with exit code {_exit_code(process)}"
+                return (
+                    f"a process that asked it ended with exit code {processes.exit_code(process)}"
+                )
 
     def run_case(
         self, job: Job, listen: Listener, until_s: float = math.inf
@@ -182,7 +189,7 @@ class Nursery:
         Returns: the result; a process that died or hung yields a Failure.
         Raises: DeadlineError: the run's end came before the case's.
         """
-        kills_before = _out_of_memory_kills()
+        kills_before = processes.out_of_memory_kills()
         progress = _Progress()
         with self._started(worker.measure, job.model_dump_json()) as (process, connection):
             try:
@@ -197,8 +204,8 @@ class Nursery:
                 limit_s = job.plan.protocol.case_limit_s
                 message = f"killed after {limit_s:.0f} s, the time limit of a case"
                 return _failure(job, progress.stage, "timeout", message)
-            code = _exit_code(process)
-        return _died(job, progress, code, _out_of_memory_kills() - kills_before)
+            code = processes.exit_code(process)
+        return _died(job, progress, code, processes.out_of_memory_kills() - kills_before)
 
     def start_warm(self, job: Job) -> WarmStart:
         """Compile the case once more in a process that finds the caches of the first one filled."""
@@ -209,7 +216,7 @@ class Nursery:
             try:
                 return WarmStart.model_validate_json(connection.recv_bytes())
             except (EOFError, ConnectionResetError):
-                code = _exit_code(process)
+                code = processes.exit_code(process)
                 return WarmStart(first_call_s=None, trouble=f"its process ended with {code}")
 
     @contextmanager
@@ -222,8 +229,14 @@ class Nursery:
             writer.close()  # else the pipe would not end with the process
             yield process, reader
         finally:
-            _kill_group(process)
+            processes.kill_group(process)
             reader.close()
+
+
+def _in_a_line(said_by_torch: str) -> str:
+    """Without what torch guesses of an unknown error, the wrong cause where a GPU is lost."""
+    text = " ".join(said_by_torch.split()).partition(_GUESS)[0]
+    return text[:MAX_SAID].rstrip(".")
 
 
 def _said(connection: Connection, limit_s: float, what: str) -> bytes:
@@ -264,12 +277,6 @@ def _take(line: bytes, progress: _Progress, listen: Listener) -> None:
             progress.complaint = f"; it sent an unexpected {record.kind}"
 
 
-def _exit_code(process: BaseProcess) -> int | None:
-    """The exit code once the pipe has ended; None for a process that closed it and lives on."""
-    process.join(_GRACE_S)
-    return process.exitcode
-
-
 def _died(job: Job, progress: _Progress, code: int | None, kills: int) -> Failure:
     if code == -signal.SIGKILL and kills > 0:
         message = "the kernel killed the process because the machine ran out of memory"
@@ -284,24 +291,3 @@ def _died(job: Job, progress: _Progress, code: int | None, kills: int) -> Failur
 
 def _failure(job: Job, stage: Stage, reason: Reason, message: str) -> Failure:
     return Failure(case_id=job.case.case_id, stage=stage, reason=reason, message=message)
-
-
-def _kill_group(process: BaseProcess) -> None:
-    """Kill a process with all that it started, and wait until it is gone."""
-    if process.pid is None:
-        return
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.kill()  # it may not lead its group yet
-    process.join()
-
-
-def _out_of_memory_kills() -> int:
-    """How often the kernel has killed for memory so far, as far as Linux tells."""
-    count = 0
-    for counters in _OOM_COUNTERS:
-        with contextlib.suppress(OSError):
-            for line in counters.read_text(encoding="ascii", errors="replace").splitlines():
-                name, _, value = line.partition(" ")
-                count += int(value) if name == "oom_kill" else 0
-    return count

@@ -32,6 +32,9 @@ _DESCRIPTORS: Final = Path("/proc/self/fd")
 # What the driver opens when it is initialised; the second is that of Windows' subsystem for Linux.
 _DEVICE_FILES: Final = ("/dev/nvidia", "/dev/dxg")
 
+# Settings of CUDA_VISIBLE_DEVICES; SLURM writes the last one for a job without a GPU.
+_HIDES_ALL: Final = ("", "-1", "NoDevFiles")
+
 Driver: TypeAlias = Literal["absent", "loaded", "initialised"]
 
 
@@ -153,8 +156,9 @@ def answer(connection: Connection, gpu_uuid: str) -> None:
 
 
 def _driver() -> Driver:
-    """What this process has of the CUDA driver, without asking the driver."""
-    if not _MAPS.exists():
+    """What this process has of the CUDA driver, without asking the driver. One to which every GPU
+    is hidden may be loaded and does no harm."""
+    if not _MAPS.exists() or os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in _HIDES_ALL:
         return "absent"
     for descriptor in _DESCRIPTORS.iterdir():
         with contextlib.suppress(OSError):  # the one that lists the folder is closed already

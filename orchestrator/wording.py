@@ -43,7 +43,7 @@ _REASONS: Final = {
     "crash": ("crash", "the process died"),
     "load_error": ("not loaded", "model, processor or picture could not be loaded"),
     "out_of_disk": ("disk full", "a write failed for lack of space"),
-    "host_unavailable": ("host lost", "the machine could not be used, or was lost"),
+    "host_unavailable": ("host unavailable", "the machine could not be used, or was lost"),
     "error": ("error", "an error that has no name of its own"),
     "refused": ("refused", "a record came that could not be accepted"),
     "missing": ("missing", "not measured"),

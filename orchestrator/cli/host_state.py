@@ -200,7 +200,8 @@ class HostState:
             return None
         cases = wording.many(self.total, "case")
         if self._streams > 1 and environment.device.type == "cuda":
-            return Line("start", f"{name}, {cases} on {self._streams} GPUs")
+            more = f"{wording.count(len(record.case_ids))} more of now {cases}"
+            return Line("start", f"{name}, {more} on {self._streams} GPUs")
         return Line("start", f"{name}, torch {wording.one_line(environment.torch)}, {cases}")
 
     def _enter(self, record: CaseStarted) -> None:

@@ -18,7 +18,7 @@ from orchestrator import wording
 from orchestrator.changes import change_words
 from orchestrator.changes.changes import Changes
 from orchestrator.compare.comparison import Comparison, HostSummary, Row
-from orchestrator.page import answer, fields
+from orchestrator.page import answer, conditions, fields
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -55,6 +55,7 @@ def to_text(
         against = f"Against run {changes.before.run.name}: {change_words.said(changes).headline}."
         parts.append(_filled(wording.one_line(against), width))
     parts += [_filled(line, width) for line in _without_noise(comparison.hosts)]
+    parts += [_filled(line, width) for line in _disturbed(comparison.hosts)]
     parts += [f"Page: {page}", _filled(verdict, width)]
     return "\n".join(parts)
 
@@ -65,6 +66,13 @@ def _without_noise(hosts: Sequence[HostSummary]) -> Iterator[str]:
         if host.noise_problems and not any(row.problem for row in host.rows):
             why = host.noise_problems[0].message
             yield wording.one_line(f"{host.host}: eager against eager is missing: {why}")
+
+
+def _disturbed(hosts: Sequence[HostSummary]) -> Iterator[str]:
+    """What held clocks down, which no number in the table tells."""
+    for host in hosts:
+        for sentence in conditions.disturbed(host):
+            yield wording.one_line(f"{host.host}: {sentence}")
 
 
 def _filled(text: str, width: int | None) -> str:

@@ -18,6 +18,8 @@ _VARIABLE: Final = "CUDA_VISIBLE_DEVICES"
 _RESTART: Final = "sudo reboot   # or restart the container; dmesg may tell why (Xid)"
 # NVML is not what CUDA uses: PyTorch may measure where its tool fails.
 _NVML_FAILS: Final = ("NVML", "nvidia-ml")
+# How it fails where a GPU, or a container's way to it, is gone, or a driver was replaced meanwhile.
+_GONE: Final = ("Unknown Error", "mismatch")
 _HEADERS: Final = "sudo apt-get install -y python3-dev"
 
 
@@ -93,6 +95,8 @@ def _none(facts: LocalFacts) -> Check:
         return Check(_SUBJECT, "bad", facts.driver_fault, _RESTART)
     if any(text in facts.driver_fault for text in _NVML_FAILS):
         found = f"nvidia-smi fails ({facts.driver_fault}); PyTorch may see a GPU all the same"
+        if any(text in facts.driver_fault for text in _GONE):
+            return Check(_SUBJECT, "unknown", f"{found}, or it is lost until a restart", _RESTART)
         return Check(_SUBJECT, "unknown", found)
     several = len(facts.wanted or ()) > 1
     if not several:

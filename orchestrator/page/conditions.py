@@ -8,7 +8,6 @@ from typing import Final
 
 from orchestrator import wording
 from orchestrator.compare.comparison import Comparison, HostSummary, Row
-from orchestrator.compare.facts import CaseFacts
 from orchestrator.compare.spread import Apart
 from orchestrator.statistics.statistics import PRACTICAL_THRESHOLD
 
@@ -19,11 +18,10 @@ _NO_LIMIT: Final = "idle"
 
 def caveats(host: HostSummary) -> tuple[str, ...]:
     """What weakens the numbers of a host, a sentence each."""
-    facts = [row.facts for row in host.rows if row.facts is not None]
     return (
         *_noisy(host),
         *_apart(host),
-        *_disturbed(facts),
+        *disturbed(host),
         *_stopped(host.rows),
         *_left_out(host.rows),
     )
@@ -163,7 +161,9 @@ def _apart(host: HostSummary) -> Iterator[str]:
             yield f"{told}. Its speed-up did not ({ratio}): compare speed-ups here, not times."
 
 
-def _disturbed(facts: Sequence[CaseFacts]) -> Iterator[str]:
+def disturbed(host: HostSummary) -> Iterator[str]:
+    """What heat, power and protection did to the clocks of a host, a sentence each."""
+    facts = [row.facts for row in host.rows if row.facts is not None]
     apart = sum(each.clocks_differ for each in facts)
     if apart:
         yield f"{wording.many(apart, 'case')} ran eager and compiled at clocks over 1 % apart."

@@ -30,6 +30,10 @@ def test_a_spawned_process_measures_a_case_as_a_forked_one_does(tmp_path: Path) 
     assert [record.kind for record in heard] == ["case_started"] * 5
 
 
+LOST = (
+    "CUDA unknown error - this may be due to an incorrectly set up environment, e.g. changing env "
+    "variable CUDA_VISIBLE_DEVICES after program start. Setting the available devices to be zero."
+)
 OLD_DRIVER = "The NVIDIA driver on your system is too old (found version 11040).\nPlease update it."
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -49,6 +53,10 @@ def sees_a_gpu_that_torch_cannot_use(connection: Connection) -> None:
     say(connection, "absent", Probe(environment=None, trouble=OLD_DRIVER))
 
 
+def sees_a_gpu_that_is_lost(connection: Connection) -> None:
+    say(connection, "absent", Probe(environment=None, trouble=LOST))
+
+
 def has_loaded_the_driver(connection: Connection) -> None:
     """A process forked from one that has loaded the driver may find a CPU."""
     gpu = factories.environment("a forked one's GPU" if is_forked() else "NVIDIA T4")
@@ -60,19 +68,20 @@ def has_initialised_the_driver(connection: Connection) -> None:
     say(connection, "initialised", Probe(environment=gpu))
 
 
-def gets_an_answer_only_if_spawned(connection: Connection) -> None:
-    if is_forked():
-        say(connection, "loaded", Probe(environment=None, trouble="initialization error"))
-    else:
-        say(connection, "absent", Probe(environment=factories.environment("NVIDIA T4")))
-
-
-def hangs_if_forked(connection: Connection) -> None:
+def asks_the_gpu_only_if_spawned(connection: Connection) -> None:
+    """What a fork would find after its first word, nobody waits for."""
     connection.send_bytes(Loaded(driver="loaded").model_dump_json().encode())
     if is_forked():
         time.sleep(600)
     probe = Probe(environment=factories.environment("NVIDIA T4"))
     connection.send_bytes(probe.model_dump_json().encode())
+
+
+def gets_an_answer_only_if_spawned(connection: Connection) -> None:
+    if is_forked():
+        say(connection, "loaded", Probe(environment=None, trouble="initialization error"))
+    else:
+        say(connection, "absent", Probe(environment=factories.environment("NVIDIA T4")))
 
 
 def test_a_gpu_that_torch_cannot_use_is_told_in_the_words_of_torch_and_no_traceback() -> None:
@@ -84,12 +93,21 @@ def test_a_gpu_that_torch_cannot_use_is_told_in_the_words_of_torch_and_no_traceb
     assert "\n" not in said
 
 
+def test_a_lost_gpu_is_not_said_to_be_a_matter_of_the_environment() -> None:
+    with pytest.raises(ProbeError) as caught:
+        Nursery(SPAWN).probe(sees_a_gpu_that_is_lost)
+    assert str(caught.value).startswith(
+        "torch cannot use the GPU of this machine: CUDA unknown error. If it could before, restart "
+    )
+
+
 @pytest.mark.parametrize(
     ("wish", "describe", "start"),
     [
         ("auto", has_loaded_the_driver, "spawn"),
         ("fork", has_loaded_the_driver, "fork"),
         ("spawn", has_loaded_the_driver, "spawn"),
+        ("auto", asks_the_gpu_only_if_spawned, "spawn"),
         ("auto", has_initialised_the_driver, "spawn"),
         ("fork", has_initialised_the_driver, "spawn"),
         ("fork", gets_an_answer_only_if_spawned, "spawn"),
@@ -109,7 +127,7 @@ def test_a_gpu_that_hangs_in_a_forked_process_makes_all_others_start_anew(
 ) -> None:
     monkeypatch.setattr(child, "ANSWER_LIMIT_S", 2.0)
     another = Nursery(nursery.context, "fork")
-    assert another.probe(hangs_if_forked).device.name == "NVIDIA T4"
+    assert another.probe(asks_the_gpu_only_if_spawned).device.name == "NVIDIA T4"
     assert another.start == "spawn"
 
 

@@ -232,7 +232,7 @@ def test_of_many_cases_that_work_no_more_three_are_named() -> None:
 def test_a_host_that_never_started_is_told_from_one_that_was_not_asked() -> None:
     changes = between(several(1.0), comparison(never_started("a100"), of=several(1.0).run.plan))
     assert view(changes).said.headline.startswith("4 cases that worked before fail; ")
-    assert "on A100-SXM4-40GB (host lost)" in view(changes).said.sentence
+    assert "on A100-SXM4-40GB (host unavailable)" in view(changes).said.sentence
     assert view(changes).only_before == ()
     other = between(several(1.0), comparison(never_started("t4"), of=several(1.0).run.plan))
     assert "the later one on nothing (t4 never started)" in view(other).said.sentence

@@ -127,7 +127,7 @@ def test_one_more_gpu_says_how_many_share_the_cases() -> None:
     state.take(factories.started([BEIT16]))
     line = state.take(factories.started([TUNED]))
     assert line is not None
-    assert line.text == "A100-SXM4-40GB, 2 cases on 2 GPUs"
+    assert line.text == "A100-SXM4-40GB, 1 more of now 2 cases on 2 GPUs"
 
 
 def test_what_ends_a_host_is_no_failed_case_and_stays_known_to_its_end() -> None:

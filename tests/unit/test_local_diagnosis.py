@@ -49,18 +49,21 @@ def test_each_fault_comes_with_what_mends_it(
 
 
 @pytest.mark.parametrize(
-    ("fault", "state", "said"),
+    ("fault", "state", "said", "mend"),
     [
-        ("Unable to determine the device handle for GPU0: GPU is lost. Reboot", "bad", "lost"),
-        ("Failed to initialize NVML: Driver/library version mismatch", "unknown", "may see a GPU"),
-        ("NVIDIA-SMI couldn't find libnvidia-ml.so library", "unknown", "may see a GPU"),
+        ("Unable to determine the handle for GPU0: GPU is lost. Reboot", "bad", "lost", "reboot"),
+        ("Failed to initialize NVML: Unknown Error", "unknown", "or it is lost", "reboot"),
+        ("Driver/library version mismatch: NVML", "unknown", "may see a GPU", "reboot"),
+        ("Failed to initialize NVML: Insufficient Permissions", "unknown", "may see a GPU", ""),
+        ("NVIDIA-SMI couldn't find libnvidia-ml.so library", "unknown", "may see a GPU", ""),
     ],
 )
 def test_a_tool_that_fails_is_not_taken_for_a_machine_without_a_gpu(
-    fault: str, state: str, said: str
+    fault: str, state: str, said: str, mend: str
 ) -> None:
     check = lines(gpus=(), driver_fault=fault)["GPU and driver"]
     assert (check.state, said in check.found) == (state, True)
+    assert (mend in check.mend) if mend else not check.mend
     assert "the CPU is measured" not in check.found
 
 

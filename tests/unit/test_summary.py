@@ -8,7 +8,7 @@ import pytest
 
 from harness.contract import catalogue
 from orchestrator.cli import summary
-from tests.factories import case, comparison, failure, measurement, outcome
+from tests.factories import case, comparison, failure, measurement, on_gpu, outcome
 
 PAGE = Path("report.html")
 RUN = comparison(
@@ -45,6 +45,14 @@ def test_a_noise_floor_that_is_missing_is_told_because_it_costs_the_exit_code() 
     assert told in summary.to_text(lacking, PAGE, None)
     lost = comparison(outcome("a100", failure(case()), control))
     assert told not in summary.to_text(lost, PAGE, None)  # the table says enough
+
+
+def test_clocks_that_were_held_down_are_told_because_no_number_tells_them() -> None:
+    hot = on_gpu(measurement(), throttle=("hardware thermal slowdown",), retaken=3)
+    text = summary.to_text(comparison(outcome("a100", hot)), PAGE, None).replace("\xa0", " ")
+    assert "a100: Taken again because throttling disturbed them: 3 blocks." in text
+    assert "a100: Clocks held down in 100 % of blocks: hardware thermal slowdown." in text
+    assert "Clocks" not in summary.to_text(RUN, PAGE, None)
 
 
 @pytest.mark.parametrize("width", [20, 80, None])
