@@ -18,7 +18,8 @@ from orchestrator import wording
 from orchestrator.changes import change_words
 from orchestrator.changes.changes import Changes
 from orchestrator.compare.comparison import Comparison, HostSummary, Row
-from orchestrator.page import answer, conditions, fields
+from orchestrator.page import answer, conditions
+from orchestrator.page.metrics.compiling import break_even
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -186,7 +187,7 @@ def _values(row: Row) -> list[str]:
         wording.milliseconds(row.eager.mean.value),
         wording.milliseconds(row.compiled.mean.value),
         wording.NOTHING if row.compile_s is None else wording.seconds(row.compile_s),
-        fields.break_even(row),
+        break_even(row),
         verdict,
     ]
 

@@ -104,6 +104,23 @@ class Row:
         eager, compiled = self.throughput
         return price_per_s / eager * 1e6, price_per_s / compiled * 1e6
 
+    @property
+    def published_means(self) -> tuple[float, float] | None:
+        """Published eager and compiled seconds of the same case, if there are any.
+
+        A row of the published table itself has none: it is those means.
+        """
+        found = self.published
+        if found is None or found.eager_s is None or found.compiled_s is None or self.mean_only:
+            return None
+        return found.eager_s, found.compiled_s
+
+    @property
+    def published_saving(self) -> float | None:
+        """The share of eager time that compiling saved in the published row of the same case."""
+        means = self.published_means
+        return None if means is None else 1 - means[1] / means[0]
+
 
 @dataclass(frozen=True, slots=True)
 class HostSummary:

@@ -103,7 +103,7 @@ def durations(cases: Sequence[tuple[int, Row]]) -> Chart:
     for _, row in cases:
         for summary in (row.eager, row.compiled):
             values += [] if summary is None else _ends(summary.mean)
-        values += published_means(row) or ()
+        values += row.published_means or ()
     ticks = tick_values(0.0, max(values) * 1000)
     scale = Scale(ticks[0] / 1000, ticks[-1] / 1000)
     lines = [_line(y, index, row, _pair(y, row, scale)) for y, index, row in _placed(cases)]
@@ -118,30 +118,13 @@ def savings(cases: Sequence[tuple[int, Row]]) -> Chart:
     """
     values = [0.0]
     for _, row in cases:
-        published = published_saving(row)
+        published = row.published_saving
         values += [] if row.time_saved is None else _ends(row.time_saved)
         values += [] if row.time_saved is None or published is None else [published]
     ticks = tick_values(min(values) * 100, max(values) * 100)
     scale = Scale(ticks[0] / 100, ticks[-1] / 100)
     lines = [_line(y, index, row, _single(y, row, scale)) for y, index, row in _placed(cases)]
     return _chart(ticks, lines, " %")
-
-
-def published_means(row: Row) -> tuple[float, float] | None:
-    """Published eager and compiled seconds of the same case, if there are any.
-
-    A row of the published table itself has none: it is drawn as bars.
-    """
-    found = row.published
-    if found is None or found.eager_s is None or found.compiled_s is None or row.mean_only:
-        return None
-    return found.eager_s, found.compiled_s
-
-
-def published_saving(row: Row) -> float | None:
-    """The share of eager time that compiling saved in the published row of the same case."""
-    means = published_means(row)
-    return None if means is None else 1 - means[1] / means[0]
 
 
 def segments(counts: Mapping[Verdict, int]) -> tuple[Segment, ...]:
@@ -192,7 +175,7 @@ def _line(y: int, index: int, row: Row, bars: tuple[Bar, ...]) -> Line:
 def _pair(y: int, row: Row, scale: Scale) -> tuple[Bar, ...]:
     if row.eager is None or row.compiled is None:
         return ()
-    eager_s, compiled_s = published_means(row) or (None, None)
+    eager_s, compiled_s = row.published_means or (None, None)
     above, below = _band(y, EAGER_PX), _band(y, COMPILED_PX)
     return (
         _duration(row, "eager", row.eager.mean, eager_s, above, scale),
@@ -218,7 +201,7 @@ def _single(y: int, row: Row, scale: Scale) -> tuple[Bar, ...]:
     saved = row.time_saved
     if saved is None:
         return ()
-    published = published_saving(row)
+    published = row.published_saving
     title = _title(row, "time saved", saved, wording.percent)
     title += "" if published is None else f"; published {wording.percent(published)}"
     tone = row.verdict if saved.value >= 0 or row.verdict != "published" else "published negative"

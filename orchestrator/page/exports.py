@@ -18,8 +18,8 @@ from orchestrator.compare.comparison import Comparison, HostSummary, Row
 from orchestrator.compare.rehearsal import LABEL
 from orchestrator.compare.spread import Spread
 from orchestrator.page.answer import answer
-from orchestrator.page.columns import COLUMNS, Reader, Scalar
 from orchestrator.page.judgement import judge
+from orchestrator.page.metrics import COLUMNS, Reader, Scalar
 from orchestrator.page.naming import host_name
 from orchestrator.statistics.statistics import Summary
 

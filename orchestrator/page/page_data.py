@@ -15,16 +15,15 @@ from typing import Final
 from orchestrator import wording
 from orchestrator.compare.comparison import Comparison, Row
 from orchestrator.page import (
-    columns,
     drawing,
     environment_table,
-    evidence,
     exports,
     packing,
     samples,
 )
 from orchestrator.page.answer import describe
 from orchestrator.page.charts import Chart
+from orchestrator.page.metrics import TOLD, Reader, Scalar
 from orchestrator.page.naming import title
 from orchestrator.page.reproduce import command
 from orchestrator.page.sections import ChartGroup
@@ -80,14 +79,15 @@ def _texts(comparison: Comparison) -> dict[str, object]:
     return {
         "titles": [title(row) for row in rows],
         "sentences": [describe(row) for row in rows],
-        "evidence": {"names": evidence.NAMES, "rows": [evidence.of_row(row) for row in rows]},
+        "evidence": {
+            "names": [told.title for told in TOLD],
+            "rows": [[told.write(row) for told in TOLD] for row in rows],
+        },
         "environments": _environments(comparison),
     }
 
 
-def _columns(
-    rows: Sequence[Row], exported: Mapping[str, columns.Reader]
-) -> list[list[columns.Scalar]]:
+def _columns(rows: Sequence[Row], exported: Mapping[str, Reader]) -> list[list[Scalar]]:
     """The exported values, a list per column: alike beside alike packs best."""
     values = [exports.values_of(row, exported) for row in rows]
     found = zip(*values, strict=True) if values else ([] for _ in exported)
@@ -109,7 +109,7 @@ def unpacked(text: str) -> tuple[dict[str, object], bytes]:
     return json.loads(content), steps
 
 
-def _rounded(column: Iterable[columns.Scalar], digits: int) -> list[columns.Scalar]:
+def _rounded(column: Iterable[Scalar], digits: int) -> list[Scalar]:
     return [float(f"{value:.{digits}g}") if isinstance(value, float) else value for value in column]
 
 

@@ -25,7 +25,6 @@ from orchestrator.page import (
     tables,
 )
 from orchestrator.page.answer import answer
-from orchestrator.page.charts import published_means
 from orchestrator.page.naming import host_name
 from orchestrator.page.pages import STYLES, content_security_policy, environment, source
 from orchestrator.publish.baseline import Baseline
@@ -67,7 +66,7 @@ def _facts(comparison: Comparison) -> dict[str, object]:
         "run": comparison.run,
         "plan": comparison.run.plan,
         "published": comparison.is_published,
-        "has_published": any(published_means(row) is not None for row in comparison.rows),
+        "has_published": any(row.published_means is not None for row in comparison.rows),
         "has_prices": any(host.price_per_hour is not None for host in comparison.hosts),
         "large": page_data.is_large(comparison),
         "titles": cases <= MAX_TITLED_CASES,

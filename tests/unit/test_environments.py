@@ -11,9 +11,9 @@ from orchestrator.changes.change_tables import Surroundings
 from orchestrator.compare import environments
 from orchestrator.compare.comparison import Comparison, HostSummary
 from orchestrator.page import caveats, environment_table
-from orchestrator.page.columns import COLUMNS
 from orchestrator.page.environment_table import EnvironmentLine
 from orchestrator.page.exports import to_json, values_of
+from orchestrator.page.metrics import COLUMNS
 from orchestrator.publish.report import render
 from orchestrator.records.outcomes import Origin
 from tests.factories import case, comparison, environment, measurement, outcome

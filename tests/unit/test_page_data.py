@@ -17,7 +17,6 @@ from orchestrator.compare.published_table import build_published
 from orchestrator.page import (
     caveats,
     choices,
-    evidence,
     exports,
     packing,
     page_data,
@@ -26,6 +25,7 @@ from orchestrator.page import (
     tables,
 )
 from orchestrator.page.heatmap import MAX_COLUMNS, heat_maps
+from orchestrator.page.metrics import TOLD
 from orchestrator.publish.report import render
 from tests.browser import runs
 from tests.factories import case, comparison, environment, failure, measurement, outcome, plan
@@ -145,9 +145,7 @@ def test_a_host_that_never_started_says_why_and_has_no_device() -> None:
 def test_the_notes_of_a_case_stand_beside_its_evidence() -> None:
     noted = measurement(case("a")).model_copy(update={"notes": ("no warm start:\n slow", "gaps")})
     (row,) = comparison(outcome("a100", noted), of=plan([case("a")])).rows
-    assert dict(zip(evidence.NAMES, evidence.of_row(row), strict=True))["Notes"] == (
-        "no warm start: slow; gaps"
-    )
+    assert {told.title: told.write(row) for told in TOLD}["Notes"] == ("no warm start: slow; gaps")
 
 
 def test_a_host_that_was_lost_later_counts_what_it_left_unmeasured() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from orchestrator import pipeline
 from orchestrator.errors import RunError
-from orchestrator.page.exports import COLUMNS, to_json, values_of
+from orchestrator.page.exports import to_json, values_of
+from orchestrator.page.metrics import COLUMNS
 from orchestrator.page.sections import cards
 from orchestrator.records.rundir import RunFolder
 from tests.browser.runs import mixed

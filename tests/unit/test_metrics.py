@@ -1,0 +1,34 @@
+"""What holds for every figure of a case, wherever it is shown."""
+
+from __future__ import annotations
+
+from orchestrator.page import metrics
+from orchestrator.page.metrics import COLUMNS, METRICS, SHOWN, TOLD
+from tests.factories import case, comparison, failure, measurement, outcome
+
+
+def test_a_table_column_sorts_by_a_column_that_is_exported() -> None:
+    assert {shown.key for shown in SHOWN} <= COLUMNS.keys()
+    assert len({shown.title for shown in SHOWN}) == len(SHOWN)
+    assert len({told.title for told in TOLD}) == len(TOLD)
+
+
+def test_columns_that_were_ever_published_keep_their_places() -> None:
+    assert tuple(COLUMNS)[: len(metrics._PUBLISHED)] == metrics._PUBLISHED
+    assert COLUMNS.keys() == {name for metric in METRICS for name in metric.columns}
+
+
+def test_every_figure_can_be_read_of_a_case_without_times() -> None:
+    (row,) = comparison(outcome("a100", failure(case("someone/else"), "oom"))).rows
+    assert {name for name, read in COLUMNS.items() if read(row) is not None} == {
+        "host", "gpu", "model", "label", "mode", "precision", "batch_size", "verdict",
+        "threshold", "failure_reason", "failure_stage", "failure_message", "note",
+    }  # fmt: skip
+    assert all(told.write(row) == "–" for told in TOLD)
+
+
+def test_every_figure_can_be_read_of_a_case_measured_on_a_cpu() -> None:
+    (row,) = comparison(outcome("a100", measurement())).rows
+    for shown in SHOWN:
+        assert shown.write(row).text
+    assert all(told.write(row) for told in TOLD)
