@@ -32,3 +32,16 @@ def test_every_figure_can_be_read_of_a_case_measured_on_a_cpu() -> None:
     for shown in SHOWN:
         assert shown.write(row).text
     assert all(told.write(row) for told in TOLD)
+
+
+def test_memory_that_compiling_saves_is_a_share_of_what_eager_calls_need() -> None:
+    found = measurement().model_copy(
+        update={"eager_peak_memory_bytes": 400 << 20, "compiled_peak_memory_bytes": 500 << 20}
+    )
+    (row,) = comparison(outcome("a100", found)).rows
+    assert COLUMNS["memory_saved"](row) == -0.25
+    (shown,) = (each for each in SHOWN if each.key == "memory_saved")
+    assert shown.write(row).text == "−25 %".replace(" ", "\N{NO-BREAK SPACE}")
+    unknown = found.model_copy(update={"eager_peak_memory_bytes": None})
+    (row,) = comparison(outcome("a100", unknown)).rows
+    assert COLUMNS["memory_saved"](row) is None

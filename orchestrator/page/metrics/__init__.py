@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from orchestrator.page.metrics import case, certainty, compiling, cost, device, proof, speed
+from orchestrator.page.metrics import case, certainty, compiling, cost, device, memory, proof, speed
 from orchestrator.page.metrics.metric import Field, Metric, Reader, Scalar, Shown, Told
 
 __all__ = [
@@ -21,6 +21,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     *compiling.METRICS,
     *cost.METRICS,
     *device.METRICS,
+    *memory.METRICS,
     *proof.METRICS,
     *certainty.METRICS,
 )
