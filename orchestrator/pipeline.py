@@ -18,7 +18,7 @@ from orchestrator.compare.comparison import Comparison
 from orchestrator.errors import NoHostError
 from orchestrator.fleet import fleet
 from orchestrator.fleet.fleet import Observer
-from orchestrator.hosts import Host, contained, local, local_gpus, pooled
+from orchestrator.hosts import Host, RefusedHost, contained, local, local_gpus, pooled
 from orchestrator.hosts.contained import Terms
 from orchestrator.hosts.image import ImageSource
 from orchestrator.inventory import inventory
@@ -139,16 +139,24 @@ def render_published(output: Path) -> Rendered:
     return _write(published_table.build_published(), folder)
 
 
-def require_usable(hosts: Sequence[Host], plan: Plan) -> None:
-    """Raises: NoHostError where no host can measure, before anything is started."""
-    refusals = []
-    for host in hosts:
-        try:
-            host.check(plan)
-        except NoHostError as error:
-            refusals.append(error)
-    if len(refusals) == len(hosts):
+def checked(hosts: Sequence[Host], plan: Plan) -> tuple[Host, ...]:
+    """Ask each host whether it can measure, before anything is started.
+
+    Returns: the hosts, those that cannot as RefusedHost. Raises: NoHostError where none can.
+    """
+    found = tuple(_checked(host, plan) for host in hosts)
+    refusals = [host.why for host in found if isinstance(host, RefusedHost)]
+    if refusals and len(refusals) == len(found):
         raise refusals[0]
+    return found
+
+
+def _checked(host: Host, plan: Plan) -> Host:
+    try:
+        host.check(plan)
+    except NoHostError as error:
+        return RefusedHost(host.name, error)
+    return host
 
 
 def exit_code(compared: Comparison) -> int:

@@ -78,8 +78,10 @@ class FakeHost:
     then: bytes = b""
     plans: list[Plan] = field(default_factory=list)
     sessions: list[FakeSession] = field(default_factory=list)
+    checks: int = 0
 
     def check(self, plan: Plan) -> None:
+        self.checks += 1
         if self.refuses:
             raise NoHostError(self.refuses)
 

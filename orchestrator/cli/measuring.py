@@ -28,8 +28,7 @@ class Ways:
 
 
 def run(machines: Sequence[Machine], plan: Plan, ways: Ways) -> int:
-    hosts = pipeline.hosts_for(machines, ways.source, ways.terms)
-    pipeline.require_usable(hosts, plan)
+    hosts = pipeline.checked(pipeline.hosts_for(machines, ways.source, ways.terms), plan)
     folder = pipeline.new_run(ways.showing.ending.output, plan, machines, sys.argv[1:])
     console.forewarn(plan, machines)
     return _measure(folder, hosts, ways)
@@ -44,8 +43,7 @@ def resume(folder: RunFolder, inventory: Path | None, ways: Ways, *, dry_run: bo
         return console.show_plan(longest, machines, as_json=ways.showing.ending.as_json)
     if not longest.cases():
         return console.conclude_complete(folder, ways.showing.ending)
-    hosts = pipeline.hosts_for(machines, ways.source, ways.terms)
-    pipeline.require_usable(hosts, plan)
+    hosts = pipeline.checked(pipeline.hosts_for(machines, ways.source, ways.terms), plan)
     console.forewarn(longest, machines)
     return _measure(folder, hosts, ways)
 

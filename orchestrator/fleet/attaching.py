@@ -3,19 +3,22 @@ said. Of a pool the jobs under way went on; what waited for them is measured fro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 from harness.contract.plan import Plan
 from orchestrator import planning
-from orchestrator.errors import HostError
+from orchestrator.errors import HostError, NoHostError
 from orchestrator.fleet import fleet
 from orchestrator.fleet.fleet import Observer
 from orchestrator.fleet.work import Opening
 from orchestrator.hosts import STARTING, Say, Session, contained, pooled
 from orchestrator.hosts.contained import Terms
+from orchestrator.hosts.pooled import PooledHost
 from orchestrator.inventory.inventory import Machine
-from orchestrator.records.outcomes import Attempt
+from orchestrator.records.journal import JobNote
+from orchestrator.records.outcomes import Attempt, fold
 from orchestrator.records.rundir import AttemptFile, RunFolder
 
 
@@ -29,57 +32,87 @@ def attach(
 ) -> None:
     """Follow what is left of a run on its hosts, to its end.
 
-    Nobody else may be at it: the caller holds the folder.
+    Nobody else may be at it: the caller holds the folder. The records of each host are read once.
 
     Raises: InterruptedRunError; StorageError; RunError: it is damaged.
     """
-    left = {machine: _unfinished(folder, machine) for machine in machines}
-    pools = {machine: rest for machine in machines if (rest := _rest_of_pool(folder, machine))}
-    if not any(left.values()) and not pools:
-        _tell_of_the_end(folder, machines, observer)
-        return
+    plan = folder.plan()
+    openings: list[tuple[str, Opening, AttemptFile]] = []
+    pools: dict[PooledHost, Plan] = {}
     with ExitStack() as stack:
-        openings = []
-        for machine, names in left.items():
-            if not names and machine not in pools:
-                _tell_of_the_end(folder, [machine], observer)
-            for name in names:
-                attempt, known = stack.enter_context(folder.reopened(name))
-                _catch_up(machine.name, known, observer)
+        for machine in machines:
+            left = _left(folder, machine, plan)
+            if left.of_pool is not None:
+                pools |= _usable(pooled.host_of(machine, terms), left.of_pool, observer)
+            elif not left.unfinished:
+                _tell_of_the_end(left, observer)
+            for name in left.unfinished:
+                attempt = stack.enter_context(folder.reopened(name, left.attempts[name]))
+                _catch_up(machine.name, left.attempts[name], observer)
                 openings.append((machine.name, _opening(folder, machine, attempt, terms), attempt))
-        hosts = {pooled.host_of(machine, terms): rest for machine, rest in pools.items()}
-        fleet.follow(openings, hosts, folder, observer, detach=detach)
+        if openings or pools:
+            fleet.follow(openings, pools, folder, observer, detach=detach)
 
 
-def _rest_of_pool(folder: RunFolder, machine: Machine) -> Plan | None:
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """What a run has of a host, and what is left there: attempts that may be under way or have
+    records to fetch, and the cases of a pool. `incomplete` says why cases are missing for good."""
+
+    host: str
+    attempts: Mapping[str, Attempt]
+    unfinished: tuple[str, ...]
+    of_pool: Plan | None
+    incomplete: str
+
+
+def _left(folder: RunFolder, machine: Machine, plan: Plan) -> _Left:
+    attempts = folder.attempts(machine.name)
+    outcome = fold(machine.name, attempts.values(), plan.plan_id)
+    complete = not planning.for_resume(plan, outcome).cases()
+    told = outcome.measurements.keys() | outcome.failures.keys()
+    unfinished: list[str] = []
+    if machine.address is not None and not (complete and outcome.ending == "finished"):
+        unfinished = [name for name, attempt in attempts.items() if not is_over(attempt)]
+    rest = plan.model_copy(update={"skip": tuple(sorted(told))})
+    return _Left(
+        machine.name,
+        attempts,
+        tuple(unfinished),
+        None if machine.pool is None else _of_pool(rest, folder.jobs(machine.name)),
+        "" if complete else _why_incomplete(folder, machine, attempts),
+    )
+
+
+def _of_pool(rest: Plan, jobs: Mapping[str, JobNote]) -> Plan | None:
     """The cases of a pool that are under way, or that nobody has begun; None where there are
     none, and no control is under way. What failed is for --resume to measure again."""
-    if machine.pool is None:
-        return None
-    plan = folder.plan()
-    outcome = next(each for each in folder.each_outcome() if each.host == machine.name)
-    told = outcome.measurements.keys() | outcome.failures.keys()
-    rest = plan.model_copy(update={"skip": tuple(sorted(told))})
-    controls = (note for note in folder.jobs(machine.name).values() if note.control)
+    controls = (note for note in jobs.values() if note.control)
     return rest if rest.cases() or any(not note.end for note in controls) else None
 
 
-def _tell_of_the_end(folder: RunFolder, machines: Sequence[Machine], observer: Observer) -> None:
-    """What became of hosts that have nothing under way any more."""
-    for machine in machines:
-        attempts = folder.attempts(machine.name)
-        for known in attempts.values():
-            _catch_up(machine.name, known, observer)
-        observer.doing(machine.name, "nothing is under way here any more")
-        observer.ended(machine.name, _why_incomplete(folder, machine, attempts.values()))
+def _usable(pool: PooledHost, rest: Plan, observer: Observer) -> dict[PooledHost, Plan]:
+    """A pool with what is left for it; nothing, and a sentence, where it cannot measure that."""
+    try:
+        pool.check(rest)
+    except NoHostError as error:
+        pool.close()
+        observer.ended(pool.name, f"{error.sentence}. {error.advice}")
+        return {}
+    return {pool: rest}
 
 
-def _why_incomplete(folder: RunFolder, machine: Machine, attempts: Iterable[Attempt]) -> str:
-    """Why cases are missing for good, as far as this run knows; empty where none is."""
-    outcome = next(each for each in folder.outcomes() if each.host == machine.name)
-    if not planning.for_resume(folder.plan(), outcome).cases():
-        return ""
-    troubles = [attempt.trouble.message for attempt in attempts if attempt.trouble]
+def _tell_of_the_end(left: _Left, observer: Observer) -> None:
+    """What became of a host that has nothing under way any more."""
+    for known in left.attempts.values():
+        _catch_up(left.host, known, observer)
+    observer.doing(left.host, "nothing is under way here any more")
+    observer.ended(left.host, left.incomplete)
+
+
+def _why_incomplete(folder: RunFolder, machine: Machine, attempts: Mapping[str, Attempt]) -> str:
+    """Why cases are missing for good, as far as this run knows."""
+    troubles = [attempt.trouble.message for attempt in attempts.values() if attempt.trouble]
     resume = f"python orchestrate.py --resume {folder.pasted}"
     if troubles and "--resume" in troubles[-1]:
         return troubles[-1]
@@ -88,17 +121,6 @@ def _why_incomplete(folder: RunFolder, machine: Machine, attempts: Iterable[Atte
     alone = "what measures without Docker ends with its terminal"
     why = alone if machine.is_local else "its harness has ended"
     return f"{why}. Measure the rest:  {resume}"
-
-
-def _unfinished(folder: RunFolder, machine: Machine) -> list[str]:
-    """The attempts on a host that may still be under way, or have records to fetch."""
-    if machine.address is None:
-        return []
-    outcome = next(each for each in folder.outcomes() if each.host == machine.name)
-    if outcome.ending == "finished" and not planning.for_resume(folder.plan(), outcome).cases():
-        return []
-    attempts = folder.attempts(machine.name)
-    return [name for name, attempt in attempts.items() if not is_over(attempt)]
 
 
 def is_over(attempt: Attempt) -> bool:

@@ -126,7 +126,6 @@ def follow(
 
 def _opening(host: Host, plan: Plan, attempt: AttemptFile) -> Opening:
     def start(say: Say) -> Session:
-        host.check(plan)
         return host.start(plan, attempt, say)
 
     return start

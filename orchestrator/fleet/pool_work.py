@@ -171,7 +171,6 @@ class Lane:
         shift = self.shift
 
         def start(say: Say) -> Session:
-            shift.host.check(shift.plan)
             shift.host.ready(shift.plan, say)
             shift.opened.set()
             if task.note is not None:

@@ -83,7 +83,8 @@ class Shift:
         """The record file of a task, a new one or the one that its job has, and what it holds."""
         with ExitStack() as stack:
             if task.note is not None:
-                attempt, known = stack.enter_context(self.folder.reopened(task.note.attempt))
+                known = self.folder.known(task.note.attempt)
+                attempt = stack.enter_context(self.folder.reopened(task.note.attempt, known))
                 attempt, records = replace(attempt, job=task.note.job), known.records
             else:
                 attempt, records = stack.enter_context(self._new_file()), ()

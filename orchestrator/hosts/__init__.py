@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
 from harness.contract.plan import Plan
+from orchestrator.errors import NoHostError
 from orchestrator.records.rundir import AttemptFile
 
 Say: TypeAlias = Callable[[str], None]
@@ -88,3 +89,18 @@ class Host(Protocol):
         Raises: HostError: the host cannot be used, and what to do about it.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedHost:
+    """A host that cannot measure a plan, known before anything was started. It takes the place of
+    the one that was asked, so that nobody asks again."""
+
+    name: str
+    why: NoHostError
+
+    def check(self, _plan: Plan) -> None:
+        raise self.why
+
+    def start(self, _plan: Plan, _attempt: AttemptFile, _say: Say) -> Session:
+        raise self.why

@@ -186,18 +186,18 @@ class RunFolder:
             yield self._attempt_file(name, file)
 
     @contextmanager
-    def reopened(self, name: str) -> Iterator[tuple[AttemptFile, Attempt]]:
+    def reopened(self, name: str, known: Attempt) -> Iterator[AttemptFile]:
         """Open a record file again to append what it lacks, without the half line it may end in.
 
-        Yields: the file, and what it holds. Raises: RunError.
+        Args:
+            known: what it holds, as `attempts` read it.
+        Raises: RunError.
         """
-        path = self._path(name)
-        known = reading.read(path, self.meta(), self.plan())
         next_seq = 1 + max((record.seq for record in known.records), default=-1)
         with self._opened(name, "r+b") as file:
             file.truncate(whole_lines_bytes(file))
             held_bytes = file.seek(0, os.SEEK_END)
-            yield self._attempt_file(name, file, next_seq, held_bytes), known
+            yield self._attempt_file(name, file, next_seq, held_bytes)
 
     def _attempt_file(
         self, name: str, file: FileIO, next_seq: int = 0, held_bytes: int = 0
@@ -214,6 +214,10 @@ class RunFolder:
             raise StorageError(
                 f"cannot write {path}: {error.strerror}", "Make room, or make the folder writable."
             ) from error
+
+    def known(self, name: str) -> Attempt:
+        """What one record file holds. Raises: RunError."""
+        return reading.read(self._path(name), self.meta(), self.plan())
 
     def attempts(self, host: str) -> dict[str, Attempt]:
         """The record files of a host by name, oldest first. Raises: RunError."""

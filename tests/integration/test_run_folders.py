@@ -33,7 +33,8 @@ def test_a_record_file_is_taken_up_where_it_was_cut(tmp_path: Path, cut: int) ->
     folder = measured(tmp_path, FakeHost("local", WHOLE))
     path = folder.path / "records" / "local.1.jsonl"
     path.write_bytes(WHOLE[:cut])
-    with folder.reopened("local.1.jsonl") as (attempt, known):
+    known = folder.known("local.1.jsonl")
+    with folder.reopened("local.1.jsonl", known) as attempt:
         assert len(known.records) == attempt.next_seq
         for line in WHOLE.splitlines(keepends=True)[attempt.next_seq :]:
             attempt.append(line)

@@ -90,6 +90,19 @@ def test_a_host_that_breaks_is_on_the_page_with_its_cause_and_the_others_finish(
     assert kept == {"t4.1.jsonl": Trouble(told.troubles["t4"], "host_unavailable", "starting")}
 
 
+def test_each_host_is_asked_once_whether_it_can_measure_and_a_refusal_is_kept(
+    tmp_path: Path,
+) -> None:
+    folder, told = new_folder(tmp_path, "a100", "t4"), Told()
+    hosts = [FakeHost("a100", WHOLE), FakeHost("t4", b"", refuses="no torch on t4")]
+    pipeline.measure(folder, pipeline.checked(hosts, PLAN), told)
+    assert [host.checks for host in hosts] == [1, 1]
+    assert told.troubles == {"a100": "", "t4": "no torch on t4"}
+    assert hosts[1].plans == []
+    with pytest.raises(NoHostError, match="no torch on t4"):
+        pipeline.checked(hosts[1:], PLAN)
+
+
 def test_a_run_without_a_usable_host_names_the_cause_of_each(tmp_path: Path) -> None:
     folder = measured(
         tmp_path, FakeHost("a", b"", breaks="no key"), FakeHost("b", b"", breaks="no")
