@@ -9,14 +9,13 @@ import torch
 from PIL import Image
 from torch import nn
 
-from harness.contract import catalogue
 from harness.contract.plan import Case
 from harness.contract.records import ModelFacts
 from harness.contract.vocabulary import Precision, Size, Weights
-from harness.models import inputs, offline, pretrained
+from harness.models import inputs, sources
 from harness.models.inputs import Tensors
 from harness.models.load_errors import LoadError, UnsupportedModelError
-from harness.models.pretrained import Loaded
+from harness.models.sources import Wanted
 
 __all__ = ["Built", "LoadError", "UnsupportedModelError", "build"]
 
@@ -56,11 +55,7 @@ def build(
     Raises: LoadError; UnsupportedModelError; torch's out-of-memory error.
     """
     dtype = _DTYPES.get(case.precision, torch.float32)
-    loaded = (
-        pretrained.load(case.model, pickled_weights=pickled_weights)
-        if weights == "pretrained"
-        else _random(case.model, size=size, seed=seed)
-    )
+    loaded = sources.load(Wanted(case.model, weights, size, seed, pickled_weights))
     module = loaded.module.eval().to(device, dtype)
     tensors = inputs.prepare(
         loaded.preprocess,
@@ -71,17 +66,6 @@ def build(
         dtype=dtype,
     )
     return Built(module, tensors, _facts(module, tensors, dtype, loaded.revision))
-
-
-def _random(name: str, *, size: Size, seed: int) -> Loaded:
-    known = catalogue.find(name)
-    if known is None:
-        raise LoadError(
-            f"{name} is not in the catalogue, so there are no random weights for it: "
-            "use --weights pretrained"
-        )
-    module, preprocess = offline.load(known, size, seed)
-    return Loaded(module, preprocess, revision=None)
 
 
 def _facts(

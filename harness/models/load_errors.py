@@ -80,7 +80,7 @@ _LOG_IN: Final = "log in on the measuring machine (hf auth login, or set HF_TOKE
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Checkpoint:
     """Where a model comes from: a Hub id or a folder."""
 
     name: str

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import torch
@@ -19,10 +18,10 @@ from huggingface_hub.errors import EntryNotFoundError
 from torch import nn
 from transformers.utils.hub import cached_file, extract_commit_hash
 
-from harness.contract import catalogue
+from harness.contract.catalogue import Model
 from harness.models import inputs, resnet_backbone, safe_weights
 from harness.models.inputs import Preprocess
-from harness.models.load_errors import LoadError, Source, UnsupportedModelError
+from harness.models.load_errors import Checkpoint, LoadError, UnsupportedModelError
 
 # In the order in which they are tried where a configuration does not name its architecture.
 AUTO_CLASSES: Final = (
@@ -48,31 +47,37 @@ class Loaded:
     revision: str | None
 
 
-def load(name: str, *, pickled_weights: bool = False) -> Loaded:
-    """Load a model by short name, Hub id or folder.
+def load(
+    name: str,
+    *,
+    known: Model | None = None,
+    is_folder: bool = False,
+    pickled_weights: bool = False,
+) -> Loaded:
+    """Load a model by Hub id or folder.
 
     Args:
+        known: what the catalogue has of it.
+        is_folder: whether `name` is a folder and no id.
         pickled_weights: whether a checkpoint without safetensors may be read as a pickle.
     Raises: LoadError, UnsupportedModelError; lack of memory or disk space as it comes.
     """
     # Else a checkpoint without safetensors starts a thread that asks the Hub to convert it, and
     # that thread would share the cores with what is measured.
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "true")
-    known = catalogue.find(name)
-    source = Source(known.hub_id if known else name, Path(name).is_dir(), known is not None)
-    _refuse_strange_name(source)
-    with source.explaining("configuration"):
-        commit = _commit(source)
-        config, key_mapping = _configuration(source, commit)
-    auto_class = known.auto_class if known else auto_class_for(config, source.name)
-    with source.explaining("weights"):
+    checkpoint = Checkpoint(name, is_folder, known is not None)
+    with checkpoint.explaining("configuration"):
+        commit = _commit(checkpoint)
+        config, key_mapping = _configuration(checkpoint, commit)
+    auto_class = known.auto_class if known else auto_class_for(config, checkpoint.name)
+    with checkpoint.explaining("weights"):
         if commit is not None and not pickled_weights:
-            commit = safe_weights.commit(source.name, commit)
+            commit = safe_weights.commit(checkpoint.name, commit)
         safe_alone = None if pickled_weights else True
         with contextlib.nullcontext() if pickled_weights else safe_weights.alone():
-            module = _module(source, auto_class, config, commit, key_mapping, safe_alone)
-    with source.explaining("processor"):
-        preprocess = _preprocess(source, auto_class, commit)
+            module = _module(checkpoint, auto_class, config, commit, key_mapping, safe_alone)
+    with checkpoint.explaining("processor"):
+        preprocess = _preprocess(checkpoint, auto_class, commit, known)
     return Loaded(module, preprocess, commit)
 
 
@@ -98,23 +103,13 @@ def _names(architectures: type | tuple[type, ...]) -> set[str]:
     return {architecture.__name__ for architecture in several}
 
 
-def _refuse_strange_name(source: Source) -> None:
-    if source.is_folder:
-        return
-    looks_like_path = source.name.startswith(("/", ".", "~")) or source.name.count("/") > 1
-    if looks_like_path:
-        raise LoadError(f"there is no folder {source.name} on the measuring machine")
-    if not catalogue.is_hub_id(source.name):
-        raise LoadError(f"{source.name!r} can be no model on the Hub: write owner/name")
-
-
-def _commit(source: Source) -> str | None:
+def _commit(checkpoint: Checkpoint) -> str | None:
     """The commit that the Hub's main branch is at; None for a folder.
 
     Naming it from here on keeps all files of a model at one state, and lets what is cached
     already be read without asking the Hub.
     """
-    path = cached_file(source.name, "config.json")
+    path = cached_file(checkpoint.name, "config.json")
     if path is None:
         raise EntryNotFoundError("config.json")
     commit: str | None = extract_commit_hash(path, None)
@@ -122,21 +117,21 @@ def _commit(source: Source) -> str | None:
 
 
 def _configuration(
-    source: Source, commit: str | None
+    checkpoint: Checkpoint, commit: str | None
 ) -> tuple[transformers.PreTrainedConfig, dict[str, str] | None]:
     """The configuration, and how to rename the checkpoint's weights to fit it."""
-    raw, _ = transformers.PreTrainedConfig.get_config_dict(source.name, revision=commit)
+    raw, _ = transformers.PreTrainedConfig.get_config_dict(checkpoint.name, revision=commit)
     rewritten = resnet_backbone.without_timm(raw)
     if rewritten is not None:
         return transformers.AutoConfig.for_model(**rewritten), resnet_backbone.renamed()
     config = transformers.AutoConfig.from_pretrained(
-        source.name, revision=commit, trust_remote_code=False
+        checkpoint.name, revision=commit, trust_remote_code=False
     )
     return config, None
 
 
 def _module(
-    source: Source,
+    checkpoint: Checkpoint,
     auto_class: str,
     config: transformers.PreTrainedConfig,
     commit: str | None,
@@ -145,7 +140,7 @@ def _module(
 ) -> nn.Module:
     # None: safetensors where there are, else .bin through torch's weights-only unpickler.
     module, info = getattr(transformers, auto_class).from_pretrained(
-        source.name,
+        checkpoint.name,
         config=config,
         revision=commit,
         dtype=torch.float32,
@@ -155,27 +150,28 @@ def _module(
         output_loading_info=True,
         key_mapping=key_mapping,
     )
-    _refuse_incomplete(source, module, info["missing_keys"])
+    _refuse_incomplete(checkpoint, module, info["missing_keys"])
     return module  # type: ignore[no-any-return]
 
 
-def _refuse_incomplete(source: Source, module: nn.Module, missing_keys: set[str]) -> None:
+def _refuse_incomplete(checkpoint: Checkpoint, module: nn.Module, missing_keys: set[str]) -> None:
     sizes = {name: parameter.numel() for name, parameter in module.named_parameters()}
     missing = sum(sizes.get(key, 0) for key in missing_keys)
     if missing > MAX_MISSING_FRACTION * sum(sizes.values()):
         raise LoadError(
-            f"the weights of {source.name} lack {missing:,} of the model's "
+            f"the weights of {checkpoint.name} lack {missing:,} of the model's "
             f"{sum(sizes.values()):,} parameters: choose a checkpoint of this architecture"
         )
 
 
-def _preprocess(source: Source, auto_class: str, commit: str | None) -> Preprocess:
+def _preprocess(
+    checkpoint: Checkpoint, auto_class: str, commit: str | None, known: Model | None
+) -> Preprocess:
     options = {"revision": commit, "trust_remote_code": False, "backend": "pil"}
     if auto_class == TAKES_TEXTS:
-        known = catalogue.find(source.name)
         texts = known.texts if known else DEFAULT_TEXTS
-        processor = transformers.AutoProcessor.from_pretrained(source.name, **options)
+        processor = transformers.AutoProcessor.from_pretrained(checkpoint.name, **options)
         return inputs.from_picture_and_texts(processor, texts)
     return inputs.from_picture(
-        transformers.AutoImageProcessor.from_pretrained(source.name, **options)
+        transformers.AutoImageProcessor.from_pretrained(checkpoint.name, **options)
     )

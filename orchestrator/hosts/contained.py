@@ -12,12 +12,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 from harness.contract.plan import Plan
 from harness.contract.vocabulary import SCHEMA_VERSION
-from orchestrator.errors import HostError, NoHostError
-from orchestrator.hosts import STARTING, Say, advice, container
+from orchestrator.errors import HostError
+from orchestrator.hosts import STARTING, Say, advice, container, distance
 from orchestrator.hosts.bounded import BoundedEngine
 from orchestrator.hosts.container import Lane
 from orchestrator.hosts.container_log import SILENCE_S, ContainerLog
@@ -69,12 +68,7 @@ class ContainedHost:
     berths: Berths
 
     def check(self, plan: Plan) -> None:
-        folders = [model for model in plan.models if Path(model).is_dir()]
-        if folders:
-            raise NoHostError(
-                f'host "{self.name}" cannot see the folder {folders[0]} of this machine',
-                "Put the model on the Hub, or measure it with --hosts local",
-            )
+        distance.require_reachable(self.name, plan)
 
     def start(self, plan: Plan, attempt: AttemptFile, say: Say) -> ReplayingSession:
         ready = self.preparation.ready(say, attempt.log)

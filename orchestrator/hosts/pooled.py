@@ -11,13 +11,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Final, Protocol
 
 from harness.contract.plan import Plan
 from harness.contract.vocabulary import SCHEMA_VERSION
 from orchestrator.errors import HostError, NoHostError
-from orchestrator.hosts import Say, cluster_advice, contained, container, package
+from orchestrator.hosts import Say, cluster_advice, contained, container, distance, package
 from orchestrator.hosts.host_log import HostLog
 from orchestrator.hosts.job_log import JobLog, Patience
 from orchestrator.hosts.jobs import (
@@ -86,12 +85,7 @@ class PooledHost:
     _package: package.Package | None = None
 
     def check(self, plan: Plan) -> None:
-        folders = [model for model in plan.models if Path(model).is_dir()]
-        if folders:
-            raise NoHostError(
-                f'host "{self.name}" cannot see the folder {folders[0]} of this machine',
-                "Put the model on the Hub, or measure it with --hosts local",
-            )
+        distance.require_reachable(self.name, plan)
         try:
             token_of(self.pool)
         except VariableError as error:
