@@ -22,7 +22,7 @@ from torch.utils.benchmark import Timer
 from benchmarks.ledger import Ledger
 from harness.contract.plan import Case
 from harness.contract.vocabulary import Size
-from harness.devices import busy, cuda, environment, instruments
+from harness.devices import busy, cuda, registry
 from harness.devices.protocols import Call, Clock
 from harness.measure import timing
 from harness.models import building, picture
@@ -57,9 +57,9 @@ def compare(size: Size, rounds: int) -> dict[str, Ratio]:
 
 def comparisons(size: Size, rounds: int) -> dict[str, Callable[[], Ratio]]:
     """What can be compared on this machine, by name; nothing is measured yet."""
-    device = environment.device()
+    found_device = registry.first()
+    device, tools = found_device.torch_device, found_device.instruments()
     call = model_call(size, device)
-    tools = cuda.instruments(device) if device.type == "cuda" else instruments.for_cpu()
     for _ in range(WARM_UP):
         call()
     found = _walls(call, tools.clock, device, rounds)
@@ -219,6 +219,5 @@ def show(name: str, ratio: Ratio) -> None:
 
 
 def show_empty_call() -> None:
-    device = environment.device()
-    tools = cuda.instruments(device) if device.type == "cuda" else instruments.for_cpu()
+    tools = registry.first().instruments()
     print(f"a call that does nothing, through the clock: {timing.overhead_s(tools.clock):.2e} s")

@@ -130,12 +130,12 @@ def describe(connection: Connection) -> None:
     """Send what this process has Loaded, then a Probe of this machine."""
     _settle()
     connection.send_bytes(Loaded(driver=_driver()).model_dump_json().encode())
-    from harness.devices import architectures, environment
+    from harness.devices import architectures, environment, presence
 
     try:
         found = environment.describe()
         if not architectures.unfit(found):  # that is told in better words than torch has
-            environment.require_answer(found.device.uuid or "")
+            presence.require_answer(found.device.uuid or "")
         probe = Probe(environment=found)
     except RuntimeError as error:  # of torch.cuda: there is a GPU, but not for this process
         probe = Probe(environment=None, trouble=str(error))
@@ -145,10 +145,10 @@ def describe(connection: Connection) -> None:
 def answer(connection: Connection, gpu_uuid: str) -> None:
     """Let the GPU do a little work, and send an Answer."""
     _settle()
-    from harness.devices import environment
+    from harness.devices import presence
 
     try:
-        environment.require_answer(gpu_uuid)
+        presence.require_answer(gpu_uuid)
         told = Answer()
     except RuntimeError as error:
         told = Answer(trouble=str(error) or type(error).__name__)

@@ -1,16 +1,20 @@
-"""An NVIDIA GPU as the instruments see it."""
+"""An NVIDIA GPU, and how the instruments see it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from harness.devices import environment, nvml
+from harness.contract.records import Device
+from harness.contract.vocabulary import Precision
+from harness.devices import commands, nvml
 from harness.devices.clocks import DeviceClock
+from harness.devices.cpu import NO_TF32
 from harness.devices.instruments import Instruments
 from harness.devices.kernels import Trace
 from harness.devices.protocols import Event
@@ -76,12 +80,79 @@ def trace_of(events: Iterable[Any], calls: int) -> Trace:
     )
 
 
-def instruments(device: torch.device) -> Instruments:
-    """The clock, the queue and, where NVML can be asked, the state of a GPU."""
-    accelerator = Cuda(device)
-    clock = DeviceClock(accelerator)
-    uuid = environment.uuid(device)
-    try:
-        return Instruments(clock, accelerator, nvml.open_gpu(uuid), uuid)
-    except nvml.NvmlUnavailableError as error:
-        return Instruments(clock, accelerator, note=str(error))
+@dataclass(frozen=True, slots=True)
+class NvidiaGpu:
+    """A GPU below CUDA; a ComputeDevice."""
+
+    torch_device: torch.device = field(default_factory=lambda: torch.device("cuda", 0))
+    has_cuda_graphs: bool = True
+
+    @property
+    def multiprocessors(self) -> int:
+        count: int = torch.cuda.get_device_properties(self.torch_device).multi_processor_count
+        return count
+
+    def describe(self) -> Device:
+        properties = torch.cuda.get_device_properties(self.torch_device)
+        return Device(
+            type="cuda",
+            name=properties.name,
+            uuid=uuid(self.torch_device),
+            capability=f"{properties.major}.{properties.minor}",
+            memory_bytes=properties.total_memory,
+            multiprocessors=properties.multi_processor_count,
+            driver=commands.first_line(
+                "nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"
+            ),
+        )
+
+    def lacks(self, precision: Precision) -> str:
+        if precision == "tf32" and torch.cuda.get_device_capability(self.torch_device) < (8, 0):
+            return NO_TF32
+        if precision == "bfloat16" and not torch.cuda.is_bf16_supported(including_emulation=False):
+            return "this GPU only emulates bfloat16; its times would mislead"
+        return ""
+
+    def instruments(self) -> Instruments:
+        """The clock, the queue and, where NVML can be asked, the state of the GPU."""
+        accelerator = Cuda(self.torch_device)
+        clock = DeviceClock(accelerator)
+        found = uuid(self.torch_device)
+        try:
+            return Instruments(clock, accelerator, nvml.open_gpu(found), found)
+        except nvml.NvmlUnavailableError as error:
+            return Instruments(clock, accelerator, note=str(error))
+
+    def forget_cached_memory(self) -> None:
+        _free_workspaces(self.torch_device)
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(self.torch_device)
+
+    def peak_memory_bytes(self) -> int:
+        """Without the workspaces that cuBLAS keeps from its first product on, 8 to 32 MiB per
+        process: they are no part of the model, and a graph mode has none, so that a small model
+        would seem to need a hundredth when it is compiled."""
+        peak_bytes = torch.cuda.max_memory_allocated(self.torch_device)
+        return peak_bytes - _free_workspaces(self.torch_device)
+
+
+def find() -> NvidiaGpu | None:
+    """The first visible GPU; CUDA_VISIBLE_DEVICES chooses."""
+    return NvidiaGpu() if torch.cuda.is_available() else None
+
+
+def uuid(device: torch.device) -> str:
+    """The GPU's UUID as NVML writes it."""
+    return f"GPU-{torch.cuda.get_device_properties(device).uuid}"
+
+
+def _free_workspaces(device: torch.device) -> int:
+    """Free the workspaces of cuBLAS, which the next product makes anew; how many bytes they held.
+
+    The function is private; torch calls it itself around the recording of a CUDA graph, and keeps
+    no other way (torch/_inductor/cudagraph_trees.py, clear_cublass_cache).
+    """
+    before_bytes = torch.cuda.memory_allocated(device)
+    bindings: Any = torch._C  # noqa: SLF001
+    bindings._cuda_clearCublasWorkspaces()  # noqa: SLF001
+    return before_bytes - torch.cuda.memory_allocated(device)

@@ -17,8 +17,9 @@ from PIL import Image
 from harness.contract.plan import Case, Plan
 from harness.contract.recipes import EAGER, Recipe
 from harness.contract.records import Agreement, CompileEvidence, Measurement, WarmUp
-from harness.devices import cuda, environment, instruments
+from harness.devices import presence, registry
 from harness.devices.busy import Busy
+from harness.devices.compute_device import ComputeDevice
 from harness.devices.instruments import Instruments
 from harness.devices.protocols import Call, Clock
 from harness.measure import failures, flops, timed_calls, timing, verify
@@ -37,7 +38,7 @@ class Prepared:
 
     plan: Plan
     case: Case
-    device: torch.device
+    device: ComputeDevice
     built: Built
     instruments: Instruments
 
@@ -56,7 +57,7 @@ class Prepared:
     @property
     def asks_for_cuda_graphs(self) -> bool:
         """Whether the recipe records CUDA graphs, where it can."""
-        return self.recipe.records_cuda_graphs and self.device.type == "cuda"
+        return self.recipe.records_cuda_graphs and self.device.has_cuda_graphs
 
     def call(self, module: Callable[..., Any]) -> Call:
         """A function of no arguments that runs `module` on the inputs of the case."""
@@ -105,8 +106,8 @@ def build(plan: Plan, case: Case, picture_path: str, gpu_uuid: str = "") -> Prep
     Raises: GpuError, where that GPU is gone; LoadError, UnsupportedModelError,
     UnsupportedCaseError; torch's out-of-memory error.
     """
-    environment.require_gpu(gpu_uuid)
-    device = environment.device()
+    presence.require_gpu(gpu_uuid)
+    device = registry.first()
     compiler.set_precision(case.precision, device)
     with Image.open(picture_path) as picture:
         built = building.build(
@@ -115,13 +116,10 @@ def build(plan: Plan, case: Case, picture_path: str, gpu_uuid: str = "") -> Prep
             size=plan.size,
             seed=plan.seed,
             picture=picture,
-            device=device,
+            device=device.torch_device,
             pickled_weights=plan.pickled_weights,
         )
-    on_gpu = device.type == "cuda"
-    return Prepared(
-        plan, case, device, built, cuda.instruments(device) if on_gpu else instruments.for_cpu()
-    )
+    return Prepared(plan, case, device, built, device.instruments())
 
 
 def measure(
@@ -202,7 +200,7 @@ def _verify(prepared: Prepared) -> Eager:
     expected = verify.flatten(output)
     del output
     verify.refuse_degenerate(expected)
-    environment.forget_cached_memory(prepared.device)
+    prepared.device.forget_cached_memory()
     call()  # the peak is that of a call beside the workspaces that libraries keep from the first on
     repeated = verify.flatten(call())
     return Eager(
@@ -210,7 +208,7 @@ def _verify(prepared: Prepared) -> Eager:
         expected,
         repeated,
         first_call_s,
-        environment.peak_memory_bytes(prepared.device),
+        prepared.device.peak_memory_bytes(),
         prepared.instruments.process_memory_bytes(),
     )
 
@@ -247,10 +245,10 @@ def _warm_up(prepared: Prepared, eager: Eager, compiled: Compiled) -> Warm:
     """Compiled first: its memory is read before eager fills the allocator's caches again."""
     clock, protocol = prepared.clock, prepared.plan.protocol
     gc.collect()  # what the compiler left behind; from here on nothing is collected while timing
-    environment.forget_cached_memory(prepared.device)
+    prepared.device.forget_cached_memory()
     samples_s, stable = timing.warm_up(compiled.call, clock, protocol)
     warm = WarmUp(first_call_s=compiled.first_call_s, samples_s=samples_s, stable=stable)
-    peak_bytes = environment.peak_memory_bytes(prepared.device)
+    peak_bytes = prepared.device.peak_memory_bytes()
     process_bytes = prepared.instruments.process_memory_bytes()
     samples_s, stable = timing.warm_up(eager.call, clock, protocol)
     return Warm(
@@ -264,14 +262,16 @@ def _warm_up(prepared: Prepared, eager: Eager, compiled: Compiled) -> Warm:
 def _evidence(
     prepared: Prepared, skips: Sequence[str], kernels: int | None, busy: Busy
 ) -> CompileEvidence:
-    recorded = cuda_graphs.recorded(prepared.device) if prepared.asks_for_cuda_graphs else None
+    recorded = None
+    if prepared.asks_for_cuda_graphs:
+        recorded = cuda_graphs.recorded(prepared.device.torch_device)
     return compiler.evidence(
         prepared.recipe.backend,
         kernels=kernels,
         cuda_graphs=recorded,
         cuda_graph_launches=None if recorded is None else busy.graph_launches,
         cuda_graph_skip_reasons=cuda_graphs.reasons(recorded, skips),
-        gates=compiler.gates(prepared.recipe, environment.multiprocessors(prepared.device)),
+        gates=compiler.gates(prepared.recipe, prepared.device.multiprocessors),
     )
 
 

@@ -17,6 +17,7 @@ from torch._dynamo.utils import counters, get_compilation_metrics
 from harness.contract.recipes import Recipe
 from harness.contract.records import CompileEvidence
 from harness.contract.vocabulary import MAX_LISTED_REASONS, Backend, Precision
+from harness.devices.compute_device import ComputeDevice
 
 # With fewer, Inductor tries no GEMM templates (torch/_inductor/utils.py, is_big_gpu).
 MULTIPROCESSORS_FOR_TEMPLATES: Final = 68
@@ -37,16 +38,18 @@ def compiled(module: torch.nn.Module, recipe: Recipe) -> Callable[..., Any]:
     return torch.compile(module, dynamic=False, **recipe.options)
 
 
-def set_precision(precision: Precision, device: torch.device) -> None:
+def set_precision(precision: Precision, device: ComputeDevice) -> None:
     """Set how float32 arithmetic is done; the model's builder casts to the half precisions.
 
     `float32` leaves PyTorch's own defaults alone, as the published page did.
     Raises: UnsupportedCaseError: the device has no such arithmetic, or only emulates it.
     """
+    if why := device.lacks(precision):
+        raise UnsupportedCaseError(why)
+    # Even where the device knows no other than IEEE's: flags that are read back later must say what
+    # was asked for, and not that nobody asked.
     if precision in ("ieee", "tf32"):
-        _set_float32_arithmetic(precision, device)
-    if precision == "bfloat16" and not _has_bfloat16(device):
-        raise UnsupportedCaseError("this GPU only emulates bfloat16; its times would mislead")
+        set_tf32(on=precision == "tf32")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,18 +139,6 @@ def _graphs() -> int:
     return counters["stats"]["unique_graphs"]
 
 
-def _set_float32_arithmetic(precision: Precision, device: torch.device) -> None:
-    """Set it even where the device knows no other than IEEE's: flags that are read back later must
-    say what was asked for, and not that nobody asked.
-
-    Raises: UnsupportedCaseError: the device has no TF32.
-    """
-    has_tf32 = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
-    if precision == "tf32" and not has_tf32:
-        raise UnsupportedCaseError("TF32 exists on NVIDIA GPUs of compute capability 8.0 and newer")
-    set_tf32(on=precision == "tf32")
-
-
 def set_tf32(*, on: bool) -> None:
     """Let both matrix products and convolutions in float32 use TF32, or neither.
 
@@ -159,7 +150,3 @@ def set_tf32(*, on: bool) -> None:
     torch.set_float32_matmul_precision("high" if on else "highest")
     backends.cudnn.allow_tf32 = on
     backends.cudnn.fp32_precision = "tf32" if on else "ieee"
-
-
-def _has_bfloat16(device: torch.device) -> bool:
-    return device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)

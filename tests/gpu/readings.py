@@ -17,6 +17,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from harness.devices import busy, cuda, environment, sampler
+from harness.devices.cuda import NvidiaGpu
 from harness.devices.instruments import Instruments
 from harness.devices.kernels import Trace
 from harness.devices.protocols import Accelerator, Times
@@ -24,11 +25,12 @@ from harness.devices.protocols import Accelerator, Times
 KERNELS = 10
 CALLS = 8
 MIB = 2**20
-GPU = torch.device("cuda", 0)
+DEVICE = NvidiaGpu()
+GPU = DEVICE.torch_device
 
 
 def main() -> None:
-    tools = cuda.instruments(GPU)
+    tools = DEVICE.instruments()
     assert tools.accelerator is not None
     readings = {
         "environment": environment.describe().model_dump(mode="json"),
@@ -144,15 +146,15 @@ def of_memory(tools: Instruments) -> dict[str, object]:
     """Peaks after a larger one that was forgotten, and beside cuBLAS."""
     large = torch.empty(64 * MIB, dtype=torch.uint8, device=GPU)
     del large
-    environment.forget_cached_memory(GPU)
+    DEVICE.forget_cached_memory()
     small = torch.empty(1 * MIB, dtype=torch.uint8, device=GPU)
-    peak_bytes = environment.peak_memory_bytes(GPU)
+    peak_bytes = DEVICE.peak_memory_bytes()
     matrix = torch.empty(256, 256, device=GPU)
     matrix @ matrix
     with_cublas_bytes = torch.cuda.max_memory_allocated(GPU)
     return {
         "peak_bytes": peak_bytes,
-        "peak_of_a_product_bytes": environment.peak_memory_bytes(GPU),
+        "peak_of_a_product_bytes": DEVICE.peak_memory_bytes(),
         "peak_with_workspace_bytes": with_cublas_bytes,
         "process_bytes": tools.process_memory_bytes(),
         "reserved_bytes": torch.cuda.memory_reserved(GPU),

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from harness.devices import environment
 from harness.measure import case, timing
 
 
@@ -21,12 +20,14 @@ def test_the_peak_of_compiled_calls_is_read_before_eager_ones_are_made(
         return (1.0,), True
 
     monkeypatch.setattr(timing, "warm_up", warm_up)
-    monkeypatch.setattr(environment, "forget_cached_memory", lambda _: did.append("forget"))
-    monkeypatch.setattr(environment, "peak_memory_bytes", lambda _: did.append("peak"))
+    device = SimpleNamespace(
+        forget_cached_memory=lambda: did.append("forget"),
+        peak_memory_bytes=lambda: did.append("peak"),
+    )
     variant: Any = SimpleNamespace(first_call_s=1.0)
     tools = SimpleNamespace(process_memory_bytes=lambda: did.append("process"))
     prepared: Any = SimpleNamespace(
-        clock=None, plan=SimpleNamespace(protocol=None), device=None, instruments=tools
+        clock=None, plan=SimpleNamespace(protocol=None), device=device, instruments=tools
     )
     eager, compiled = (
         SimpleNamespace(**vars(variant), call=name) for name in ("eager", "compiled")

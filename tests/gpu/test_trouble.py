@@ -233,7 +233,7 @@ FOREIGN = """
 import sys
 from pathlib import Path
 from harness.measure import case
-from harness.devices import environment
+from harness.devices import presence
 from harness.models import picture
 from tests.gpu.harness_runs import brief
 
@@ -242,7 +242,7 @@ picture.generated().image.save(file)
 plan = brief()
 try:
     case.build(plan, plan.cases()[0], str(file), sys.argv[2])
-except environment.GpuError as error:
+except presence.GpuError as error:
     print(error)
 """
 

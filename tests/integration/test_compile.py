@@ -12,6 +12,8 @@ from torch._inductor.virtualized import V
 
 from harness.contract import recipes
 from harness.devices import environment
+from harness.devices.cpu import Cpu
+from harness.devices.cuda import NvidiaGpu
 from harness.recipes import compiling as compiler
 from harness.recipes import generated_code
 
@@ -114,7 +116,7 @@ def test_ieee_is_set_and_read_back_on_every_device(
 ) -> None:
     """Turing has no TF32, and a record of it must not say that convolutions use it."""
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
-    compiler.set_precision("ieee", torch.device(kind))
+    compiler.set_precision("ieee", NvidiaGpu() if kind == "cuda" else Cpu())
     flags = environment.flags()
     assert (flags["matmul fp32_precision"], flags["conv fp32_precision"]) == ("ieee", "ieee")
 
@@ -187,7 +189,7 @@ def test_an_a_a_case_gets_its_module_back_as_it_is() -> None:
 @pytest.mark.usefixtures("restored_flags")
 @pytest.mark.parametrize("precision", ["tf32", "bfloat16", "float16", "float32", "ieee"])
 def test_every_precision_on_a_cpu_is_set_or_refused(precision: str) -> None:
-    cpu = torch.device("cpu")
+    cpu = Cpu()
     if precision == "tf32":
         with pytest.raises(compiler.UnsupportedCaseError, match="TF32 exists"):
             compiler.set_precision("tf32", cpu)
