@@ -19,6 +19,7 @@ from typing import Final, Literal, TypeAlias
 
 from harness.contract.plan import Case, Plan
 from harness.contract.records import Environment, Record, write_line
+from harness.contract.visible_gpus import VARIABLE, hides_every_gpu
 from harness.contract.vocabulary import Strict
 from harness.measure.stages import Stages
 
@@ -31,9 +32,6 @@ _MAPS: Final = Path("/proc/self/maps")
 _DESCRIPTORS: Final = Path("/proc/self/fd")
 # What the driver opens when it is initialised; the second is that of Windows' subsystem for Linux.
 _DEVICE_FILES: Final = ("/dev/nvidia", "/dev/dxg")
-
-# Settings of CUDA_VISIBLE_DEVICES; SLURM writes the last one for a job without a GPU.
-_HIDES_ALL: Final = ("", "-1", "NoDevFiles")
 
 Driver: TypeAlias = Literal["absent", "loaded", "initialised"]
 
@@ -158,7 +156,7 @@ def answer(connection: Connection, gpu_uuid: str) -> None:
 def _driver() -> Driver:
     """What this process has of the CUDA driver, without asking the driver. One to which every GPU
     is hidden may be loaded and does no harm."""
-    if not _MAPS.exists() or os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in _HIDES_ALL:
+    if not _MAPS.exists() or hides_every_gpu(os.environ.get(VARIABLE)):
         return "absent"
     for descriptor in _DESCRIPTORS.iterdir():
         with contextlib.suppress(OSError):  # the one that lists the folder is closed already

@@ -60,7 +60,7 @@ def new_run(
     command = shlex.join(["python", "orchestrate.py", *arguments])
     entries = local_gpus.named() if any(machine.is_local for machine in machines) else None
     if len(entries or ()) > 1:  # else the page would name a command that measures on one GPU
-        command = f"{local_gpus.VARIABLE}={','.join(entries or ())} {command}"
+        command = f"{local_gpus.as_typed()}{command}"
     now = datetime.datetime.now().astimezone()
     names = [machine.name for machine in machines]
     settings = {one.name: one.settings() for one in machines if not one.is_local}

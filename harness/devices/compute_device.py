@@ -5,13 +5,15 @@ To add a kind is to add its module, and a line in `harness.devices.registry`.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 import torch
 
 from harness.contract.records import Device
 from harness.contract.vocabulary import Precision
 from harness.devices.instruments import Instruments
+
+NO_TF32: Final = "TF32 exists on NVIDIA GPUs of compute capability 8.0 and newer"
 
 
 class ComputeDevice(Protocol):

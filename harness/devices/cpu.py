@@ -11,6 +11,7 @@ import torch
 from harness.contract.records import Device
 from harness.contract.vocabulary import Precision
 from harness.devices import instruments
+from harness.devices.compute_device import NO_TF32
 from harness.devices.instruments import Instruments
 
 
@@ -36,9 +37,6 @@ class Cpu:
 
     def peak_memory_bytes(self) -> None:
         return None
-
-
-NO_TF32 = "TF32 exists on NVIDIA GPUs of compute capability 8.0 and newer"
 
 
 def find() -> Cpu:

@@ -14,7 +14,7 @@ from harness.contract.records import Device
 from harness.contract.vocabulary import Precision
 from harness.devices import commands, nvml
 from harness.devices.clocks import DeviceClock
-from harness.devices.cpu import NO_TF32
+from harness.devices.compute_device import NO_TF32
 from harness.devices.instruments import Instruments
 from harness.devices.kernels import Trace
 from harness.devices.protocols import Event
@@ -88,6 +88,11 @@ class NvidiaGpu:
     has_cuda_graphs: bool = True
 
     @property
+    def uuid(self) -> str:
+        """As NVML writes it."""
+        return f"GPU-{torch.cuda.get_device_properties(self.torch_device).uuid}"
+
+    @property
     def multiprocessors(self) -> int:
         count: int = torch.cuda.get_device_properties(self.torch_device).multi_processor_count
         return count
@@ -97,7 +102,7 @@ class NvidiaGpu:
         return Device(
             type="cuda",
             name=properties.name,
-            uuid=uuid(self.torch_device),
+            uuid=self.uuid,
             capability=f"{properties.major}.{properties.minor}",
             memory_bytes=properties.total_memory,
             multiprocessors=properties.multi_processor_count,
@@ -117,9 +122,8 @@ class NvidiaGpu:
         """The clock, the queue and, where NVML can be asked, the state of the GPU."""
         accelerator = Cuda(self.torch_device)
         clock = DeviceClock(accelerator)
-        found = uuid(self.torch_device)
         try:
-            return Instruments(clock, accelerator, nvml.open_gpu(found), found)
+            return Instruments(clock, accelerator, nvml.open_gpu(self.uuid), self.uuid)
         except nvml.NvmlUnavailableError as error:
             return Instruments(clock, accelerator, note=str(error))
 
@@ -139,11 +143,6 @@ class NvidiaGpu:
 def find() -> NvidiaGpu | None:
     """The first visible GPU; CUDA_VISIBLE_DEVICES chooses."""
     return NvidiaGpu() if torch.cuda.is_available() else None
-
-
-def uuid(device: torch.device) -> str:
-    """The GPU's UUID as NVML writes it."""
-    return f"GPU-{torch.cuda.get_device_properties(device).uuid}"
 
 
 def _free_workspaces(device: torch.device) -> int:

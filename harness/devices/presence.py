@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import torch
 
-from harness.devices import cuda
+from harness.contract.visible_gpus import VARIABLE, hides_every_gpu
+from harness.devices.cuda import NvidiaGpu
 
 # There while the kernel's part of NVIDIA's driver is loaded, which it is for a GPU only.
 _KERNEL_MODULE: Final = Path("/proc/driver/nvidia/version")
@@ -60,7 +61,7 @@ def require_gpu(gpu_uuid: str) -> None:
     if not torch.cuda.is_available():
         refuse_broken_driver()  # in the driver's own words, if it has some
         raise GpuError(f"PyTorch sees no GPU any more; the run began on {gpu_uuid}")
-    if (found := cuda.uuid(torch.device("cuda", 0))) != gpu_uuid:
+    if (found := NvidiaGpu().uuid) != gpu_uuid:
         raise GpuError(f"the first GPU is {found} now; the run began on {gpu_uuid}")
 
 
@@ -71,11 +72,11 @@ def refuse_broken_driver() -> None:
     GPUs were hidden. A driver whose kernel module is loaded has a GPU, even if it says that it has
     none: that one fell off the bus.
     """
-    if torch.version.cuda is None or os.environ.get("CUDA_VISIBLE_DEVICES", "0") in ("", "-1"):
+    if torch.version.cuda is None or hides_every_gpu(os.environ.get(VARIABLE)):
         return
-    cuda: Any = torch.cuda  # `init` is untyped
+    torch_cuda: Any = torch.cuda  # `init` is untyped
     try:
-        cuda.init()
+        torch_cuda.init()
     except RuntimeError as error:
         absent = any(text in str(error) for text in _NO_GPU) and not _KERNEL_MODULE.exists()
         if not absent:

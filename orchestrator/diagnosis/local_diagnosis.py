@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from harness.contract.visible_gpus import VARIABLE
 from orchestrator import wording
 from orchestrator.diagnosis.checks import Check
 from orchestrator.diagnosis.diagnosis import Fault, Gpu, gpu_checks
@@ -14,7 +15,6 @@ from orchestrator.diagnosis.torch_builds import Build
 _INSTALL: Final = 'python -m pip install -e ".[local]"'
 _COMPILER: Final = "sudo apt-get install -y g++   # or set CXX"
 _SUBJECT: Final = "GPU and driver"
-_VARIABLE: Final = "CUDA_VISIBLE_DEVICES"
 _RESTART: Final = "sudo reboot   # or restart the container; dmesg may tell why (Xid)"
 # NVML is not what CUDA uses: PyTorch may measure where its tool fails.
 _NVML_FAILS: Final = ("NVML", "nvidia-ml")
@@ -76,7 +76,7 @@ def _gpus(facts: LocalFacts) -> list[Check]:
     if facts.unreadable is not None:
         return [Check(_SUBJECT, "bad", facts.unreadable.sentence, facts.unreadable.advice)]
     if facts.wanted == ():
-        return [Check(_SUBJECT, "unknown", f"{_VARIABLE} hides every GPU: the CPU is measured")]
+        return [Check(_SUBJECT, "unknown", f"{VARIABLE} hides every GPU: the CPU is measured")]
     if not facts.gpus:
         return [_none(facts)]
     if any(name.startswith("MIG-") for name in facts.wanted or ()):
@@ -85,8 +85,8 @@ def _gpus(facts: LocalFacts) -> list[Check]:
     absent = [name for name, gpu in chosen.items() if gpu is None]
     if absent:
         there = wording.listed([gpu.index for gpu in facts.gpus])
-        found = f"no GPU {wording.listed(absent)} here, which {_VARIABLE} names; there is {there}"
-        return [Check(_SUBJECT, "bad", found, f"nvidia-smi -L   # then correct {_VARIABLE}")]
+        found = f"no GPU {wording.listed(absent)} here, which {VARIABLE} names; there is {there}"
+        return [Check(_SUBJECT, "bad", found, f"nvidia-smi -L   # then correct {VARIABLE}")]
     return _judged([gpu for gpu in chosen.values() if gpu is not None], facts)
 
 
@@ -102,8 +102,8 @@ def _none(facts: LocalFacts) -> Check:
     if not several:
         found = f"no GPU ({facts.driver_fault}): the CPU is measured"
         return Check(_SUBJECT, "unknown", found)
-    found = f"no GPU ({facts.driver_fault}), and {_VARIABLE} names {len(facts.wanted or ())}"
-    return Check(_SUBJECT, "bad", found, f"unset {_VARIABLE}   # to measure the CPU")
+    found = f"no GPU ({facts.driver_fault}), and {VARIABLE} names {len(facts.wanted or ())}"
+    return Check(_SUBJECT, "bad", found, f"unset {VARIABLE}   # to measure the CPU")
 
 
 def _chosen(facts: LocalFacts) -> dict[str, Gpu | None]:
@@ -122,7 +122,7 @@ def _judged(gpus: list[Gpu], facts: LocalFacts) -> list[Check]:
     kinds = list(dict.fromkeys(wording.device(gpu.name) for gpu in gpus))
     if len(kinds) > 1:
         found = f"{wording.listed(kinds)} differ, and cannot share the cases"
-        checks.append(Check("Several GPUs", "bad", found, f"export {_VARIABLE}=…   # one kind"))
+        checks.append(Check("Several GPUs", "bad", found, f"export {VARIABLE}=…   # one kind"))
     elif len(gpus) > 1:
         checks.append(Check("Several GPUs", "good", f"{len(gpus)} share the cases"))
     elif facts.wanted is None and len(facts.gpus) > 1:
@@ -136,7 +136,7 @@ def _idle(gpus: Sequence[Gpu]) -> Check:
     which = ",".join(gpu.index for gpu in gpus) if alike else "…   # of one kind"
     kinds = "" if alike else " of different kinds"
     found = f"{len(gpus)}{kinds}, and the first alone is measured; to share the cases:"
-    return Check("Several GPUs", "unknown", found, f"export {_VARIABLE}={which}")
+    return Check("Several GPUs", "unknown", found, f"export {VARIABLE}={which}")
 
 
 def _fitness(gpus: list[Gpu], facts: LocalFacts) -> list[Check]:

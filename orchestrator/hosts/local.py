@@ -22,6 +22,7 @@ from typing import Final
 
 from harness.contract import recipes
 from harness.contract.plan import Plan
+from harness.contract.visible_gpus import VARIABLE
 from orchestrator.errors import HostError, NoHostError
 from orchestrator.hosts import Say, local_gpus
 from orchestrator.hosts.container import Lane
@@ -138,7 +139,7 @@ class LocalHost:
         return words if self.lane.gpu is None else [*words, "--require-gpu"]
 
     def _environment(self) -> dict[str, str]:
-        chosen = {} if self.lane.gpu is None else {local_gpus.VARIABLE: self.lane.gpu}
+        chosen = {} if self.lane.gpu is None else {VARIABLE: self.lane.gpu}
         return {**os.environ, **chosen}
 
 

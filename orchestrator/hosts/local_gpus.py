@@ -16,16 +16,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from harness.contract.visible_gpus import VARIABLE, hides_every_gpu
 from orchestrator import wording
 from orchestrator.errors import NoHostError, UsageError
 from orchestrator.hosts.container import Lane
 
-VARIABLE: Final = "CUDA_VISIBLE_DEVICES"
 # What to do about GPUs that cannot share the cases, and about one that is named twice.
 ONE_KIND: Final = f"Name GPUs of one kind in {VARIABLE}, and measure the others in another run."
 NAME_ONCE: Final = f"Name each GPU once in {VARIABLE}."
-# SLURM writes the second for a job without a GPU.
-_NOTHING: Final = ("", "NoDevFiles")
 _KINDS: Final = (r"[0-9]{1,4}", r"GPU-[0-9A-Za-z-]+", r"MIG-[0-9A-Za-z/-]+")
 _END: Final = re.compile(r"-[0-9]+")
 _GPU: Final = re.compile(r"GPU (\d+): (.*) \(UUID: (GPU-[^)]+)\)")
@@ -59,7 +57,7 @@ def named(environment: Mapping[str, str] = os.environ) -> tuple[str, ...] | None
     text = environment.get(VARIABLE)
     if text is None:
         return None
-    if text.strip() in _NOTHING:
+    if hides_every_gpu(text):
         return ()
     entries: list[str] = []
     for entry in map(str.strip, text.removesuffix(",").split(",")):
