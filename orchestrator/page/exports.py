@@ -33,7 +33,7 @@ ABOUT: Final = (
     "One row per case and host. Fields ending in _s are seconds per call, _bytes bytes, "
     "_images_per_s images per second, _usd_per_million_images US dollars by the host's hourly "
     "price (null where none was given); speed_up is eager mean divided by compiled mean; "
-    "time_saved is a share of eager time, 0.25 for 25 %, and memory_saved one of its peak memory; "
+    "time_saved is a share of eager time, 0.25 for 25 %, memory_saved one of eager peak memory; "
     "_low and _high bound a 95 % interval. "
     "break_even_inferences is null where compiling is never paid back (pays_back is false) or "
     "where there was nothing to compare (pays_back is null); so is its upper bound where the "

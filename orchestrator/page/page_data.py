@@ -23,7 +23,7 @@ from orchestrator.page import (
 )
 from orchestrator.page.answer import describe
 from orchestrator.page.charts import Chart
-from orchestrator.page.metrics import TOLD, Reader, Scalar
+from orchestrator.page.metrics import DIALOG_LINES, Reader, Scalar
 from orchestrator.page.naming import title
 from orchestrator.page.reproduce import command
 from orchestrator.page.sections import ChartGroup
@@ -80,8 +80,8 @@ def _texts(comparison: Comparison) -> dict[str, object]:
         "titles": [title(row) for row in rows],
         "sentences": [describe(row) for row in rows],
         "evidence": {
-            "names": [told.title for told in TOLD],
-            "rows": [[told.write(row) for told in TOLD] for row in rows],
+            "names": [line.title for line in DIALOG_LINES],
+            "rows": [[line.write(row) for line in DIALOG_LINES] for row in rows],
         },
         "environments": _environments(comparison),
     }

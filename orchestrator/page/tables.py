@@ -8,7 +8,7 @@ from typing import Final
 
 from orchestrator import wording
 from orchestrator.compare.comparison import Comparison, Row
-from orchestrator.page.metrics import SHOWN, Field, Shown
+from orchestrator.page.metrics import TABLE_COLUMNS, Field, TableColumn
 from orchestrator.page.naming import host_name
 from orchestrator.wording import NOTHING
 
@@ -41,7 +41,7 @@ class Results:
     out, except for model, batch and verdict."""
 
     case_columns: tuple[Column, ...]
-    value_columns: tuple[Shown, ...]
+    value_columns: tuple[TableColumn, ...]
     lines: tuple[ResultLine, ...]
 
 
@@ -58,7 +58,7 @@ def results(comparison: Comparison) -> Results:
     rows = comparison.rows
     names = {host.host: host_name(host, comparison.hosts) for host in comparison.hosts}
     cases = [_case(row, names) for row in rows]
-    fields = [[_field(shown, row) for shown in SHOWN] for row in rows]
+    fields = [[_field(column, row) for column in TABLE_COLUMNS] for row in rows]
     shown = [
         place
         for place, column in enumerate(_CASE)
@@ -66,7 +66,7 @@ def results(comparison: Comparison) -> Results:
     ]
     filled = [
         place
-        for place in range(len(SHOWN))
+        for place in range(len(TABLE_COLUMNS))
         if any(line[place].text not in {"", NOTHING} for line in fields)
     ]
     lines = tuple(
@@ -81,7 +81,7 @@ def results(comparison: Comparison) -> Results:
     )
     return Results(
         tuple(_CASE[place] for place in shown),
-        tuple(SHOWN[place] for place in filled),
+        tuple(TABLE_COLUMNS[place] for place in filled),
         lines,
     )
 
@@ -98,6 +98,6 @@ def _verdict(row: Row) -> Field:
     return Field(f"{wording.SYMBOLS[row.verdict]} {row.verdict}", "; ".join(notes))
 
 
-def _field(shown: Shown, row: Row) -> Field:
+def _field(column: TableColumn, row: Row) -> Field:
     has_times = row.eager is not None and row.compiled is not None and row.speed_up is not None
-    return shown.write(row) if has_times or shown.without_times else _EMPTY
+    return column.write(row) if has_times or column.without_times else _EMPTY

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from orchestrator.page import metrics
-from orchestrator.page.metrics import COLUMNS, METRICS, SHOWN, TOLD
+from orchestrator.page.metrics import COLUMNS, DIALOG_LINES, METRICS, TABLE_COLUMNS
 from tests.factories import case, comparison, failure, measurement, outcome
 
 
 def test_a_table_column_sorts_by_a_column_that_is_exported() -> None:
-    assert {shown.key for shown in SHOWN} <= COLUMNS.keys()
-    assert len({shown.title for shown in SHOWN}) == len(SHOWN)
-    assert len({told.title for told in TOLD}) == len(TOLD)
+    assert {column.key for column in TABLE_COLUMNS} <= COLUMNS.keys()
+    assert len({column.title for column in TABLE_COLUMNS}) == len(TABLE_COLUMNS)
+    assert len({line.title for line in DIALOG_LINES}) == len(DIALOG_LINES)
 
 
 def test_columns_that_were_ever_published_keep_their_places() -> None:
@@ -24,14 +24,14 @@ def test_every_figure_can_be_read_of_a_case_without_times() -> None:
         "host", "gpu", "model", "label", "mode", "precision", "batch_size", "verdict",
         "threshold", "failure_reason", "failure_stage", "failure_message", "note",
     }  # fmt: skip
-    assert all(told.write(row) == "–" for told in TOLD)
+    assert all(line.write(row) == "–" for line in DIALOG_LINES)
 
 
 def test_every_figure_can_be_read_of_a_case_measured_on_a_cpu() -> None:
     (row,) = comparison(outcome("a100", measurement())).rows
-    for shown in SHOWN:
-        assert shown.write(row).text
-    assert all(told.write(row) for told in TOLD)
+    for column in TABLE_COLUMNS:
+        assert column.write(row).text
+    assert all(line.write(row) for line in DIALOG_LINES)
 
 
 def test_memory_that_compiling_saves_is_a_share_of_what_eager_calls_need() -> None:
@@ -40,8 +40,8 @@ def test_memory_that_compiling_saves_is_a_share_of_what_eager_calls_need() -> No
     )
     (row,) = comparison(outcome("a100", found)).rows
     assert COLUMNS["memory_saved"](row) == -0.25
-    (shown,) = (each for each in SHOWN if each.key == "memory_saved")
-    assert shown.write(row).text == "−25 %".replace(" ", "\N{NO-BREAK SPACE}")
+    (column,) = (each for each in TABLE_COLUMNS if each.key == "memory_saved")
+    assert column.write(row).text == "−25 %".replace(" ", "\N{NO-BREAK SPACE}")
     unknown = found.model_copy(update={"eager_peak_memory_bytes": None})
     (row,) = comparison(outcome("a100", unknown)).rows
     assert COLUMNS["memory_saved"](row) is None

@@ -25,7 +25,7 @@ from orchestrator.page import (
     tables,
 )
 from orchestrator.page.heatmap import MAX_COLUMNS, heat_maps
-from orchestrator.page.metrics import TOLD
+from orchestrator.page.metrics import DIALOG_LINES
 from orchestrator.publish.report import render
 from tests.browser import runs
 from tests.factories import case, comparison, environment, failure, measurement, outcome, plan
@@ -145,7 +145,9 @@ def test_a_host_that_never_started_says_why_and_has_no_device() -> None:
 def test_the_notes_of_a_case_stand_beside_its_evidence() -> None:
     noted = measurement(case("a")).model_copy(update={"notes": ("no warm start:\n slow", "gaps")})
     (row,) = comparison(outcome("a100", noted), of=plan([case("a")])).rows
-    assert {told.title: told.write(row) for told in TOLD}["Notes"] == ("no warm start: slow; gaps")
+    assert {line.title: line.write(row) for line in DIALOG_LINES}["Notes"] == (
+        "no warm start: slow; gaps"
+    )
 
 
 def test_a_host_that_was_lost_later_counts_what_it_left_unmeasured() -> None:

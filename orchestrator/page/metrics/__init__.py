@@ -9,10 +9,19 @@ from collections.abc import Mapping
 from typing import Final
 
 from orchestrator.page.metrics import case, certainty, compiling, cost, device, memory, proof, speed
-from orchestrator.page.metrics.metric import Field, Metric, Reader, Scalar, Shown, Told
+from orchestrator.page.metrics.metric import DialogLine, Field, Metric, Reader, Scalar, TableColumn
 
 __all__ = [
-    "COLUMNS", "METRICS", "SHOWN", "TOLD", "Field", "Metric", "Reader", "Scalar", "Shown", "Told",
+    "COLUMNS",
+    "DIALOG_LINES",
+    "METRICS",
+    "TABLE_COLUMNS",
+    "DialogLine",
+    "Field",
+    "Metric",
+    "Reader",
+    "Scalar",
+    "TableColumn",
 ]  # fmt: skip
 
 METRICS: Final[tuple[Metric, ...]] = (
@@ -25,8 +34,8 @@ METRICS: Final[tuple[Metric, ...]] = (
     *proof.METRICS,
     *certainty.METRICS,
 )
-SHOWN: Final[tuple[Shown, ...]] = tuple(each.shown for each in METRICS if each.shown)
-TOLD: Final[tuple[Told, ...]] = tuple(each.told for each in METRICS if each.told)
+TABLE_COLUMNS: Final[tuple[TableColumn, ...]] = tuple(each.table for each in METRICS if each.table)
+DIALOG_LINES: Final[tuple[DialogLine, ...]] = tuple(each.dialog for each in METRICS if each.dialog)
 
 # Who reads the exports may count columns: those that were ever published keep their places.
 _PUBLISHED: Final = (

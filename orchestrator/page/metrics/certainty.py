@@ -6,7 +6,7 @@ from typing import Final
 
 from orchestrator import wording
 from orchestrator.compare.comparison import Row
-from orchestrator.page.metrics.metric import UNKNOWN, Field, Metric, Shown, of_measurement
+from orchestrator.page.metrics.metric import UNKNOWN, Field, Metric, TableColumn, of_measurement
 
 
 def _calls(row: Row) -> Field:
@@ -28,7 +28,7 @@ METRICS: Final = (
             "calls_per_variant": lambda row: row.eager.calls if row.eager else None,
             "stopped_early": of_measurement("stopped_early"),
         },
-        Shown("Calls", "calls_per_variant", _calls, "per variant"),
+        TableColumn("Calls", "calls_per_variant", _calls, "per variant"),
     ),
     Metric(
         {
@@ -36,6 +36,6 @@ METRICS: Final = (
             "p_value_adjusted": lambda row: row.adjusted_p,
             "threshold": lambda row: row.threshold,
         },
-        Shown("Adjusted p", "p_value_adjusted", _adjusted_p, "over the whole page"),
+        TableColumn("Adjusted p", "p_value_adjusted", _adjusted_p, "over the whole page"),
     ),
 )

@@ -12,7 +12,7 @@ from orchestrator.page.metrics.metric import (
     Metric,
     Reader,
     Scalar,
-    Shown,
+    TableColumn,
     of_measurement,
 )
 
@@ -59,7 +59,7 @@ METRICS: Final = (
             "compile_s": lambda row: row.compile_s,
             "warm_first_call_s": of_measurement("warm_first_call_s"),
         },
-        Shown("Compile time", "compile_s", _first_call, "first call, empty caches"),
+        TableColumn("Compile time", "compile_s", _first_call, "first call, empty caches"),
     ),
     Metric(
         {
@@ -75,6 +75,6 @@ METRICS: Final = (
                 row.warm_break_even.inferences if row.warm_break_even else None
             ),
         },
-        Shown("Break-even", "break_even_inferences", _break_even, "inferences"),
+        TableColumn("Break-even", "break_even_inferences", _break_even, "inferences"),
     ),
 )

@@ -6,7 +6,7 @@ from typing import Final
 
 from orchestrator import wording
 from orchestrator.compare.comparison import Row
-from orchestrator.page.metrics.metric import UNKNOWN, Field, Metric, Reader, Shown
+from orchestrator.page.metrics.metric import UNKNOWN, Field, Metric, Reader, TableColumn
 
 
 def _cost(variant: int) -> Reader:
@@ -26,7 +26,7 @@ METRICS: Final = (
             "eager_usd_per_million_images": _cost(0),
             "compiled_usd_per_million_images": _cost(1),
         },
-        Shown(
+        TableColumn(
             "Cost per million images",
             "compiled_usd_per_million_images",
             _costs,

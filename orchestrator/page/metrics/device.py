@@ -10,12 +10,12 @@ from orchestrator.compare.comparison import Row
 from orchestrator.compare.facts import VariantFacts
 from orchestrator.page.metrics.metric import (
     UNKNOWN,
+    DialogLine,
     Field,
     Metric,
     Reader,
     Scalar,
-    Shown,
-    Told,
+    TableColumn,
     change,
     of_measurement,
     pair,
@@ -98,23 +98,25 @@ def _share(share: float) -> str:
 METRICS: Final = (
     Metric(
         _both("bound"),
-        Shown("Bound by", "compiled_bound", _bound, "eager → compiled"),
-        Told("Limited by", _limit),
+        TableColumn("Bound by", "compiled_bound", _bound, "eager → compiled"),
+        DialogLine("Limited by", _limit),
     ),
     Metric(
         {
             "eager_images_per_s": lambda row: row.throughput[0] if row.throughput else None,
             "compiled_images_per_s": lambda row: row.throughput[1] if row.throughput else None,
         },
-        Shown("Images per second", "compiled_images_per_s", _throughput, "eager → compiled"),
+        TableColumn("Images per second", "compiled_images_per_s", _throughput, "eager → compiled"),
     ),
     Metric(
         _both("utilisation") | {"flops_per_image": of_measurement("facts", "flops_per_image")},
-        Shown("Utilisation", "compiled_utilisation", _utilisation, "of the peak, eager → compiled"),
+        TableColumn(
+            "Utilisation", "compiled_utilisation", _utilisation, "of the peak, eager → compiled"
+        ),
     ),
     Metric(
         _both("joules_per_image"),
-        Shown("Energy per image", "compiled_joules_per_image", _energy, "eager → compiled"),
+        TableColumn("Energy per image", "compiled_joules_per_image", _energy, "eager → compiled"),
     ),
     Metric(
         {
@@ -122,7 +124,7 @@ METRICS: Final = (
             for variant in ("eager", "compiled")
             for name in (f"{variant}_peak_memory_bytes", f"{variant}_process_memory_bytes")
         },
-        Shown("Peak memory", "compiled_peak_memory_bytes", _memory, "eager → compiled"),
+        TableColumn("Peak memory", "compiled_peak_memory_bytes", _memory, "eager → compiled"),
     ),
     Metric(_both("device_s", "device_median_s")),
     Metric(_both("enqueue_s", "enqueue_median_s")),

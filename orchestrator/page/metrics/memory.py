@@ -6,7 +6,7 @@ from typing import Final
 
 from orchestrator import wording
 from orchestrator.compare.comparison import Row
-from orchestrator.page.metrics.metric import UNKNOWN, Field, Metric, Shown
+from orchestrator.page.metrics.metric import UNKNOWN, Field, Metric, TableColumn
 
 
 def _saved(row: Row) -> float | None:
@@ -27,6 +27,6 @@ def _shown(row: Row) -> Field:
 METRICS: Final = (
     Metric(
         {"memory_saved": _saved},
-        Shown("Memory saved", "memory_saved", _shown, "share of eager peak"),
+        TableColumn("Memory saved", "memory_saved", _shown, "share of eager peak"),
     ),
 )

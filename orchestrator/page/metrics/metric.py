@@ -24,7 +24,7 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class TableColumn:
     """How the table shows a figure.
 
     `key` names the exported column that the table sorts by. Unless it is `without_times`, the field
@@ -39,7 +39,7 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class DialogLine:
     """How the dialog of a case tells a figure: in words of its own; a dash where it has none."""
 
     title: str
@@ -56,8 +56,8 @@ class Metric:
     """
 
     columns: Mapping[str, Reader] = field(default_factory=dict)
-    shown: Shown | None = None
-    told: Told | None = None
+    table: TableColumn | None = None
+    dialog: DialogLine | None = None
 
 
 UNKNOWN: Final = Field(NOTHING)

@@ -11,11 +11,11 @@ from orchestrator.compare.comparison import Row
 from orchestrator.compare.measured import Measured
 from orchestrator.page.metrics.metric import (
     UNKNOWN,
+    DialogLine,
     Field,
     Metric,
     Reader,
-    Shown,
-    Told,
+    TableColumn,
     change,
     of_measurement,
 )
@@ -132,13 +132,13 @@ def _graphs(row: Row) -> Field:
     return Field(wording.count(evidence.graphs), "; ".join([breaks, *cuda_graphs(evidence)]))
 
 
-def _told(title: str, write: Callable[[Measured], str]) -> Metric:
+def _in_dialog(title: str, write: Callable[[Measured], str]) -> Metric:
     """What the dialog alone tells, of a case that was measured."""
 
     def of_row(row: Row) -> str:
         return NOTHING if row.measurement is None else write(row.measurement) or NOTHING
 
-    return Metric(told=Told(title, of_row))
+    return Metric(dialog=DialogLine(title, of_row))
 
 
 METRICS: Final = (
@@ -148,7 +148,7 @@ METRICS: Final = (
             "published_eager_s": _of_published("eager_s"),
             "published_compiled_s": _of_published("compiled_s"),
         },
-        Shown(
+        TableColumn(
             "Published in 2023",
             "published_compiled_s",
             _published,
@@ -161,22 +161,22 @@ METRICS: Final = (
             "relative_error": of_measurement("agreement", "relative_error"),
             "tolerance": of_measurement("agreement", "tolerance"),
         },
-        Shown("Agreement error", "relative_error", _error, "relative; tolerance below"),
+        TableColumn("Agreement error", "relative_error", _error, "relative; tolerance below"),
     ),
     Metric(
         {
             "graphs": of_measurement("compile_evidence", "graphs"),
             "graph_breaks": of_measurement("compile_evidence", "graph_breaks"),
         },
-        Shown("Graphs", "graphs", _graphs, "graph breaks below"),
+        TableColumn("Graphs", "graphs", _graphs, "graph breaks below"),
     ),
-    _told("Compiler", _compiler),
-    _told("Graph breaks", _graph_breaks),
-    _told("Notes", lambda found: "; ".join(map(wording.one_line, found.notes))),
-    _told("Agreement", _agreement),
-    _told("Warm-up", _warm_up),
-    _told("First calls", _first_calls),
-    _told("Model", _model),
-    _told("Inputs", _inputs),
-    _told("Harness overhead", lambda found: f"{_MS(found.overhead_s)} per call"),
+    _in_dialog("Compiler", _compiler),
+    _in_dialog("Graph breaks", _graph_breaks),
+    _in_dialog("Notes", lambda found: "; ".join(map(wording.one_line, found.notes))),
+    _in_dialog("Agreement", _agreement),
+    _in_dialog("Warm-up", _warm_up),
+    _in_dialog("First calls", _first_calls),
+    _in_dialog("Model", _model),
+    _in_dialog("Inputs", _inputs),
+    _in_dialog("Harness overhead", lambda found: f"{_MS(found.overhead_s)} per call"),
 )

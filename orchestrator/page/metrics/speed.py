@@ -13,7 +13,7 @@ from orchestrator.page.metrics.metric import (
     Metric,
     Reader,
     Scalar,
-    Shown,
+    TableColumn,
     change,
 )
 from orchestrator.statistics.statistics import Estimate, Summary
@@ -101,11 +101,13 @@ _MS: Final = wording.milliseconds
 METRICS: Final = (
     Metric(
         _bounds("speed_up", _speed_up),
-        Shown("Speed-up", "speed_up", _estimate(_speed_up, wording.speed_up), "eager ÷ compiled"),
+        TableColumn(
+            "Speed-up", "speed_up", _estimate(_speed_up, wording.speed_up), "eager ÷ compiled"
+        ),
     ),
     Metric(
         _bounds("time_saved", _time_saved),
-        Shown(
+        TableColumn(
             "Time saved",
             "time_saved",
             _estimate(_time_saved, wording.percent),
@@ -114,7 +116,7 @@ METRICS: Final = (
     ),
     Metric(
         _summary("eager", _eager),
-        Shown(
+        TableColumn(
             "Eager mean",
             "eager_mean_s",
             _estimate(lambda row: row.eager.mean if row.eager else None, _MS),
@@ -123,14 +125,14 @@ METRICS: Final = (
     ),
     Metric(
         _summary("compiled", _compiled),
-        Shown(
+        TableColumn(
             "Compiled mean",
             "compiled_mean_s",
             _estimate(lambda row: row.compiled.mean if row.compiled else None, _MS),
             "per call",
         ),
     ),
-    Metric(shown=Shown("Median", "compiled_median_s", _medians, "eager → compiled")),
-    Metric(shown=Shown("p5 to p95, eager", "eager_p95_s", _spread(_eager))),
-    Metric(shown=Shown("p5 to p95, compiled", "compiled_p95_s", _spread(_compiled))),
+    Metric(table=TableColumn("Median", "compiled_median_s", _medians, "eager → compiled")),
+    Metric(table=TableColumn("p5 to p95, eager", "eager_p95_s", _spread(_eager))),
+    Metric(table=TableColumn("p5 to p95, compiled", "compiled_p95_s", _spread(_compiled))),
 )
