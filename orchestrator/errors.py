@@ -35,6 +35,11 @@ class DeskError(Exception):
         self.sentence = sentence
         self.advice = advice
 
+    @property
+    def in_one_line(self) -> str:
+        """The sentence and, where there is some, the advice."""
+        return f"{self.sentence}. {self.advice}" if self.advice else self.sentence
+
 
 class UsageError(DeskError):
     """The command cannot be carried out as it was given."""

@@ -1,7 +1,8 @@
 """Recipes: the ways in which torch makes a model faster, and what each is capable of.
 
-Plain data that either half can load. To add one that `torch.compile` knows is to add a line here;
-whoever needs to know what a recipe does asks for its capability, and never for its name.
+Plain data that either half can load. Whoever needs to know what a recipe does asks for its
+capability, and never for its name. To add one is to add a line here and its name to the closed sets
+of the record format (`vocabulary.CompileMode`, `Backend`), for a backend also to the command line.
 """
 
 from __future__ import annotations

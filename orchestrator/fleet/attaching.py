@@ -97,7 +97,7 @@ def _usable(pool: PooledHost, rest: Plan, observer: Observer) -> dict[PooledHost
         pool.check(rest)
     except NoHostError as error:
         pool.close()
-        observer.ended(pool.name, f"{error.sentence}. {error.advice}")
+        observer.ended(pool.name, error.in_one_line)
         return {}
     return {pool: rest}
 

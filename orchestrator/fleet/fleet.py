@@ -219,7 +219,7 @@ class _Works:
 
     def _remember(self, work: Worker, error: DeskError) -> None:
         """Keep why a host could not go on, for this user and for whoever reads the run later."""
-        sentence = f"{error.sentence}. {error.advice}" if error.advice else error.sentence
+        sentence = error.in_one_line
         if isinstance(error, StillThereError) and work.attempt is not None:
             self._skipped.setdefault(work.host, sentence)
             self._folder.withdraw(work.attempt.name, error.attempt)
