@@ -24,16 +24,15 @@ from typing import Any, Final, Literal, TypeAlias
 from benchmarks.ledger import Ledger
 from harness import worker
 from harness.child import Nursery, ProbeError
-from harness.contract.plan import Case, Picture, Plan, Protocol
+from harness.contract.plan import Case, CaseAttempt, Picture, Plan, Protocol
 from harness.contract.records import Environment, Measurement, Record
-from harness.contract.vocabulary import Mode
 from harness.models import picture
 from harness.worker import Job, Loaded
 
 Policy: TypeAlias = Literal["fork", "spawn"]
 POLICIES: Final[tuple[Policy, Policy]] = ("fork", "spawn")
 # What a turn is called, how it starts, and what it measures; None only looks at the GPU.
-Turn: TypeAlias = tuple[str, Policy, Mode | None]
+Turn: TypeAlias = tuple[str, Policy, str | None]
 PAIRS: Final = 3
 LOOK_S: Final = 60.0
 MODEL: Final = "resnet-50"
@@ -93,17 +92,17 @@ class Starter:
             return {"error": f"a process started by {self.policy} could not use this GPU"}
         return self._found(time.monotonic() - start_s) | {"driver": _driver(self.nursery)}
 
-    def run(self, mode: Mode) -> dict[str, object]:
+    def run(self, recipe: str) -> dict[str, object]:
         """What became of one case."""
         if self.environment is None and "error" in (found := self.look()):
             return found
         assert self.environment is not None
         with tempfile.TemporaryDirectory(dir=self.folder) as caches:
             start_s = time.monotonic()
-            case = Case(model=MODEL, mode=mode, precision="float32", batch_size=1)
+            case = Case(model=MODEL, recipe=recipe, precision="float32", batch_size=1)
             job = Job(
                 plan=PLAN,
-                case=case,
+                attempt=CaseAttempt(case=case),
                 picture_path=str(self.folder / "picture.png"),
                 cache_folder=caches,
                 spawned_s=start_s,
@@ -113,7 +112,7 @@ class Starter:
         if not isinstance(result, Measurement):
             return {"error": f"{result.stage}: {result.reason}: {result.message}"}
         found = self._found(time.monotonic() - start_s)
-        return {"mode": mode, "start_up_s": result.start_up_s, "clock": result.clock} | found
+        return {"mode": recipe, "start_up_s": result.start_up_s, "clock": result.clock} | found
 
     def _found(self, wall_s: float) -> dict[str, object]:
         assert self.environment is not None

@@ -24,8 +24,9 @@ from rich.live import Live
 
 from harness.contract import catalogue
 from harness.contract.plan import Case, Plan
+from harness.contract.recipes import MODES
 from harness.contract.records import CaseStarted, Finished, Record
-from harness.contract.vocabulary import MODES, Stage
+from harness.contract.vocabulary import Stage
 from orchestrator.cli.host_state import HostState
 from orchestrator.cli.progress import LiveProgress
 from orchestrator.fleet import fleet

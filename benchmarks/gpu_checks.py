@@ -55,7 +55,7 @@ def checks(output: Path) -> list[Check]:
         _every("device-busy was measured", on_gpu, _has_busy),
         _every(
             f"A/A: eager against itself within {NOISE_FLOOR:.0%}",
-            [each for each in found if each.case.mode == "eager"],
+            [each for each in found if each.case.is_a_a],
             lambda each: abs(gpu_records.speed_up(each) - 1) <= NOISE_FLOOR,
         ),
         _every("reduce-overhead launches recorded CUDA graphs", graphs, _launches_graphs),
@@ -148,7 +148,7 @@ def _measured(output: Path, run: str) -> Check:
     if outcome is None:
         return Check(name, "no run", None)
     results = [each for each in outcome.failures.values() if each.reason in RESULTS]
-    planned = len(RunFolder(output / run).plan().cases())
+    planned = len(RunFolder(output / run).plan().attempts())
     good = len(outcome.measurements) + len(results)
     bad = len(outcome.failures) > len(results)
     return Check(name, f"{good} of {planned} cases", False if bad else good >= planned or None)

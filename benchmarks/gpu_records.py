@@ -47,6 +47,6 @@ def speed_up(measurement: Measurement) -> float:
 
 def is_launch_bound(measurement: Measurement) -> bool:
     """Whether the eager model waits for the host; unknown on a CPU, and then False."""
-    if measurement.case.mode == "eager":
+    if measurement.case.is_a_a:
         return False
     return facts.facts_of(measurement, None).eager.bound == "launch-bound"

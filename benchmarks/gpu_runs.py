@@ -18,12 +18,12 @@ from benchmarks.ledger import Ledger
 from harness.contract import catalogue
 from harness.contract.plan import Case, Picture, Plan, Protocol
 from harness.contract.records import CaseStarted, Failure, Measurement, Record
-from harness.contract.vocabulary import CompileMode, Precision
+from harness.contract.vocabulary import Precision
 from orchestrator.records.rundir import RunFolder
 
 HOST: Final = "local"
 LIGHT: Final = ("resnet-50", "vit-base")
-MODES: Final[tuple[CompileMode, ...]] = ("max-autotune", "max-autotune-no-cudagraphs")
+MODES: Final = ("max-autotune", "max-autotune-no-cudagraphs")
 PRECISIONS: Final[tuple[Precision, ...]] = ("ieee", "tf32", "float16", "bfloat16")
 # Some of both kinds must fit a quarter of an hour; what is left of them comes after that.
 FIRST_S: Final = 300.0
@@ -95,7 +95,7 @@ class Run:
 
     def _lacking(self, plan: Plan) -> list[str]:
         done = gpu_records.done(self.folder)
-        return [case.case_id for case in plan.cases() if case.case_id not in done]
+        return [case.case_id for case in plan.attempts() if case.case_id not in done]
 
     def _measure(self, plan: Plan, until_s: float) -> bool:
         """Run the harness; every record is on disk at once. Whether it ended by itself."""
@@ -159,7 +159,7 @@ def _create(folder: RunFolder, plan: Plan, command: str) -> None:
 def runs(settings: Settings) -> Iterator[Run]:
     """These steps in their order. Lazy: what a later one measures depends on an earlier one."""
     for name, budget_s, plan in _plans(settings):
-        if plan.cases():
+        if plan.attempts():
             yield Run(name, budget_s, plan, settings.output, settings.command)
 
 
@@ -173,11 +173,11 @@ def _plans(settings: Settings) -> Iterator[tuple[str, float, Plan]]:
     yield "graphs-2", 0.0, _graphs(settings, outer)
     light = tuple(name for name in fixed.models if name in LIGHT) or fixed.models[:1]
     one = outer[:1]
-    yield "modes", 0.0, _plan(fixed, models=light, modes=MODES, batch_sizes=one)
+    yield "modes", 0.0, _plan(fixed, models=light, recipes=MODES, batch_sizes=one)
     yield "precisions", 0.0, _plan(fixed, models=light, precisions=PRECISIONS, batch_sizes=one)
     # Inductor reads the flags of TF32 while it tunes.
     tuned = _plan(
-        fixed, models=light, modes=("max-autotune",), precisions=("tf32",), batch_sizes=one
+        fixed, models=light, recipes=("max-autotune",), precisions=("tf32",), batch_sizes=one
     )
     yield "tf32-autotune", 0.0, tuned
     if between := fixed.batch_sizes[1:-1]:
@@ -190,7 +190,7 @@ def _graphs(settings: Settings, batch_sizes: tuple[int, ...]) -> Plan:
     measured = gpu_records.measurements(settings.output / "first")
     bound = [each.case for each in measured.values() if gpu_records.is_launch_bound(each)]
     plan = _plan(
-        settings.fixed, modes=("reduce-overhead",), batch_sizes=batch_sizes, controls=False
+        settings.fixed, recipes=("reduce-overhead",), batch_sizes=batch_sizes, controls=False
     )
     return _only(bound, plan)
 
@@ -199,7 +199,7 @@ def _plan(
     fixed: Fixed,
     *,
     models: tuple[str, ...] | None = None,
-    modes: tuple[CompileMode, ...] = ("default",),
+    recipes: tuple[str, ...] = ("default",),
     precisions: tuple[Precision, ...] = ("float32",),
     batch_sizes: tuple[int, ...],
     controls: bool = True,
@@ -207,7 +207,7 @@ def _plan(
     chosen = models or fixed.models
     return Plan(
         models=chosen,
-        modes=modes,
+        recipes=recipes,
         precisions=precisions,
         batch_sizes=batch_sizes,
         noise_floor=_noise_floor(chosen, precisions[0], batch_sizes) if controls else (),
@@ -232,7 +232,7 @@ def _noise_floor(
 ) -> tuple[Case, ...]:
     flops = {model.name: model.flops_per_image for model in catalogue.CATALOGUE}
     every = [
-        Case(model=model, mode="eager", precision=precision, batch_size=batch_size)
+        Case(model=model, recipe="eager", precision=precision, batch_size=batch_size)
         for model in (min(models, key=flops.__getitem__), max(models, key=flops.__getitem__))
         for batch_size in (min(batch_sizes), max(batch_sizes))
     ]

@@ -92,7 +92,7 @@ def keep(ledger: Ledger, compared: Mapping[str, Callable[[], Ratio]], left_s: fl
 
 def model_call(size: Size, device: torch.device) -> Call:
     """A function that runs a model at batch 1."""
-    case = Case(model=MODEL, mode="default", precision="float32", batch_size=1)
+    case = Case(model=MODEL, recipe="default", precision="float32", batch_size=1)
     built = building.build(
         case,
         weights="random",

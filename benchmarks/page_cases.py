@@ -10,8 +10,8 @@ import random
 from typing import Final
 
 from harness.contract.plan import Case
+from harness.contract.recipes import MODES
 from harness.contract.records import Block, Measurement
-from harness.contract.vocabulary import MODES
 from orchestrator.compare.comparison import Comparison, RunInfo
 from orchestrator.compare.judging import build
 from orchestrator.records.outcomes import HostOutcome

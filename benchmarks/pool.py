@@ -21,7 +21,8 @@ from typing import Final, get_args
 
 from harness.contract import catalogue
 from harness.contract.plan import Plan
-from harness.contract.vocabulary import MODES, Precision
+from harness.contract.recipes import MODES
+from harness.contract.vocabulary import Precision
 from orchestrator import estimate
 from orchestrator.cli.progress import NoProgress
 from orchestrator.fleet import fleet
@@ -50,7 +51,7 @@ def _plan() -> Plan:
     """Ten thousand cases and a few more, of which the rest is left out."""
     of = factories.plan(
         models=tuple(model.name for model in catalogue.CATALOGUE),
-        modes=MODES,
+        recipes=MODES,
         precisions=get_args(Precision),
         batch_sizes=tuple(range(1, 43)),
     )
@@ -61,9 +62,9 @@ def _plan() -> Plan:
 def _queue_alone() -> None:
     plan, chance = _plan(), random.Random(1)
     now_s, spent_s, count, lost = 0.0, 0.0, 0, 0
-    costs = {case.case_id: estimate.share_s(plan, case) for case in plan.cases()}
+    costs = {each.case_id: estimate.share_s(plan, each.case) for each in plan.attempts()}
     start_s = perf_counter()
-    queue = Dispatch(plan.cases(), lambda case: costs[case.case_id], WORKERS, lambda: now_s)
+    queue = Dispatch(plan.attempts(), lambda case: costs[case.case_id], WORKERS, lambda: now_s)
     built_s = perf_counter() - start_s
     ends: list[tuple[float, int, Turn]] = []
     work_s = 0.0
@@ -75,7 +76,7 @@ def _queue_alone() -> None:
         spent_s += perf_counter() - start_s
         for turn in begun:
             count += 1
-            took_s = costs[turn.case.case_id] * chance.lognormvariate(0, 0.2) + JOB_S
+            took_s = costs[turn.attempt.case_id] * chance.lognormvariate(0, 0.2) + JOB_S
             work_s += took_s
             heapq.heappush(ends, (now_s + took_s, count, turn))
         if not ends:

@@ -19,7 +19,7 @@ from orchestrator.statistics.times import Blocks, Floats
 PAGES: Final = 1000
 CASES: Final = 36
 AA_CASES: Final = 2
-AA_CASE: Final = Case(model="simulated", mode="eager", precision="float32", batch_size=1)
+AA_CASE: Final = Case(model="simulated", recipe="eager", precision="float32", batch_size=1)
 ITERATIONS: Final = 300
 BLOCKS: Final = 30
 SEED: Final = 20230622

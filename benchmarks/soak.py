@@ -31,8 +31,8 @@ from typing import Final, cast
 from benchmarks.stations import Station, descendants, station
 from harness.contract import catalogue
 from harness.contract.plan import Case, Picture, Plan
+from harness.contract.recipes import MODES
 from harness.contract.records import CaseStarted, Failure, Finished, Record, read_record, write_line
-from harness.contract.vocabulary import MODES
 from orchestrator import pipeline
 from orchestrator.cli.progress import NoProgress
 from orchestrator.hosts import Host, Say
@@ -98,7 +98,7 @@ class Said:
         return cls({c.case_id: write_line(factories.measurement(c)).encode() for c in cases})
 
     def stream(self, plan: Plan) -> list[bytes]:
-        cases = plan.cases()
+        cases = [attempt.case for attempt in plan.attempts()]
         lines = [write_line(factories.started(cases, plan_id=plan.plan_id)).encode()]
         for case in cases:
             lines.append(write_line(CaseStarted(case_id=case.case_id, stage="build")).encode())
@@ -239,7 +239,7 @@ def soak_harness(seed: int, work: Path) -> list[Station]:
     """One supervisor, two thousand cases. Raises: AssertionError: a case has no record."""
     plan = Plan(
         models=tuple(f"nobody/model-{number}" for number in range(HARNESS_CASES // 20)),
-        batch_sizes=tuple(range(1, 21)), weights="random", backend="aot_eager",
+        recipes=("aot_eager",), batch_sizes=tuple(range(1, 21)), weights="random",
         picture=Picture(url="", fallback=True),
     )  # fmt: skip
     chance, stations, told = random.Random(seed), list[Station](), set[str | None]()
@@ -261,7 +261,7 @@ def soak_harness(seed: int, work: Path) -> list[Station]:
                 told.add(record.case_id)
                 if len(told) in (int(mark * HARNESS_CASES) for mark in MARKS):
                     stations.append(station(len(told) / HARNESS_CASES, process.pid, temporary))
-    assert told == {case.case_id for case in plan.cases()}
+    assert told == {case.case_id for case in plan.attempts()}
     # torch makes a folder for its default cache when it is loaded; nothing is ever put into it.
     left = [path.name for path in temporary.rglob("*") if path.parent != temporary]
     left += [path.name for path in temporary.iterdir() if "torchinductor_" not in path.name]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.contract.plan import Plan
+from harness.contract.recipes import AOT_EAGER
 from orchestrator import planning
 from orchestrator.changes import changes
 from orchestrator.changes.changes import Changes, Judged
@@ -53,9 +54,9 @@ def main() -> None:
 
 
 def _plan() -> Plan:
-    cases = [factories.case(model, size) for model in MODELS for size in BATCH_SIZES]
+    cases = [factories.case(model, size, AOT_EAGER) for model in MODELS for size in BATCH_SIZES]
     return factories.plan(
-        cases, weights="random", size="tiny", backend="aot_eager", protocol=PROTOCOL,
+        cases, weights="random", size="tiny", protocol=PROTOCOL,
         picture={"url": "", "fallback": True},
         noise_floor=planning.noise_floor(MODELS, "float32", BATCH_SIZES, one=False),
     )  # fmt: skip

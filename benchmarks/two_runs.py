@@ -97,7 +97,7 @@ NOISE: Final[dict[str, Levels]] = {
 
 def _cost() -> None:
     cases = [
-        Case(model=f"acme/model-{number}", mode="default", precision="float32", batch_size=size)
+        Case(model=f"acme/model-{number}", recipe="default", precision="float32", batch_size=size)
         for number in range(144)
         for size in (1, 4, 16)
     ]

@@ -124,7 +124,7 @@ def _read(source: str, *, one_line: bool) -> Plan:
 
 def _only(plan: Plan, case_id: str) -> Plan:
     """The same plan, less all other cases, whatever it skips itself."""
-    every = {case.case_id for case in (*plan.all_cases(), *plan.noise_floor)}
+    every = {attempt.case_id for attempt in plan.every_attempt()}
     if case_id not in every:
         _refuse(f"the plan has no case {case_id!r}")
     return plan.model_copy(update={"skip": tuple(sorted(every - {case_id}))})

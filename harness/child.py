@@ -290,4 +290,4 @@ def _died(job: Job, progress: _Progress, code: int | None, kills: int) -> Failur
 
 
 def _failure(job: Job, stage: Stage, reason: Reason, message: str) -> Failure:
-    return Failure(case_id=job.case.case_id, stage=stage, reason=reason, message=message)
+    return Failure(case_id=job.attempt.case_id, stage=stage, reason=reason, message=message)

@@ -21,7 +21,7 @@ from typing import Final, Self
 
 from harness.channel import Channel
 from harness.child import DeadlineError, Nursery, ProbeError
-from harness.contract.plan import Case, Plan
+from harness.contract.plan import CaseAttempt, Plan
 from harness.contract.records import (
     CaseStarted,
     Device,
@@ -155,7 +155,7 @@ def _run_cases(
     site: Site,
     announce: Announcer,
 ) -> int:
-    cases = plan.cases()
+    attempts = plan.attempts()
     trouble = ""
     try:
         obtained = picture.obtain(plan.picture, _picture_cache())
@@ -170,23 +170,23 @@ def _run_cases(
             started_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             environment=environment,
             picture=description,
-            case_ids=tuple(case.case_id for case in cases),
+            case_ids=tuple(attempt.case_id for attempt in attempts),
         )
     )
     flops: dict[str, int] = {}
-    for case in cases:
+    for attempt in attempts:
         if time.monotonic() >= site.limits.deadline_s:
             announce(site.limits.passed(None, None))
             return 1
         if trouble:
-            announce(_not_loaded(case, trouble))
+            announce(_not_loaded(attempt, trouble))
             continue
-        result = _run_case(plan, case, site, announce, flops.get(case.model))
+        result = _run_case(plan, attempt, site, announce, flops.get(attempt.case.model))
         if lost := _gpu_lost(site, result):
             announce(lost)
             return 1
         if isinstance(result, Measurement) and result.facts.flops_per_image is not None:
-            flops[case.model] = result.facts.flops_per_image
+            flops[attempt.case.model] = result.facts.flops_per_image
         announce(result)
     announce(Finished(plan_id=plan.plan_id, measured=announce.measured, failed=announce.failed))
     return 0 if announce.failed == 0 else 1
@@ -194,7 +194,7 @@ def _run_cases(
 
 def _run_case(
     plan: Plan,
-    case: Case,
+    attempt: CaseAttempt,
     site: Site,
     announce: Announcer,
     flops_per_image: int | None,
@@ -202,7 +202,7 @@ def _run_case(
     caches = site.folder / "caches"
     job = Job(
         plan=plan,
-        case=case,
+        attempt=attempt,
         picture_path=str(site.folder / PICTURE),
         cache_folder=str(caches),
         spawned_s=time.monotonic(),
@@ -214,10 +214,10 @@ def _run_case(
         result = site.nursery.run_case(job, announce, site.limits.deadline_s)
         return _with_warm_start(result, job, site.nursery)
     except DeadlineError as error:
-        return site.limits.passed(case.case_id, error.stage)
+        return site.limits.passed(attempt.case_id, error.stage)
     except OSError as error:
         return Failure(
-            case_id=case.case_id,
+            case_id=attempt.case_id,
             stage="build",
             reason="out_of_disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "error",
             message=f"the case could not be started: {error}",
@@ -258,7 +258,7 @@ def _with_warm_start(
     result: Measurement | Failure, job: Job, nursery: Nursery
 ) -> Measurement | Failure:
     """Add the first compiled call of a second process, if that was asked for."""
-    if isinstance(result, Failure) or job.case.mode == "eager":
+    if isinstance(result, Failure) or job.attempt.case.is_a_a:
         return result
     if not job.plan.protocol.warm_cache:
         return result
@@ -268,8 +268,8 @@ def _with_warm_start(
     return result.model_copy(update={"warm_first_call_s": warm.first_call_s, "notes": notes})
 
 
-def _not_loaded(case: Case, trouble: str) -> Failure:
-    return Failure(case_id=case.case_id, stage="build", reason="load_error", message=trouble)
+def _not_loaded(attempt: CaseAttempt, trouble: str) -> Failure:
+    return Failure(case_id=attempt.case_id, stage="build", reason="load_error", message=trouble)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from harness.contract.plan import Case, Plan
+from harness.contract.plan import CaseAttempt, Plan
 from harness.contract.records import Environment, Record, write_line
 from harness.contract.visible_gpus import VARIABLE, hides_every_gpu
 from harness.contract.vocabulary import Strict
@@ -43,7 +43,7 @@ class Job(Strict):
     counted it."""
 
     plan: Plan
-    case: Case
+    attempt: CaseAttempt
     picture_path: str
     cache_folder: str
     spawned_s: float
@@ -97,18 +97,18 @@ def measure(connection: Connection, job_json: str) -> None:
     """Measure one case and send its stages, then its Measurement or its Failure."""
     job = _take_up(job_json)
     pipe = Pipe(connection)
-    stages = Stages(job.case.case_id, pipe)
+    stages = Stages(job.attempt.case_id, pipe)
     try:
         with stages.enter("build"):
             from harness.measure import case
 
             start_up_s = time.monotonic() - job.spawned_s
-            prepared = case.build(job.plan, job.case, job.picture_path, job.gpu_uuid)
+            prepared = case.build(job.plan, job.attempt, job.picture_path, job.gpu_uuid)
         pipe.send(case.measure(prepared, stages, start_up_s, job.flops_per_image))
     except Exception as error:  # noqa: BLE001  the one place that turns whatever happened into a record
         from harness.measure.failures import failure
 
-        pipe.send(failure(job.case.case_id, stages.current, error))
+        pipe.send(failure(job.attempt.case_id, stages.current, error))
 
 
 def start_warm(connection: Connection, job_json: str) -> None:
@@ -117,7 +117,7 @@ def start_warm(connection: Connection, job_json: str) -> None:
     try:
         from harness.measure import case
 
-        prepared = case.build(job.plan, job.case, job.picture_path, job.gpu_uuid)
+        prepared = case.build(job.plan, job.attempt, job.picture_path, job.gpu_uuid)
         warm = WarmStart(first_call_s=case.compile_again(prepared))
     except Exception as error:  # noqa: BLE001  as in `measure`
         warm = WarmStart(first_call_s=None, trouble=f"{type(error).__name__}: {error}"[:500])

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from harness.contract import catalogue, recipes
+from harness.contract import catalogue
 from harness.contract.plan import Case, Plan
 from orchestrator.compare import published
 
@@ -38,17 +38,20 @@ def seconds(plan: Plan, *, gpu: bool) -> float:
 def case_seconds(plan: Plan, *, gpu: bool) -> list[float]:
     """Estimate every case of a plan, none longer than the time limit of a case."""
     call_s = _call_s(plan, gpu=gpu)
-    compile_s = COMPILE_GPU_S if gpu else COMPILE_CPU_S
-    if not recipes.generates_code(plan.backend):
-        compile_s = START_UP_S
     energy_s = 2 * plan.protocol.energy_s if gpu else 0.0
     cases_s = (
         START_UP_S
-        + (0 if case.mode == "eager" else compile_s + energy_s)
+        + (0 if case.is_a_a else _compile_s(case, gpu=gpu) + energy_s)
         + _timed_s(plan, call_s(case))
-        for case in plan.cases()
+        for case in (attempt.case for attempt in plan.attempts())
     )
     return [min(case_s, plan.protocol.case_limit_s) for case_s in cases_s]
+
+
+def _compile_s(case: Case, *, gpu: bool) -> float:
+    if not case.how.generates_code:
+        return START_UP_S
+    return COMPILE_GPU_S if gpu else COMPILE_CPU_S
 
 
 def _call_s(plan: Plan, *, gpu: bool) -> Callable[[Case], float]:

@@ -105,7 +105,7 @@ def measure(
 def _shared(rest: Plan, lanes: Sequence[Host]) -> dict[Host, Plan]:
     """The plan of each GPU of a host; one that would have nothing to do gets none."""
     parts = (rest,) if len(lanes) == 1 else _parts(rest, len(lanes))
-    return {host: part for host, part in zip(lanes, parts, strict=True) if part.cases()}
+    return {host: part for host, part in zip(lanes, parts, strict=True) if part.attempts()}
 
 
 def _parts(rest: Plan, count: int) -> tuple[Plan, ...]:

@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from harness.contract import catalogue
+from harness.contract import catalogue, recipes
 from harness.contract.plan import MAX_CASES, Case, Picture, Plan, Protocol, number_of_cases
+from harness.contract.recipes import EAGER, MODES
 from harness.contract.vocabulary import (
     LASTING_REASONS,
-    MODES,
     PRECISIONS,
-    Backend,
     CaseProcesses,
-    CompileMode,
     Precision,
     Size,
     Weights,
@@ -53,7 +51,7 @@ class Choices:
     weights: Weights | None = None
     allow_pickle: bool = False
     image: str | None = None
-    backend: Backend = "inductor"
+    backend: str = recipes.INDUCTOR
     size: Size = "full"
     quick: bool = False
     case_processes: CaseProcesses = "auto"
@@ -74,11 +72,11 @@ def make(choices: Choices) -> Plan:
     models = _models(_split(choices.models, default_models), weights)
     precisions = _precisions(_split(choices.precisions))
     batch_sizes = _batch_sizes(_split(choices.batch_sizes, ("1",) if quick else ("1", "4", "16")))
-    modes = _modes(_split(choices.modes))
-    _require_bounded(number_of_cases(models, modes, precisions, batch_sizes))
+    chosen = _recipes(_split(choices.modes), rehearsed=choices.backend == recipes.AOT_EAGER)
+    _require_bounded(number_of_cases(models, chosen, precisions, batch_sizes))
     return Plan(
         models=models,
-        modes=modes,
+        recipes=chosen,
         precisions=precisions,
         batch_sizes=batch_sizes,
         noise_floor=noise_floor(models, precisions[0], batch_sizes, one=quick),
@@ -91,7 +89,6 @@ def make(choices: Choices) -> Plan:
         ),
         weights=weights,
         picture=_picture(COCO_URL if choices.image is None else choices.image, weights),
-        backend=choices.backend,
         size=choices.size,
         pickled_weights=choices.allow_pickle,
     )
@@ -111,7 +108,7 @@ def noise_floor(
     The two ends bound how the noise of a machine depends on how busy a case keeps it.
     """
     every = [
-        Case(model=model, mode="eager", precision=precision, batch_size=batch_size)
+        Case(model=model, recipe=EAGER.name, precision=precision, batch_size=batch_size)
         for model in models
         for batch_size in batch_sizes
     ]
@@ -142,11 +139,11 @@ def share_out(plan: Plan, parts: int, cost: Callable[[Case], float]) -> tuple[Pl
     """
     loads = [0.0] * parts
     taken: list[set[str]] = [set() for _ in range(parts)]
-    for case in sorted(plan.cases(), key=cost, reverse=True):
+    for attempt in sorted(plan.attempts(), key=lambda one: cost(one.case), reverse=True):
         least = loads.index(min(loads))
-        loads[least] += cost(case)
-        taken[least].add(case.case_id)
-    left_out = {case.case_id for case in (*plan.all_cases(), *plan.noise_floor)}
+        loads[least] += cost(attempt.case)
+        taken[least].add(attempt.case_id)
+    left_out = {attempt.case_id for attempt in plan.every_attempt()}
     return tuple(plan.model_copy(update={"skip": tuple(sorted(left_out - part))}) for part in taken)
 
 
@@ -217,16 +214,17 @@ def _models(names: Sequence[str], weights: Weights) -> tuple[str, ...]:
     return _distinct("model", [model_names.resolve(name, weights) for name in names])
 
 
-def _modes(names: Sequence[str]) -> tuple[CompileMode, ...]:
+def _recipes(names: Sequence[str], *, rehearsed: bool) -> tuple[str, ...]:
     for name in names:
-        if name == "eager":
+        if name == EAGER.mode:
             raise UsageError(
                 'the mode "eager" cannot be chosen: every mode is compared with eager already',
                 f"Choose from: {', '.join(MODES)}.",
             )
         if name not in MODES:
             raise UnknownNameError("mode", name, MODES)
-    return tuple(mode for mode in MODES if mode in _distinct("mode", names))
+    modes = _distinct("mode", names)
+    return tuple(recipes.of(mode, rehearsed=rehearsed).name for mode in MODES if mode in modes)
 
 
 def _precisions(names: Sequence[str]) -> tuple[Precision, ...]:

@@ -21,7 +21,7 @@ from harness.contract.records import (
     Started,
     WarmUp,
 )
-from harness.contract.vocabulary import Mode, Precision, Reason, Variant
+from harness.contract.vocabulary import Precision, Reason, Variant
 from orchestrator.compare.comparison import Comparison, RunInfo
 from orchestrator.compare.judging import build
 from orchestrator.records.outcomes import Ending, HostOutcome
@@ -30,10 +30,10 @@ from orchestrator.records.outcomes import Ending, HostOutcome
 def case(
     model: str = "vit-base",
     batch_size: int = 1,
-    mode: Mode = "default",
+    recipe: str = "default",
     precision: Precision = "float32",
 ) -> Case:
-    return Case(model=model, mode=mode, precision=precision, batch_size=batch_size)
+    return Case(model=model, recipe=recipe, precision=precision, batch_size=batch_size)
 
 
 def plan(cases: Iterable[Case] = (), **settings: object) -> Plan:
@@ -41,7 +41,7 @@ def plan(cases: Iterable[Case] = (), **settings: object) -> Plan:
     listed = list(cases) or [case()]
     spanned = {
         "models": tuple(dict.fromkeys(each.model for each in listed)),
-        "modes": tuple(dict.fromkeys(each.mode for each in listed)),
+        "recipes": tuple(dict.fromkeys(each.recipe for each in listed)),
         "precisions": tuple(dict.fromkeys(each.precision for each in listed)),
         "batch_sizes": tuple(dict.fromkeys(each.batch_size for each in listed)),
         "picture": Picture(url="https://example.org/cats.jpg"),
@@ -128,7 +128,7 @@ def measurement(
         eager=warm_up(eager_s * 3, eager_s),
         compiled=warm_up(compile_s, compiled_s),
         compile_evidence=None
-        if of.mode == "eager"
+        if of.is_a_a
         else CompileEvidence(
             backend="inductor", graphs=1, frames_compiled=1, kernels=40, graph_breaks=graph_breaks
         ),
@@ -234,8 +234,8 @@ def comparison(*outcomes: HostOutcome, of: Plan | None = None) -> Comparison:
     """The comparison of a run; its plan spans all cases that any outcome knows."""
     ids = dict.fromkeys(i for each in outcomes for i in (*each.measurements, *each.failures))
     cases = [_case_of(case_id) for case_id in ids]
-    compared = [each for each in cases if each.mode != "eager"]
-    noise_floor = tuple(each for each in cases if each.mode == "eager")
+    compared = [each for each in cases if not each.is_a_a]
+    noise_floor = tuple(each for each in cases if each.is_a_a)
     chosen = of or plan(compared, noise_floor=noise_floor)
     command = "python orchestrate.py --hosts a100"
     run = RunInfo("2026-11-23-a", "2026-11-23 10:00 UTC", command, chosen)
@@ -243,7 +243,7 @@ def comparison(*outcomes: HostOutcome, of: Plan | None = None) -> Comparison:
 
 
 def _case_of(case_id: str) -> Case:
-    model, mode, precision, batch = case_id.rsplit("/", 3)
+    model, recipe, precision, batch = case_id.rsplit("/", 3)
     return Case.model_validate(
-        {"model": model, "mode": mode, "precision": precision, "batch_size": int(batch[1:])}
+        {"model": model, "recipe": recipe, "precision": precision, "batch_size": int(batch[1:])}
     )

@@ -50,7 +50,7 @@ class MemoryCluster:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self._cases = {case.case_id: case for case in self.plan.cases()}
+        self._cases = {attempt.case_id: attempt.case for attempt in self.plan.attempts()}
         self._of_job: dict[str, Case] = {}
         self._card: dict[str, str] = {}
 

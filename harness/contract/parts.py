@@ -12,13 +12,13 @@ from pydantic import Field, model_validator
 from harness.contract.vocabulary import (
     MAX_COUNT,
     Amount,
-    Backend,
     Count,
     PositiveSeconds,
     Seconds,
     ShortText,
     Strict,
     Variant,
+    is_absent,
 )
 
 
@@ -33,6 +33,23 @@ class BlockTelemetry(Strict):
     temperature_c: Annotated[float, Field(ge=-1e6, le=1e6)] | None
     power_w: Amount | None
     throttle: tuple[ShortText, ...] = ()
+
+
+class Disturbance(Strict):
+    """What else was at work while a block ran; what could not be read is None.
+
+    Shares are of all processors of the machine over the time of the block: `others_share` what
+    processes outside this project took, `stolen_share` what a hypervisor gave to other guests,
+    `pressure_share` how long some task waited for a processor (pressure-stall information).
+    `involuntary_switches` counts how often this process had to give one up. `gpu_processes` names
+    others that computed on the GPU.
+    """
+
+    others_share: Amount | None = None
+    stolen_share: Amount | None = None
+    pressure_share: Amount | None = None
+    involuntary_switches: Count | None = None
+    gpu_processes: tuple[ShortText, ...] = ()
 
 
 class Block(Strict):
@@ -50,6 +67,7 @@ class Block(Strict):
     enqueue_s: tuple[Seconds, ...] | None = None
     telemetry: BlockTelemetry | None = None
     retaken: Count = 0
+    disturbance: Annotated[Disturbance | None, Field(exclude_if=is_absent)] = None
 
     @model_validator(mode="after")
     def _same_length(self) -> Self:
@@ -79,7 +97,7 @@ class CompileEvidence(Strict):
     nobody looked.
     """
 
-    backend: Backend
+    backend: ShortText
     graphs: Count
     frames_compiled: Count
     kernels: Count | None

@@ -10,28 +10,33 @@ None of them imports torch or anything of the desk, so both halves load them qui
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, TypeAdapter, model_validator
 
+from harness.contract import upgrade
+from harness.contract.environment import Build, Device, Environment
 from harness.contract.parts import (
     Agreement,
     Block,
     BlockTelemetry,
     CompileEvidence,
+    Disturbance,
     Energy,
     EnergyUse,
     ModelFacts,
     WarmUp,
 )
-from harness.contract.plan import Case, Plan
+from harness.contract.plan import Case, CaseAttempt, Plan
 from harness.contract.vocabulary import (
     MAX_TRACEBACK_CHARACTERS,
     SCHEMA_VERSION,
     ClockName,
     Count,
+    OptionalText,
     PositiveSeconds,
-    ProcessStart,
+    ProcessNumber,
     Reason,
     Seconds,
     ShortText,
@@ -45,9 +50,11 @@ __all__ = [
     "Agreement",
     "Block",
     "BlockTelemetry",
+    "Build",
     "CaseStarted",
     "CompileEvidence",
     "Device",
+    "Disturbance",
     "Energy",
     "EnergyUse",
     "Environment",
@@ -61,49 +68,9 @@ __all__ = [
     "WarmUp",
     "json_schema",
     "read_record",
+    "with_ids_of_today",
     "write_line",
 ]
-
-
-class Device(Strict):
-    """The processor that did the work. For a CPU only the first two fields are set."""
-
-    type: ClockName
-    name: ShortText
-    uuid: str | None = None
-    capability: str | None = None
-    memory_bytes: Count | None = None
-    multiprocessors: Count | None = None
-    driver: str | None = None
-
-
-class Environment(Strict):
-    """All that must be equal, or named, before two results may be compared.
-
-    `process_start` says how the processes of cases began; records from before it lack it.
-    """
-
-    device: Device
-    torch: str
-    torch_cuda: str | None
-    torch_arch_list: tuple[str, ...]
-    triton: str | None
-    transformers: str
-    numpy: str
-    python: str
-    platform: ShortText
-    cpu: ShortText
-    cpu_count: Count
-    torch_threads: Count
-    memory_bytes: Count | None
-    cxx_compiler: str | None
-    float32_matmul_precision: str
-    cudnn_allow_tf32: bool | None
-    cudnn_version: int | None
-    in_container: bool
-    process_start: Annotated[ProcessStart | None, Field(exclude_if=lambda start: start is None)] = (
-        None
-    )
 
 
 class Envelope(Strict):
@@ -141,6 +108,8 @@ class CaseStarted(Envelope):
 class Measurement(Envelope):
     """One case, measured: raw samples of both variants and the evidence around them.
 
+    `process` counts the fresh processes that measured this case, from 1; `build` names the PyTorch
+    that did, where the plan has several.
     `eager_busy_s` and `compiled_busy_s` are device-busy seconds per call, one value per round: the
     union of all kernels and copies, or, where a note says so, the time that calls took which had
     queued up behind a sleeping kernel. None on a CPU or where a note says why.
@@ -151,6 +120,8 @@ class Measurement(Envelope):
 
     kind: Literal["measurement"] = "measurement"
     case: Case
+    process: Annotated[ProcessNumber, Field(exclude_if=lambda number: number == 1)] = 1
+    build: OptionalText = ""
     facts: ModelFacts
     clock: ClockName
     blocks: Annotated[tuple[Block, ...], Field(min_length=2)]
@@ -176,7 +147,7 @@ class Measurement(Envelope):
 
     @model_validator(mode="after")
     def _evidence_of_what_is_compiled(self) -> Self:
-        if (self.compile_evidence is None) != (self.case.mode == "eager"):
+        if (self.compile_evidence is None) != (self.case.is_a_a):
             raise ValueError("compile_evidence is absent from A/A cases, and from those alone")
         return self
 
@@ -204,7 +175,8 @@ class Measurement(Envelope):
 
     @property
     def case_id(self) -> str:
-        return self.case.case_id
+        """The id of the attempt."""
+        return CaseAttempt(case=self.case, process=self.process, build=self.build).case_id
 
 
 class Failure(Envelope):
@@ -244,7 +216,7 @@ _RECORD: Final[TypeAdapter[Record]] = TypeAdapter(Record)
 
 
 def read_record(line: str | bytes) -> Record:
-    """Read one line of a stream.
+    """Read one line of a stream, of an older version, too.
 
     Raises: NewerSchemaError; ValueError for anything that is no record.
     """
@@ -253,10 +225,26 @@ def read_record(line: str | bytes) -> Record:
     except ValueError:
         # Only now, on the rare path: a newer record may differ in any other field, too.
         refuse_newer(line)
-        raise
+        if (upgraded := upgrade.record(line)) is None:
+            raise
+        record = _RECORD.validate_json(upgraded)
     if isinstance(record, Started):
         require_known(record.schema_version)
     return record
+
+
+def with_ids_of_today(record: Record, former_ids: Mapping[str, str]) -> Record:
+    """A record of a stream in which cases had other ids; with none, the record as it is.
+
+    Args: former_ids: today's id by the former one.
+    """
+    if not former_ids or isinstance(record, Measurement | Finished):
+        return record
+    if isinstance(record, Started):
+        case_ids = tuple(former_ids.get(case_id, case_id) for case_id in record.case_ids)
+        return record.model_copy(update={"case_ids": case_ids})
+    case_id = former_ids.get(record.case_id or "", record.case_id)
+    return record.model_copy(update={"case_id": case_id})
 
 
 def write_line(record: Record | Plan) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import operator
 from typing import Annotated, Final, Literal, TypeAlias, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from harness.contract import recipes
 
 # History of the format. A reader upgrades older records step by step and refuses newer ones.
 #   1  first version
@@ -13,18 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field
 #      retakes, energy, process memory, warm start, early stop, flags, FLOPs, more evidence. All of
 #      it is optional, so what version 1 wrote reads as version 2 that lacks it. So are counts of
 #      recorded and launched CUDA graphs, and how processes were started, which came last.
-SCHEMA_VERSION: Final = 2
+#   3  a recipe in the place of mode and backend; which process of a case was measured, by which
+#      build and on which inputs, what disturbed a block, environment variables: all optional.
+SCHEMA_VERSION: Final = 3
 
-CompileMode: TypeAlias = Literal[
-    "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"
-]
-# "eager" is an A/A case: both variants are the eager model, so it shows the noise of the machine.
-Mode: TypeAlias = Literal[
-    "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs", "eager"
-]
 Precision: TypeAlias = Literal["float32", "ieee", "tf32", "float16", "bfloat16"]
 Weights: TypeAlias = Literal["pretrained", "random"]
-Backend: TypeAlias = Literal["inductor", "aot_eager"]
 Size: TypeAlias = Literal["full", "tiny"]
 Variant: TypeAlias = Literal["eager", "compiled"]
 Stage: TypeAlias = Literal["build", "verify", "compile", "warmup", "measure"]
@@ -50,7 +47,6 @@ Reason: TypeAlias = Literal[
     "error",  # any other exception; the traceback tells
 ]
 
-MODES: Final[tuple[CompileMode, ...]] = get_args(CompileMode)
 PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 
 # Reasons that a second attempt on the same machine would only repeat.
@@ -65,8 +61,22 @@ MAX_COUNT: Final = 2**63 - 1
 Count: TypeAlias = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 MAX_MODEL_CHARACTERS: Final = 512
 ModelName: TypeAlias = Annotated[str, Field(min_length=1, max_length=MAX_MODEL_CHARACTERS)]
+RecipeName: TypeAlias = Annotated[
+    str, Field(max_length=512), AfterValidator(lambda name: recipes.named(name).name)
+]
 BatchSize: TypeAlias = Annotated[int, Field(ge=1, le=10**12)]
 ShortText: TypeAlias = Annotated[str, Field(max_length=4096)]
+
+
+def is_absent(value: object) -> bool:
+    """Whether an optional field is left out of what is written, as in records from before it."""
+    return value is None
+
+
+# Left out of what is written where it is empty.
+OptionalText: TypeAlias = Annotated[str, Field(max_length=512, exclude_if=operator.not_)]
+# Processes of a case count from 1, and the first goes without saying.
+ProcessNumber: TypeAlias = Annotated[int, Field(ge=1, le=1000)]
 
 MAX_TRACEBACK_CHARACTERS: Final = 4096
 MAX_LISTED_REASONS: Final = 20

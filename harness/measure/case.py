@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from PIL import Image
 
-from harness.contract.plan import Case, Plan
-from harness.contract.recipes import EAGER, Recipe
+from harness.contract.plan import Case, CaseAttempt, Plan
+from harness.contract.recipes import Recipe
 from harness.contract.records import Agreement, CompileEvidence, Measurement, WarmUp
 from harness.devices import presence, registry
 from harness.devices.busy import Busy
@@ -37,7 +37,7 @@ class Prepared:
     """A case whose model and inputs are on the device."""
 
     plan: Plan
-    case: Case
+    attempt: CaseAttempt
     device: ComputeDevice
     built: Built
     instruments: Instruments
@@ -47,12 +47,12 @@ class Prepared:
         return self.instruments.clock
 
     @property
-    def is_a_a(self) -> bool:
-        return self.recipe is EAGER
+    def case(self) -> Case:
+        return self.attempt.case
 
     @property
     def recipe(self) -> Recipe:
-        return self.plan.recipe(self.case)
+        return self.case.how
 
     @property
     def asks_for_cuda_graphs(self) -> bool:
@@ -98,7 +98,7 @@ class Warm:
     compiled_process_memory_bytes: int | None
 
 
-def build(plan: Plan, case: Case, picture_path: str, gpu_uuid: str = "") -> Prepared:
+def build(plan: Plan, attempt: CaseAttempt, picture_path: str, gpu_uuid: str = "") -> Prepared:
     """Load the model and its inputs onto the device.
 
     Args:
@@ -108,6 +108,8 @@ def build(plan: Plan, case: Case, picture_path: str, gpu_uuid: str = "") -> Prep
     """
     presence.require_gpu(gpu_uuid)
     device = registry.first()
+    case = attempt.case
+    compiler.require(case.how, device)
     compiler.set_precision(case.precision, device)
     with Image.open(picture_path) as picture:
         built = building.build(
@@ -119,7 +121,7 @@ def build(plan: Plan, case: Case, picture_path: str, gpu_uuid: str = "") -> Prep
             device=device.torch_device,
             pickled_weights=plan.pickled_weights,
         )
-    return Prepared(plan, case, device, built, device.instruments())
+    return Prepared(plan, attempt, device, built, device.instruments())
 
 
 def measure(
@@ -146,18 +148,22 @@ def measure(
                 prepared.instruments,
                 prepared.plan.protocol,
                 images_per_call=prepared.case.batch_size,
-                with_energy=not prepared.is_a_a,
+                with_energy=not prepared.case.is_a_a,
             )
             # CUDA graphs replay only from the third call on: what was timed must agree as well.
             agreement = verify.worse(
                 compiled.agreement, _agreement(prepared, eager, compiled.call())
             )
-    evidence = None if prepared.is_a_a else _evidence(prepared, skips, compiled.kernels, timed.busy)
+    evidence = (
+        None if prepared.case.is_a_a else _evidence(prepared, skips, compiled.kernels, timed.busy)
+    )
     built = prepared.built
     if flops_per_image is None:
         flops_per_image = flops.per_image(built.module, built.inputs, prepared.case.batch_size)
     return Measurement(
         case=prepared.case,
+        process=prepared.attempt.process,
+        build=prepared.attempt.build,
         facts=built.facts.model_copy(update={"flops_per_image": flops_per_image}),
         clock=prepared.clock.name,
         blocks=timed.blocks,
@@ -224,7 +230,7 @@ def _compile(prepared: Prepared, eager: Eager) -> Compiled:
 
     first = compiling if prepared.recipe.generates_code else call
     output, first_call_s = _first_call(first, prepared.clock)
-    if not prepared.is_a_a:
+    if not prepared.case.is_a_a:
         _require_compiled_code(compiler.evidence(prepared.recipe.backend))
     return Compiled(call, _agreement(prepared, eager, output), first_call_s, launches.per_call)
 

@@ -16,7 +16,7 @@ from torch._dynamo.utils import counters, get_compilation_metrics
 
 from harness.contract.recipes import Recipe
 from harness.contract.records import CompileEvidence
-from harness.contract.vocabulary import MAX_LISTED_REASONS, Backend, Precision
+from harness.contract.vocabulary import MAX_LISTED_REASONS, Precision
 from harness.devices.compute_device import ComputeDevice
 
 # With fewer, Inductor tries no GEMM templates (torch/_inductor/utils.py, is_big_gpu).
@@ -36,6 +36,14 @@ def compiled(module: torch.nn.Module, recipe: Recipe) -> Callable[..., Any]:
     if recipe.options is None:
         return module
     return torch.compile(module, dynamic=False, **recipe.options)
+
+
+def require(recipe: Recipe, device: ComputeDevice) -> None:
+    """Raises: UnsupportedCaseError: the device lacks what the recipe is made of."""
+    if recipe.needs_cuda_graphs and not device.has_cuda_graphs:
+        raise UnsupportedCaseError(
+            f"{recipe.mode} needs a GPU: it does nothing but record CUDA graphs"
+        )
 
 
 def set_precision(precision: Precision, device: ComputeDevice) -> None:
@@ -99,7 +107,7 @@ def gates(recipe: Recipe, multiprocessors: int | None) -> tuple[str, ...]:
 
 
 def evidence(
-    backend: Backend,
+    backend: str,
     *,
     kernels: int | None = None,
     cuda_graphs: int | None = None,

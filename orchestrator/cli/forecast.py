@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
+from harness.contract import recipes
 from harness.contract.plan import Plan
 from orchestrator import estimate, wording
 from orchestrator.cli.host_state import duration
@@ -20,7 +21,7 @@ LONG_S: Final = 20 * 60
 
 def plan_text(plan: Plan, machines: Sequence[Machine]) -> str:
     """What would be measured, and how long it may take."""
-    cases = [case for case in plan.cases() if case.mode != "eager"]
+    cases = [each.case for each in plan.attempts() if not each.case.is_a_a]
     lines = [
         f"{wording.many(len(cases), 'case')} on {'each of ' * (len(machines) > 1)}"
         f"{wording.many(len(machines), 'host')}, "
@@ -28,7 +29,7 @@ def plan_text(plan: Plan, machines: Sequence[Machine]) -> str:
         f"{plan.weights} weights",
         f"models       {', '.join(plan.models)}",
         f"batch sizes  {', '.join(map(str, plan.batch_sizes))}",
-        f"modes        {', '.join(plan.modes)}",
+        f"modes        {', '.join(recipes.named(name).mode for name in plan.recipes)}",
         f"precisions   {', '.join(plan.precisions)}",
     ]
     if plan.noise_floor:
@@ -53,10 +54,10 @@ def _controls(plan: Plan, machine: Machine) -> str:
     if machine.pool is None:
         return ""
     more = controls.turns(
-        plan, plan.cases(), (), machine.pool, lambda case: estimate.share_s(plan, case)
+        plan, plan.attempts(), (), machine.pool, lambda case: estimate.share_s(plan, case)
     )
     times = wording.many(len(more), "time")
-    return f"; {more[0].case.case_id} {times} more, to see if workers agree" if more else ""
+    return f"; {more[0].attempt.case_id} {times} more, to see if workers agree" if more else ""
 
 
 def _estimated_s(plan: Plan, machine: Machine, count: int) -> float | None:
@@ -85,7 +86,7 @@ def plan_json(plan: Plan, machines: Sequence[Machine]) -> str:
         {"name": each.name, "gpus": count, "estimated_s": _whole(_estimated_s(plan, each, count))}
         for each, count in counts
     ]
-    cases = sum(case.mode != "eager" for case in plan.cases())
+    cases = sum(not each.case.is_a_a for each in plan.attempts())
     found = {"cases_per_host": cases, "hosts": hosts, "plan": plan.model_dump(mode="json")}
     return json.dumps(found, indent=2)
 

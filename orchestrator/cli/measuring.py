@@ -38,10 +38,10 @@ def resume(folder: RunFolder, inventory: Path | None, ways: Ways, *, dry_run: bo
     machines = pipeline.machines_of(folder, inventory)
     plan = folder.plan()
     rest = [planning.for_resume(plan, outcome) for outcome in folder.outcomes()]
-    longest = max(rest, key=lambda one: len(one.cases()))
+    longest = max(rest, key=lambda one: len(one.attempts()))
     if dry_run:
         return console.show_plan(longest, machines, as_json=ways.showing.ending.as_json)
-    if not longest.cases():
+    if not longest.attempts():
         return console.conclude_complete(folder, ways.showing.ending)
     hosts = pipeline.checked(pipeline.hosts_for(machines, ways.source, ways.terms), plan)
     console.forewarn(longest, machines)

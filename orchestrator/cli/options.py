@@ -1,6 +1,6 @@
 """The options of the command line: names, help, defaults. Enumerations are spelled out here rather
-than imported from the contract, because loading pydantic would double the time of --help; a test
-keeps the two in step."""
+than imported from the contract where that loads pydantic, which would double the time of --help; a
+test keeps the two in step."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Annotated, Final, TypeAlias
 
 import typer
+
+from harness.contract import recipes
 
 _WHAT: Final = "What to measure"
 _HOW: Final = "How"
@@ -35,8 +37,8 @@ class Interruption(StrEnum):
 
 
 class BackendName(StrEnum):
-    INDUCTOR = "inductor"
-    AOT_EAGER = "aot_eager"
+    INDUCTOR = recipes.INDUCTOR
+    AOT_EAGER = recipes.AOT_EAGER
 
 
 class SizeName(StrEnum):
@@ -73,8 +75,7 @@ Modes: TypeAlias = Annotated[
     str,
     typer.Option(
         metavar="NAMES",
-        help="Compile modes, each compared with eager: default, reduce-overhead, max-autotune, "
-        "max-autotune-no-cudagraphs.",
+        help=f"Compile modes, each compared with eager: {', '.join(recipes.MODES)}.",
         rich_help_panel=_WHAT,
     ),
 ]

@@ -44,7 +44,7 @@ def of_host(measurements: Iterable[Measurement]) -> NoiseFloor | None:
     cases = [
         (found.case, speed_up(samples(found.blocks, "eager"), samples(found.blocks, "compiled")))
         for found in measurements
-        if found.case.mode == "eager"
+        if found.case.is_a_a
     ]
     return floor(cases) if cases else None
 

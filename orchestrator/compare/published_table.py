@@ -33,7 +33,7 @@ def _published_host(rows: Sequence[Row]) -> HostSummary:
 def _published_row(row: PublishedRow) -> Row:
     case = Case(
         model=row.hub_id,
-        mode="reduce-overhead" if row.mode == "reduce-overhead" else "default",
+        recipe="reduce-overhead" if row.mode == "reduce-overhead" else "default",
         precision="float32",
         batch_size=row.batch_size,
     )

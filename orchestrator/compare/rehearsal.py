@@ -43,7 +43,7 @@ def causes(size: str | None, backend: str | None, devices: Iterable[str]) -> tup
     found = []
     if size == "tiny":
         found.append(Cause("shrunken models", "Shrunken models: a rehearsal, not a result."))
-    if backend is not None and not recipes.generates_code(backend):
+    if backend is not None and recipes.is_rehearsal(backend):
         sentence = f"Backend {backend} generates no code: a rehearsal, not a result."
         found.append(Cause(f"backend {backend}", sentence))
     if any(map(is_fake, devices)):

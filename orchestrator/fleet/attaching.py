@@ -69,7 +69,7 @@ class _Left:
 def _left(folder: RunFolder, machine: Machine, plan: Plan) -> _Left:
     attempts = folder.attempts(machine.name)
     outcome = fold(machine.name, attempts.values(), plan.plan_id)
-    complete = not planning.for_resume(plan, outcome).cases()
+    complete = not planning.for_resume(plan, outcome).attempts()
     told = outcome.measurements.keys() | outcome.failures.keys()
     unfinished: list[str] = []
     if machine.address is not None and not (complete and outcome.ending == "finished"):
@@ -88,7 +88,7 @@ def _of_pool(rest: Plan, jobs: Mapping[str, JobNote]) -> Plan | None:
     """The cases of a pool that are under way, or that nobody has begun; None where there are
     none, and no control is under way. What failed is for --resume to measure again."""
     controls = (note for note in jobs.values() if note.control)
-    return rest if rest.cases() or any(not note.end for note in controls) else None
+    return rest if rest.attempts() or any(not note.end for note in controls) else None
 
 
 def _usable(pool: PooledHost, rest: Plan, observer: Observer) -> dict[PooledHost, Plan]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from harness.contract.plan import Case, Plan
+from harness.contract.plan import Case, CaseAttempt, Plan
 from orchestrator.fleet.dispatch import Turn
 from orchestrator.inventory.pools import Pool
 from orchestrator.records.journal import JobNote
@@ -17,12 +17,12 @@ from orchestrator.records.journal import JobNote
 
 def turns(
     plan: Plan,
-    left: Sequence[Case],
+    left: Sequence[CaseAttempt],
     notes: Iterable[JobNote],
     pool: Pool,
     cost: Callable[[Case], float],
 ) -> tuple[Turn, ...]:
-    """The controls for a pool that has these cases left; at most a fourth more of the lightest,
+    """The controls for a pool that has these attempts left; at most a fourth more of the lightest,
     and one.
 
     Args:
@@ -32,7 +32,7 @@ def turns(
     known = {note.control for note in notes if note.end in ("", "whole")}
     if pool.workers == 1 or not pool.controls or len(left) < 2 or "alone" in known:
         return ()
-    lightest = min(plan.all_cases(), key=cost)
+    lightest = CaseAttempt(case=min(plan.all_cases(), key=cost))
     copies = min(pool.workers - 1, max(1, len(left) // 4))
     if known or lightest not in left:
         copies = 0

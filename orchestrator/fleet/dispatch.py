@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
 
-from harness.contract.plan import Case
+from harness.contract.plan import Case, CaseAttempt
 from orchestrator.records.journal import Control
 
 # The first, and two repetitions.
@@ -25,10 +25,10 @@ _FIRST, _BETWEEN, _LAST = range(3)
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One case, to be measured by one worker. `number` counts its tries from 1; a `control` is
-    the same case once more, for the check that workers agree, and `copy` tells such ones apart."""
+    """One attempt, to be made by one worker. `number` counts its tries from 1; a `control` is
+    the same once more, for the check that workers agree, and `copy` tells such ones apart."""
 
-    case: Case
+    attempt: CaseAttempt
     number: int = 1
     control: Control = ""
     copy: int = 0
@@ -46,7 +46,7 @@ class Dispatch:
             others, so that each has a GPU of its own; "alone" when nothing else is under way.
     """
 
-    cases: Iterable[Case]
+    attempts: Iterable[CaseAttempt]
     cost: Callable[[Case], float]
     workers: int
     clock: Callable[[], float]
@@ -57,19 +57,19 @@ class Dispatch:
     _order: int = 0
 
     def __post_init__(self) -> None:
-        early = {turn.case for turn in self.controls if turn.control == "beside"}
-        for case in self.cases:
-            self._put(Turn(case), early)
+        early = {turn.attempt for turn in self.controls if turn.control == "beside"}
+        for attempt in self.attempts:
+            self._put(Turn(attempt), early)
         for turn in self.controls:
             self._put(turn, early)
         self._moved_s = self.clock()
 
-    def _put(self, turn: Turn, early: AbstractSet[Case] = frozenset()) -> None:
-        rank = _FIRST if turn.case in early else _BETWEEN
+    def _put(self, turn: Turn, early: AbstractSet[CaseAttempt] = frozenset()) -> None:
+        rank = _FIRST if turn.attempt in early else _BETWEEN
         if turn.control == "alone":
             rank = _LAST
         self._order += 1
-        heapq.heappush(self._waiting, (rank, -self.cost(turn.case), self._order, turn))
+        heapq.heappush(self._waiting, (rank, -self.cost(turn.attempt.case), self._order, turn))
 
     @property
     def left(self) -> int:
@@ -110,7 +110,7 @@ class Dispatch:
         self.done(turn)
         if turn.number >= MOST_TRIES:
             return False
-        self._put(Turn(turn.case, turn.number + 1))
+        self._put(Turn(turn.attempt, turn.number + 1))
         return True
 
     def give_back(self, turn: Turn) -> None:

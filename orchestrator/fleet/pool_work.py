@@ -15,7 +15,7 @@ from harness.contract.plan import Plan
 from harness.contract.records import Failure, Finished, Started
 from orchestrator.errors import DeskError, HostError, StorageError
 from orchestrator.fleet.messages import Away, Doing, Ended, Inbox, Message, Note
-from orchestrator.fleet.shift import JobWatch, Shift, Task, one_case, shift_for
+from orchestrator.fleet.shift import JobWatch, Shift, Task, only, shift_for
 from orchestrator.fleet.work import Opening, Twins, Work
 from orchestrator.hosts import Say, Session, cluster_advice
 from orchestrator.hosts.pooled import PooledHost
@@ -150,8 +150,8 @@ class Lane:
         control = task.turn.control
         inbox, watches = _CaseInbox(self, control=bool(control)), list[JobWatch]()
         if control == "alone":
-            self.say(Doing(f"measuring {task.turn.case.case_id} once more, alone"))
-        plan = one_case(self.shift.plan, task.turn.case)
+            self.say(Doing(f"measuring {task.turn.attempt.case_id} once more, alone"))
+        plan = only(self.shift.plan, task.turn.attempt)
         with self.shift.file(task) as (attempt, known):
             self.attempt = attempt
             opening = self._opening(task, plan, attempt, watches)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
-from harness.contract.plan import Case, Plan
+from harness.contract.plan import Case, CaseAttempt, Plan
 from harness.contract.records import Record, Started
 from orchestrator import estimate
 from orchestrator.fleet import controls
@@ -104,7 +104,7 @@ class Shift:
 
     def begin(self, task: Task, attempt: AttemptFile) -> JobNote:
         """Keep what is about to be started."""
-        case_id, number, control = task.turn.case.case_id, task.turn.number, task.turn.control
+        case_id, number, control = task.turn.attempt.case_id, task.turn.number, task.turn.control
         if not control:
             with self._lock:
                 self._tries[case_id] += 1
@@ -120,9 +120,9 @@ class Shift:
     def introduces(self, started: Started) -> Started:
         """What an observer is told of a harness: the first one of a pool speaks for all cases."""
         with self._lock:
-            case_ids = () if self._introduced else tuple(c.case_id for c in self.plan.cases())
+            attempts = () if self._introduced else self.plan.attempts()
             self._introduced = True
-        return started.model_copy(update={"case_ids": case_ids})
+        return started.model_copy(update={"case_ids": tuple(each.case_id for each in attempts)})
 
     def worth_telling(self) -> bool:
         """Whether it matters what a worker waits for: not while others measure."""
@@ -170,34 +170,34 @@ class JobWatch:
 
 
 def shift_for(host: PooledHost, plan: Plan, folder: RunFolder, clock: Callable[[], float]) -> Shift:
-    """The cases that are left of a plan: jobs that another desk began come first."""
-    cases = {case.case_id: case for case in plan.cases()}
+    """What is left of a plan: jobs that another desk began come first."""
+    left = {attempt.case_id: attempt for attempt in plan.attempts()}
     notes = list(folder.jobs(host.name).values())
-    begun = [*_begun(notes, cases), *_begun_controls(notes, plan)]
+    begun = [*_begun(notes, left), *_begun_controls(notes, plan)]
 
     def cost(case: Case) -> float:
         return estimate.share_s(plan, case)
 
-    more = controls.turns(plan, list(cases.values()), notes, host.pool, cost)
-    waiting = Dispatch(cases.values(), cost, host.pool.workers, clock, more)
+    more = controls.turns(plan, list(left.values()), notes, host.pool, cost)
+    waiting = Dispatch(left.values(), cost, host.pool.workers, clock, more)
     for task in begun:
         waiting.resume(task.turn)
     tries = Counter(note.case_id for note in notes if not note.control)
     return Shift(host, plan, folder, waiting, begun, _tries=tries)
 
 
-def _begun(notes: Iterable[JobNote], cases: dict[str, Case]) -> list[Task]:
-    """Takes them out of the cases."""
+def _begun(notes: Iterable[JobNote], left: dict[str, CaseAttempt]) -> list[Task]:
+    """Takes them out of what is left."""
     return [
-        Task(Turn(cases.pop(note.case_id), note.number), note)
+        Task(Turn(left.pop(note.case_id), note.number), note)
         for note in notes
-        if not (note.end or note.control) and note.case_id in cases
+        if not (note.end or note.control) and note.case_id in left
     ]
 
 
 def _begun_controls(notes: Iterable[JobNote], plan: Plan) -> list[Task]:
     """Their cases may have been measured long since."""
-    every = {case.case_id: case for case in plan.all_cases()}
+    every = {attempt.case_id: attempt for attempt in plan.every_attempt()}
     return [
         Task(Turn(every[note.case_id], note.number, note.control, copy), note)
         for copy, note in enumerate(notes, start=1)
@@ -205,17 +205,18 @@ def _begun_controls(notes: Iterable[JobNote], plan: Plan) -> list[Task]:
     ]
 
 
-def one_case(plan: Plan, case: Case) -> Plan:
+def only(plan: Plan, attempt: CaseAttempt) -> Plan:
     """What one job does of a plan, whose id it keeps. Naming all other cases in `skip` would take
     the square of their number."""
-    mode = plan.modes[0] if case.mode == "eager" else case.mode
-    compared = case.model_copy(update={"mode": mode})
-    only = {
+    case = attempt.case
+    axes = {
         "models": (case.model,),
-        "modes": (mode,),
+        "recipes": (plan.recipes[0] if case.is_a_a else case.recipe,),
         "precisions": (case.precision,),
         "batch_sizes": (case.batch_size,),
-        "noise_floor": (case,) if case.mode == "eager" else (),
-        "skip": (compared.case_id,) if case.mode == "eager" else (),
+        "noise_floor": (case,) if case.is_a_a else (),
+        "repetitions": tuple(each for each in plan.repetitions if each.case_id == case.case_id),
     }
-    return plan.model_copy(update=only)
+    small = plan.model_copy(update=axes)
+    others = (each.case_id for each in small.every_attempt() if each != attempt)
+    return small.model_copy(update={"skip": tuple(others)})

@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from harness.contract import recipes
 from harness.contract.plan import Plan
 from harness.contract.visible_gpus import VARIABLE
 from orchestrator.errors import HostError, NoHostError
@@ -111,7 +110,7 @@ class LocalHost:
                 f"{sys.executable}",
                 'Install the measuring side:  python -m pip install -e ".[local]"',
             )
-        if recipes.generates_code(plan.backend):
+        if plan.generates_code:
             _require_compiler()
 
     def start(self, plan: Plan, attempt: AttemptFile, say: Say) -> LocalSession:

@@ -215,12 +215,12 @@ class PooledHost:
         return cluster_advice.no_free_node(self.name, self.pool.kind, starved_s, nodes)
 
     def _request(self, plan: Plan, attempt: AttemptFile) -> JobRequest:
-        (case,) = plan.cases()
+        (wanted,) = plan.attempts()
         assert self._package is not None
         resource = self.pool.resource
         return JobRequest(
             id=attempt.job or self.new_job(attempt),
-            entrypoint=self._command(case.case_id),
+            entrypoint=self._command(wanted.case_id),
             package=self._package.name,
             accelerator=self.pool.accelerator,
             gpus=self.pool.gpus,
@@ -232,7 +232,7 @@ class PooledHost:
                 container.ATTEMPT: attempt.name,
                 container.OWNER: contained.owner(),
                 container.SCHEMA: str(SCHEMA_VERSION),
-                _CASE: case.case_id,
+                _CASE: wanted.case_id,
             },
         )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
-from harness.contract.vocabulary import MODES, PRECISIONS
+from harness.contract.recipes import MODES
+from harness.contract.vocabulary import PRECISIONS
 from orchestrator.compare.comparison import Comparison, Row
 from orchestrator.page.naming import host_name
 

@@ -6,6 +6,7 @@ import functools
 import shlex
 from collections.abc import Sequence
 
+from harness.contract import recipes
 from harness.contract.plan import Case, Plan, Protocol
 from orchestrator import planning, wording
 
@@ -64,7 +65,7 @@ def _where_it_differs(plan: Plan) -> dict[str, list[str]]:
         found["--until"] = [f"{plan.protocol.until:.6%}".rstrip("%").rstrip("0").rstrip(".") + "%"]
     if plan.protocol.case_processes != "auto":
         found["--case-processes"] = [plan.protocol.case_processes]
-    if plan.backend != Plan.model_fields["backend"].default:
+    if recipes.is_rehearsal(plan.backend):
         found["--backend"] = [plan.backend]
     if plan.size != "full":
         found["--size"] = [plan.size]

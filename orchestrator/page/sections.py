@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from harness.contract.vocabulary import MODES, PRECISIONS
+from harness.contract.recipes import MODES
+from harness.contract.vocabulary import PRECISIONS
 from orchestrator import wording
 from orchestrator.compare.comparison import Comparison, HostSummary, Problem, Row, Verdict
 from orchestrator.page import caveats, charts, conditions

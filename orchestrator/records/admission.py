@@ -71,8 +71,8 @@ def likely_bytes(plan: Plan) -> int:
 
 @functools.lru_cache(maxsize=8)
 def case_ids(plan: Plan) -> frozenset[str]:
-    """The cases that a plan asks for."""
-    return frozenset(case.case_id for case in plan.cases())
+    """What tells apart the attempts that a plan asks for."""
+    return frozenset(attempt.case_id for attempt in plan.attempts())
 
 
 @dataclass(slots=True)

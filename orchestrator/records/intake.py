@@ -29,7 +29,7 @@ class Intake:
 
     def __post_init__(self) -> None:
         self._admission = Admission(self.plan)
-        self._reader = Reader(self._admission.allowance.line_bytes)
+        self._reader = Reader(self._admission.allowance.line_bytes, self.plan.former_ids)
 
     def feed(self, chunk: bytes) -> Iterator[Read | Unreadable]:
         """Give what has become complete with this chunk.

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
 from orchestrator.errors import RunError, StorageError
@@ -22,6 +23,7 @@ Control: TypeAlias = Literal["", "beside", "alone"]
 _MOST_BYTES: Final = 256 << 20
 _ENDS: Final = ("", "whole", "lost", "broken", "stopped")
 _CONTROLS: Final = ("", "beside", "alone")
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,11 @@ def line(note: JobNote) -> bytes:
     return json.dumps(asdict(note)).encode() + b"\n"
 
 
-def read(lines: Iterable[bytes]) -> dict[str, JobNote]:
-    """The last note on each job, by record file; a line that was cut is as good as none."""
+def read(lines: Iterable[bytes], former_ids: Mapping[str, str] = _NONE) -> dict[str, JobNote]:
+    """The last note on each job, by record file; a line that was cut is as good as none.
+
+    Args: former_ids: today's id of a case by the one that it had in notes of an older version.
+    """
     notes: dict[str, JobNote] = {}
     for text in lines:
         try:
@@ -60,14 +65,16 @@ def read(lines: Iterable[bytes]) -> dict[str, JobNote]:
         except (ValueError, TypeError):
             continue
         if note.end in _ENDS and note.control in _CONTROLS:
-            notes[note.attempt] = note
+            case_id = former_ids.get(note.case_id, note.case_id)
+            notes[note.attempt] = replace(note, case_id=case_id)
     return notes
 
 
-def load(path: Path) -> dict[str, JobNote]:
+def load(path: Path, former_ids: Mapping[str, str] = _NONE) -> dict[str, JobNote]:
     """All notes of a file; none where there is none. Raises: RunError."""
     try:
-        return read(content(path, _MOST_BYTES).splitlines()) if path.exists() else {}
+        lines = content(path, _MOST_BYTES).splitlines() if path.exists() else []
+        return read(lines, former_ids)
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror}") from error
 

@@ -224,7 +224,7 @@ class RunFolder:
         return self._attempts(host, self.meta(), self.plan())
 
     def _attempts(self, host: str, meta: RunMeta, plan: Plan) -> dict[str, Attempt]:
-        jobs = self.jobs(host)
+        jobs = self._jobs(host, plan)
         return {
             path.name: replace(reading.read(path, meta, plan), job=jobs.get(path.name))
             for _, path in self._record_files(host)
@@ -232,7 +232,10 @@ class RunFolder:
 
     def jobs(self, host: str) -> dict[str, JobNote]:
         """The jobs of a pool by record file, oldest first. Raises: RunError."""
-        return journal.load(self.path / "jobs" / f"{host}.jsonl")
+        return self._jobs(host, self.plan())
+
+    def _jobs(self, host: str, plan: Plan) -> dict[str, JobNote]:
+        return journal.load(self.path / "jobs" / f"{host}.jsonl", plan.former_ids)
 
     def note_job(self, host: str, note: JobNote) -> None:
         """Keep what is known of a job. Raises: StorageError."""

@@ -71,7 +71,7 @@ def write(meta: RunMeta) -> str:
 
 def require_bounded(hosts: Sequence[str], plan: Plan) -> None:
     """Raises: RunError: more cases, on all hosts together, than a page could hold."""
-    cases = number_of_cases(hosts, plan.models, plan.modes, plan.precisions, plan.batch_sizes)
+    cases = number_of_cases(hosts, plan.models, plan.recipes, plan.precisions, plan.batch_sizes)
     if cases > MAX_CASES:
         raise RunError(
             f"{cases:,} cases on {len(hosts):,} hosts; at most {MAX_CASES:,} are possible",

@@ -7,13 +7,14 @@ line must not cost the good ones after it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from harness.contract import upgrade
 from harness.contract.complaints import complaint
-from harness.contract.plan import Case
-from harness.contract.records import Record, read_record
+from harness.contract.plan import CaseAttempt
+from harness.contract.records import Record, read_record, with_ids_of_today
 from harness.contract.vocabulary import NewerSchemaError
 
 # A case of 10,000 iterations takes about 1 MB. Beyond this a line is not a record but an attack,
@@ -48,9 +49,13 @@ class Unreadable:
 
 @dataclass(slots=True)
 class Reader:
-    """Takes chunks, gives records; keeps an unfinished line until the rest of it comes."""
+    """Takes chunks, gives records; keeps an unfinished line until the rest of it comes.
+
+    `former_ids` are those of cases in a stream of an older version.
+    """
 
     max_line_bytes: int = MAX_LINE_BYTES
+    former_ids: Mapping[str, str] = field(default_factory=dict)
     _pending: bytearray = field(default_factory=bytearray)
     _number: int = 0
     _discarding: bool = False
@@ -97,7 +102,8 @@ class Reader:
 
     def _read(self, line: bytes) -> Read | Unreadable:
         try:
-            return Read(read_record(line), line, self._number)
+            record = with_ids_of_today(read_record(line), self.former_ids)
+            return Read(record, line, self._number)
         except NewerSchemaError:
             raise
         except ValueError as error:
@@ -112,10 +118,11 @@ def refusal(why: str) -> bytes:
 def _refused(number: int, why: str, line: bytes) -> Unreadable:
     """A line that is no record, with what a result among such lines still tells."""
     try:
-        content = json.loads(line)
+        content = json.loads(upgrade.record(line) or line)
         if isinstance(content, str) and content.startswith(_REFUSED):
             return Unreadable(number, content.removeprefix(_REFUSED)[:_SHOWN])
-        case = Case.model_validate_json(json.dumps(content["case"]))
-        return Unreadable(number, why, case.case_id, int(content["seq"]), line)
+        attempt = {name: content[name] for name in CaseAttempt.model_fields if name in content}
+        case_id = CaseAttempt.model_validate_json(json.dumps(attempt)).case_id
+        return Unreadable(number, why, case_id, int(content["seq"]), line)
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return Unreadable(number, why)

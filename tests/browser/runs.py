@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 import random
 from dataclasses import replace
-from typing import get_args
 
+from harness.contract import recipes
 from harness.contract.records import Block, Measurement
-from harness.contract.vocabulary import Mode
 from orchestrator.compare.comparison import Comparison, RunInfo
 from orchestrator.compare.judging import build
 from orchestrator.records.outcomes import HostOutcome
@@ -17,7 +16,7 @@ from tests.factories import case, comparison, environment, failure, measurement,
 GPUS = {"a100": "NVIDIA A100-SXM4-40GB", "t4": "Tesla T4"}
 MODELS = ("vit-base", "beit-base", "resnet-50")
 MODES = ("default", "reduce-overhead")
-MODES4: tuple[Mode, ...] = get_args(Mode)
+MODES4 = (*recipes.MODES, recipes.EAGER.name)
 SIZES = (1, 4)
 SPEED_UPS = (1.5, 0.8, 1.2, 1.0, 1.3)
 TEXT_FACTS = (

@@ -11,7 +11,7 @@ from harness.contract.records import Block, Heartbeat, Measurement
 from harness.contract.vocabulary import SCHEMA_VERSION, NewerSchemaError
 from tests import factories
 
-CASE = Case(model="vit-base", mode="default", precision="float32", batch_size=16)
+CASE = Case(model="vit-base", recipe="default", precision="float32", batch_size=16)
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 SCHEMA = Path(records.__file__).with_name("record.schema.json")
 
@@ -93,18 +93,18 @@ def test_what_version_1_wrote_reads_as_version_2_that_lacks_what_came_since() ->
 
 def test_a_plan_of_version_1_keeps_its_id_and_its_cases_also_when_written_again() -> None:
     plan = read_plan((FIXTURES / "version-1-plan.json").read_bytes())
-    assert (plan.schema_version, plan.plan_id) == (1, "a3ffc3e86ab7bc17")
-    assert len(plan.cases()) == 4
+    assert (plan.upgraded_from, plan.plan_id) == (1, "a3ffc3e86ab7bc17")
+    assert len(plan.attempts()) == 4
     assert plan.protocol.until is None
     assert read_plan(plan.model_dump_json()) == plan
 
 
 def test_a_a_cases_run_around_the_others_and_are_none_of_the_comparison() -> None:
-    light, heavy = (factories.case(model, mode="eager") for model in ("resnet-50", "vit-base"))
+    light, heavy = (factories.case(model, recipe="eager") for model in ("resnet-50", "vit-base"))
     plan = factories.plan([CASE], noise_floor=(light, heavy))
-    assert plan.cases() == (light, CASE, heavy)
+    assert [attempt.case for attempt in plan.attempts()] == [light, CASE, heavy]
     assert list(plan.all_cases()) == [CASE]
-    with pytest.raises(ValueError, match='the mode "eager"'):
+    with pytest.raises(ValueError, match='the recipe "eager"'):
         factories.plan([CASE], noise_floor=(CASE,))
 
 
@@ -112,7 +112,7 @@ def test_every_case_but_an_a_a_case_has_proof_that_it_was_compiled() -> None:
     content = json.loads(records.write_line(a_measurement()))
     with pytest.raises(ValueError, match="compile_evidence"):
         records.read_record(json.dumps(content | {"compile_evidence": None}))
-    of_a_a = factories.measurement(factories.case(mode="eager"))
+    of_a_a = factories.measurement(factories.case(recipe="eager"))
     assert records.read_record(records.write_line(of_a_a)) == of_a_a
 
 

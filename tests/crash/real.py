@@ -100,7 +100,7 @@ def _await(condition: Callable[[], bool], complaint: str) -> None:
 
 
 def require_complete(folder: RunFolder) -> None:
-    planned = sorted(case.case_id for case in folder.plan().cases())
+    planned = sorted(case.case_id for case in folder.plan().attempts())
     measured = sorted(
         record.case_id
         for attempt in folder.attempts("local").values()

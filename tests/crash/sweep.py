@@ -54,7 +54,7 @@ _KILL: Final = "head -c {offset} {stream}; sleep {pause_s}; kill -9 {desk}; cat 
 
 def stream_of(plan: Plan) -> bytes:
     """What a harness would say that measures a plan without trouble."""
-    cases = plan.cases()
+    cases = [attempt.case for attempt in plan.attempts()]
     records: list[Record] = [factories.started(cases, plan_id=plan.plan_id)]
     for case in cases:
         records.append(CaseStarted(case_id=case.case_id, stage="build"))
@@ -199,7 +199,7 @@ def _watched(desk: int, folder: RunFolder, crash: Crash) -> tuple[int, int]:
 
 def require_complete(folder: RunFolder) -> None:
     """Every planned case measured on every host, each once, and every file readable."""
-    planned = {case.case_id for case in PLAN.cases()}
+    planned = {case.case_id for case in PLAN.attempts()}
     for outcome in folder.outcomes():
         assert outcome.measurements.keys() == planned, outcome.host
         assert not outcome.failures, outcome.failures

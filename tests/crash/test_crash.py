@@ -106,7 +106,7 @@ def test_a_full_disk_keeps_what_was_written_says_what_is_needed_and_resuming_fin
     pipeline.measure(folder, [FakeHost("local", rest)], NoProgress())
     pipeline.render(folder)
     (outcome,) = folder.outcomes()
-    assert outcome.measurements.keys() == {case.case_id for case in sweep.PLAN.cases()}
+    assert outcome.measurements.keys() == {case.case_id for case in sweep.PLAN.attempts()}
 
 
 def test_a_full_disk_leaves_the_page_that_was_there_and_no_half_one(small_disk: Disk) -> None:

@@ -16,18 +16,19 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from harness.contract.plan import Case, Plan
+from harness.contract.recipes import MODES
 from harness.contract.records import Failure, Measurement, Record, read_record
-from harness.contract.vocabulary import MODES, PRECISIONS, CompileMode, Precision
+from harness.contract.vocabulary import PRECISIONS, Precision
 from tests.gpu.harness_runs import brief
 
 MODEL: Final = "vit-base"
 BATCH_SIZES: Final = (1, 2, 3)
-Combination: TypeAlias = tuple[CompileMode, Precision, int]
+Combination: TypeAlias = tuple[str, Precision, int]
 AXES: Final = (MODES, PRECISIONS, BATCH_SIZES)
 
 
 def covering(
-    modes: Sequence[CompileMode], precisions: Sequence[Precision], batch_sizes: Sequence[int]
+    modes: Sequence[str], precisions: Sequence[Precision], batch_sizes: Sequence[int]
 ) -> list[Combination]:
     """A case for each pair of the two longer axes, with the third spread over them as in a Latin
     square, so that each of its values meets each of theirs."""
@@ -40,21 +41,20 @@ def covering(
 
 def one_case(combination: Combination) -> Case:
     mode, precision, batch_size = combination
-    return Case(model=MODEL, mode=mode, precision=precision, batch_size=batch_size)
+    return Case(model=MODEL, recipe=mode, precision=precision, batch_size=batch_size)
 
 
 def plan(
-    modes: Sequence[CompileMode],
+    modes: Sequence[str],
     precisions: Sequence[Precision],
     batch_sizes: Sequence[int],
     models: Sequence[str] = (MODEL,),
 ) -> Plan:
     return brief(
         tuple(models),
-        modes=tuple(modes),
+        recipes=tuple(modes),
         precisions=tuple(precisions),
         batch_sizes=tuple(batch_sizes),
-        backend="inductor",
     )
 
 
@@ -68,8 +68,8 @@ def main() -> None:
     file = given.folder / "records.jsonl"
     done = {record.case_id for record in results(file) if record.case_id is not None}
     rest = whole.model_copy(update={"skip": tuple(sorted(done))})
-    print(f"{len(rest.cases())} of {len(whole.cases())} cases to measure", file=sys.stderr)
-    if rest.cases():
+    print(f"{len(rest.attempts())} of {len(whole.attempts())} cases to measure", file=sys.stderr)
+    if rest.attempts():
         measure(rest, file)
     print(in_words(results(file)))
 

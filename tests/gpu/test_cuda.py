@@ -24,7 +24,7 @@ from tests.gpu.harness_runs import QUICK, Outcome, brief, run
 from tests.integration.running import ROOT
 
 pytestmark = pytest.mark.essential
-A_A = Case(model="vit-base", mode="eager", precision="float32", batch_size=1)
+A_A = Case(model="vit-base", recipe="eager", precision="float32", batch_size=1)
 FULL = Protocol(
     iterations=100, warmup_min_s=0.5, energy_s=2.0, case_processes="fork", warm_cache=True
 )
@@ -33,7 +33,7 @@ BRIEF = QUICK.model_copy(update={"iterations": 30, "energy_s": 0.5, "warm_cache"
 
 def plan(**settings: object) -> Plan:
     """Of one full-size model on a real GPU, of a tiny one on a fake one."""
-    chosen: dict[str, object] = {"backend": "inductor", "protocol": BRIEF}
+    chosen: dict[str, object] = {"recipes": ("default",), "protocol": BRIEF}
     if is_real():
         chosen |= {"protocol": FULL, "size": "full"}
     return brief(**(chosen | settings))
@@ -42,8 +42,8 @@ def plan(**settings: object) -> Plan:
 @pytest.fixture(scope="module")
 def outcome(gpu_environment_of_session: dict[str, str]) -> Outcome:
     """One model of every kind: A/A, default and with CUDA graphs."""
-    modes = ("default", "reduce-overhead")
-    return run(plan(modes=modes, noise_floor=(A_A,)), gpu_environment_of_session)
+    recipes = ("default", "reduce-overhead")
+    return run(plan(recipes=recipes, noise_floor=(A_A,)), gpu_environment_of_session)
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +198,7 @@ def test_a_model_split_around_the_host_says_so_though_it_skips_nothing(
 def test_max_autotune_runs_and_says_what_this_gpu_is_too_small_for(
     gpu_environment: dict[str, str],
 ) -> None:
-    outcome = run(plan(modes=("max-autotune",), size="tiny"), gpu_environment)
+    outcome = run(plan(recipes=("max-autotune",), size="tiny"), gpu_environment)
     found = outcome.only
     cores = outcome.started.environment.device.multiprocessors
     assert cores is not None
@@ -214,7 +214,7 @@ def test_max_autotune_runs_and_says_what_this_gpu_is_too_small_for(
 def test_float32_arithmetic_is_set_and_read_back(
     gpu_environment: dict[str, str], precision: Precision, matmul: str, conv: str
 ) -> None:
-    chosen = plan(precisions=(precision,), size="tiny", backend="aot_eager")
+    chosen = plan(precisions=(precision,), size="tiny", recipes=("aot_eager",))
     (found,) = results(run(chosen, gpu_environment))
     if isinstance(found, Failure):  # TF32 exists from compute capability 8.0 on
         assert (precision, found.reason) == ("tf32", "unsupported")
@@ -226,7 +226,7 @@ def test_float32_arithmetic_is_set_and_read_back(
 def test_half_precisions_are_measured_or_refused_where_they_are_emulated(
     gpu_environment: dict[str, str],
 ) -> None:
-    chosen = plan(precisions=("float16", "bfloat16"), size="tiny", backend="aot_eager")
+    chosen = plan(precisions=("float16", "bfloat16"), size="tiny", recipes=("aot_eager",))
     for found in results(run(chosen, gpu_environment)):
         if isinstance(found, Failure):
             assert (found.case_id or "").endswith("bfloat16/b1")

@@ -15,7 +15,7 @@ from tests.gpu.conftest import Factory
 from tests.gpu.harness_runs import QUICK, Outcome, brief, run
 from tests.integration.running import ROOT
 
-INDUCTOR = {"backend": "inductor", "models": ("resnet-50",)}
+INDUCTOR = {"recipes": ("default",), "models": ("resnet-50",)}
 
 
 def after(fake_machine: Factory, plan: Plan, kind: str = "a100", **staged: str | int) -> Outcome:
@@ -75,7 +75,7 @@ def test_a_library_that_is_broken_beside_plenty_of_memory_did_not_run_out_of_it(
 def test_memory_that_ends_while_compiling_or_recording_a_graph_is_out_of_memory(
     fake_machine: Factory, place: str, mode: str
 ) -> None:
-    found = failed(after(fake_machine, brief(**INDUCTOR, modes=(mode,)), oom_at=place))
+    found = failed(after(fake_machine, brief(**(INDUCTOR | {"recipes": (mode,)})), oom_at=place))
     assert found.stage in ("compile", "warmup")
     assert found.reason == "oom", found.message
 
@@ -241,7 +241,7 @@ file = Path(sys.argv[1])
 picture.generated().image.save(file)
 plan = brief()
 try:
-    case.build(plan, plan.cases()[0], str(file), sys.argv[2])
+    case.build(plan, plan.attempts()[0], str(file), sys.argv[2])
 except presence.GpuError as error:
     print(error)
 """

@@ -82,7 +82,7 @@ def _has_what_only_a_gpu_has(found: Measurement) -> None:
         assert block.device_s
         assert block.enqueue_s
         assert block.telemetry is not None
-    if found.case.mode == "eager":
+    if found.case.is_a_a:
         return
     assert found.energy is not None
     assert found.compile_evidence is not None

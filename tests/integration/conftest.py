@@ -14,7 +14,7 @@ from PIL import Image
 from harness import supervisor
 from harness.channel import Channel
 from harness.child import Nursery
-from harness.contract.plan import Case, Plan
+from harness.contract.plan import Case, CaseAttempt, Plan
 from harness.contract.records import Failure, Measurement, Record, read_record
 from harness.limits import Limits
 from harness.worker import Job
@@ -34,7 +34,7 @@ def run_case(nursery: Nursery, tmp_path: Path) -> RunCase:
     """Measure one case of a plan in a process of its own."""
 
     def run(plan: Plan, case: Case) -> Measurement | Failure:
-        return nursery.run_case(job(plan, case, tmp_path), lambda _: None)
+        return nursery.run_case(job(plan, CaseAttempt(case=case), tmp_path), lambda _: None)
 
     return run
 
@@ -67,13 +67,13 @@ def supervise(nursery: Nursery) -> Supervise:
     return supervise
 
 
-def job(plan: Plan, case: Case, folder: Path) -> Job:
+def job(plan: Plan, attempt: CaseAttempt, folder: Path) -> Job:
     """What a supervisor hands to the process of a case."""
     picture = folder / "picture.png"
     Image.effect_noise((64, 64), 60).convert("RGB").save(picture)
     return Job(
         plan=plan,
-        case=case,
+        attempt=attempt,
         picture_path=str(picture),
         cache_folder=str(folder),
         spawned_s=time.monotonic(),

@@ -21,7 +21,7 @@ SHOWN = picture.generated().image
 def answer(request: str) -> str:
     """Build what a line asks for: a model, with " --allow-pickle" behind it or not."""
     model, pickled, _ = request.partition(" --allow-pickle")
-    case = Case(model=model, mode="default", precision="float32", batch_size=2)
+    case = Case(model=model, recipe="default", precision="float32", batch_size=2)
     try:
         built = building.build(
             case,

@@ -26,7 +26,7 @@ def tiny(models: tuple[str, ...] = ("vit-base",), **settings: object) -> Plan:
         "protocol": BRIEF,
         "weights": "random",
         "size": "tiny",
-        "backend": "aot_eager",
+        "recipes": ("aot_eager",),
         "picture": Picture(url="", fallback=True),
     }
     return Plan.model_validate(values | settings)

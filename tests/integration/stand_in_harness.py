@@ -70,9 +70,10 @@ class Planted:
     def write(self) -> None:
         """Make what was changed known to the harnesses that start from now on."""
         book = {
-            "cases": [case.case_id for case in self.plan.cases()],
+            "cases": [attempt.case_id for attempt in self.plan.attempts()],
             "measurements": {
-                case.case_id: _measured(case).model_dump(mode="json") for case in self.plan.cases()
+                attempt.case_id: _measured(attempt.case).model_dump(mode="json")
+                for attempt in self.plan.attempts()
             },
             "started": factories.started().model_dump(mode="json"),
             "devices": {gpu: one.model_dump(mode="json") for gpu, one in self.devices.items()},
@@ -100,7 +101,7 @@ LOSS = Failure(
 
 def _measured(case: Case) -> Measurement:
     """Compiled code is a fifth faster than eager code, and eager code as fast as itself."""
-    compiled_s = 0.010 if case.mode == "eager" else 0.008
+    compiled_s = 0.010 if case.is_a_a else 0.008
     return factories.measurement(case, compiled_s=compiled_s, noise=0.01)
 
 

@@ -97,7 +97,7 @@ def one_thread() -> Iterator[None]:
 
 
 def build(model: Model, precision: Precision = "float32", batch_size: int = 1) -> Built:
-    case = Case(model=model.name, mode="default", precision=precision, batch_size=batch_size)
+    case = Case(model=model.name, recipe="default", precision=precision, batch_size=batch_size)
     return building.build(case, weights="random", size="tiny", seed=0, picture=SHOWN, device=CPU)
 
 
@@ -203,7 +203,7 @@ def test_a_batch_that_memory_cannot_hold_raises_what_torch_raises() -> None:
 
 
 def test_random_weights_exist_for_the_catalogue_only() -> None:
-    case = Case(model="someone/else", mode="default", precision="float32", batch_size=1)
+    case = Case(model="someone/else", recipe="default", precision="float32", batch_size=1)
     with pytest.raises(building.LoadError, match="--weights pretrained"):
         building.build(case, weights="random", size="tiny", seed=0, picture=SHOWN, device=CPU)
 
@@ -227,7 +227,7 @@ def test_a_source_of_models_is_added_by_a_line_on_either_side(
     monkeypatch.setattr(
         sources, "LOADERS", {**sources.LOADERS, "stand-in": lambda _: sources.load(known)}
     )
-    case = Case(model="stand-in:mine", mode="default", precision="float32", batch_size=2)
+    case = Case(model="stand-in:mine", recipe="default", precision="float32", batch_size=2)
     built = building.build(
         case, weights="pretrained", size="full", seed=0, picture=SHOWN, device=CPU
     )

@@ -25,7 +25,7 @@ def test_a_spawned_process_measures_a_case_as_a_forked_one_does(tmp_path: Path) 
     plan = tiny()
     heard: list[Record] = []
     nursery = Nursery(multiprocessing.get_context("spawn"))
-    result = nursery.run_case(job(plan, plan.cases()[0], tmp_path), heard.append)
+    result = nursery.run_case(job(plan, plan.attempts()[0], tmp_path), heard.append)
     assert isinstance(result, Measurement), result
     assert [record.kind for record in heard] == ["case_started"] * 5
 

@@ -18,16 +18,16 @@ from harness.recipes import compiling as compiler
 from harness.recipes import generated_code
 
 DEFAULT, TUNED, TRACED = (
-    recipes.of("default", "inductor"),
-    recipes.of("max-autotune", "inductor"),
-    recipes.of("default", "aot_eager"),
+    recipes.of("default"),
+    recipes.of("max-autotune"),
+    recipes.of("default", rehearsed=True),
 )
 
 
 def test_a_small_gpu_is_told_that_no_gemm_template_is_tried() -> None:
     (said,) = compiler.gates(TUNED, 40)
     assert "40 multiprocessors, 68 needed" in said
-    assert compiler.gates(recipes.of("max-autotune-no-cudagraphs", "inductor"), 58)
+    assert compiler.gates(recipes.of("max-autotune-no-cudagraphs"), 58)
     assert compiler.gates(TUNED, 108) == ()
     assert compiler.gates(DEFAULT, 40) == ()
     assert compiler.gates(TUNED, None) == ()

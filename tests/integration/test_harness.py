@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.contract import catalogue
-from harness.contract.plan import Case
+from harness.contract.plan import Case, Repetition
 from harness.contract.records import CaseStarted, Failure, Finished, Heartbeat, Measurement, Started
 from tests.integration.conftest import RunCase
 from tests.integration.running import BRIEF, measured, results, tiny
@@ -36,7 +36,7 @@ def test_every_architecture_is_measured_from_plan_to_record(models: tuple[str, .
 @pytest.mark.slow
 def test_real_inductor_code_runs_and_is_proven() -> None:
     protocol = BRIEF.model_copy(update={"heartbeat_s": 1.0, "warm_cache": True})
-    records = measured(tiny(backend="inductor", protocol=protocol))
+    records = measured(tiny(recipes=("default",), protocol=protocol))
     stages = [record.stage for record in records if isinstance(record, CaseStarted)]
     assert stages == ["build", "verify", "compile", "warmup", "measure"]
     (result,) = results(records).values()
@@ -60,8 +60,21 @@ def test_real_inductor_code_runs_and_is_proven() -> None:
     assert elapsed == sorted(elapsed)
 
 
+def test_a_repeated_case_is_measured_in_a_process_of_its_own_each_time() -> None:
+    case_id = "vit-base/aot_eager/float32/b1"
+    records = measured(tiny(repetitions=(Repetition(case_id=case_id, processes=2),)))
+    first, second = results(records).values()
+    assert isinstance(first, Measurement), first
+    assert isinstance(second, Measurement), second
+    assert (first.process, second.process) == (1, 2)
+    assert (first.case, second.case_id) == (second.case, f"{case_id}/process=2")
+    assert second.compiled.first_call_s > 10 * second.compiled.samples_s[-1], "it compiled again"
+    entered = [record.case_id for record in records if isinstance(record, CaseStarted)]
+    assert list(dict.fromkeys(entered)) == [first.case_id, second.case_id]
+
+
 def test_an_a_a_case_holds_eager_against_itself_and_compiles_nothing(run_case: RunCase) -> None:
-    a_a = Case(model="vit-base", mode="eager", precision="float32", batch_size=1)
+    a_a = Case(model="vit-base", recipe="eager", precision="float32", batch_size=1)
     alike = run_case(tiny(noise_floor=(a_a,)), a_a)
     assert isinstance(alike, Measurement), alike
     assert alike.case == a_a
@@ -72,7 +85,7 @@ def test_an_a_a_case_holds_eager_against_itself_and_compiles_nothing(run_case: R
 
 def test_each_precision_is_measured_by_its_own_rules_or_refused(run_case: RunCase) -> None:
     plan = tiny(precisions=("tf32", "bfloat16"))
-    tf32, bfloat16 = (run_case(plan, case) for case in plan.cases())
+    tf32, bfloat16 = (run_case(plan, attempt.case) for attempt in plan.attempts())
     assert isinstance(tf32, Failure)
     assert tf32.reason == "unsupported"
     assert isinstance(bfloat16, Measurement), bfloat16

@@ -154,7 +154,7 @@ def test_a_case_that_hangs_is_killed_at_its_time_limit(nursery: Nursery, tmp_pat
         os.kill(workers()[0], signal.SIGSTOP)
 
     plan = tiny(protocol=BRIEF.model_copy(update={"case_limit_s": 2.0}))
-    hanging = nursery.run_case(job(plan, plan.cases()[0], tmp_path), stop)
+    hanging = nursery.run_case(job(plan, plan.attempts()[0], tmp_path), stop)
     assert isinstance(hanging, Failure)
     assert (hanging.reason, hanging.stage) == ("timeout", "build")
     assert "2 s" in hanging.message
@@ -162,7 +162,7 @@ def test_a_case_that_hangs_is_killed_at_its_time_limit(nursery: Nursery, tmp_pat
 
 
 def test_a_compiler_that_fails_is_a_compile_error_with_its_traceback() -> None:
-    failure = only_failure(measured(tiny(backend="inductor"), CXX="false"))
+    failure = only_failure(measured(tiny(recipes=("default",)), CXX="false"))
     assert (failure.reason, failure.stage) == ("compile_error", "compile")
     assert "C++ compiler" in failure.message
     assert "torch/_inductor" in failure.traceback

@@ -52,7 +52,7 @@ def test_gpus_that_are_named_share_the_cases_one_harness_each(
     assert (first["gpu"], second["gpu"]) == (one, other)
     assert "--require-gpu" in first["arguments"]  # type: ignore[operator]
     together = [*first["cases"], *second["cases"]]  # type: ignore[misc]
-    assert sorted(together) == sorted(case.case_id for case in PLAN.cases())
+    assert sorted(together) == sorted(case.case_id for case in PLAN.attempts())
     assert abs(len(first["cases"]) - len(second["cases"])) <= 2  # type: ignore[arg-type]
     assert "measured on 2 GPUs of this kind" in said.out + the_page(tmp_path)
     assert "GPUs, and the first alone" not in said.err
@@ -193,7 +193,7 @@ def test_a_run_goes_on_with_another_number_of_gpus(
     devices = {"0": gpu("GPU-aa"), "1": gpu("GPU-bb")}
     harnesses = planted(tmp_path / "harness", PLAN, monkeypatch, devices)
     lost = harnesses.lost
-    lost[""] = PLAN.cases()[2]
+    lost[""] = PLAN.attempts()[2].case
     harnesses.write()
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     output = tmp_path / "reports"
@@ -204,7 +204,7 @@ def test_a_run_goes_on_with_another_number_of_gpus(
     said = run(output, "--resume", str(the_run(output).path))
     assert said.code == 0, said.err
     left = [case for start in harnesses.starts[1:] for case in start["cases"]]  # type: ignore[attr-defined]
-    assert sorted(left) == sorted(case.case_id for case in PLAN.cases()[2:])
+    assert sorted(left) == sorted(case.case_id for case in PLAN.attempts()[2:])
     assert set(answers(output)) == {"faster"}
 
 

@@ -22,7 +22,7 @@ from tests.integration.replays import FASTER, RESNET, STARTED, VIT, WHOLE, new_f
 from tests.integration.stand_in_harness import LOSS, Planted, driver, gpu, planted
 from tests.integration.test_local_gpus import ASKED, PLAN, run, the_page, the_run
 
-CASES = [case for case in PLAN.cases() if case.mode != "eager"]
+CASES = [each.case for each in PLAN.attempts() if not each.case.is_a_a]
 TOLD = "the GPU stopped answering while a case was measured"
 
 
@@ -59,7 +59,7 @@ def test_what_is_left_when_a_gpu_is_lost_is_not_measured_for_one_cause(
     assert said.err.count(f"local: ✕ {TOLD}") == 1
     run_folder = the_run(tmp_path / "reports").path
     assert said.err.endswith(f"To measure the rest:  python orchestrate.py --resume {run_folder}\n")
-    assert f"local: 2 of {len(PLAN.cases())} cases measured, then lost, in" in said.err
+    assert f"local: 2 of {len(PLAN.attempts())} cases measured, then lost, in" in said.err
     (attempt,) = the_run(tmp_path / "reports").attempts("local").values()
     failures = [record for record in attempt.records if isinstance(record, Failure)]
     assert [failure.case_id for failure in failures] == [None]
@@ -75,7 +75,7 @@ def test_resuming_measures_what_a_lost_gpu_left_and_completes_the_page(
     harnesses.write()
     said = run(tmp_path / "reports", "--resume", str(the_run(tmp_path / "reports").path))
     assert said.code == 0, said.err
-    every = [case.case_id for case in PLAN.cases()]
+    every = [case.case_id for case in PLAN.attempts()]
     assert harnesses.starts[1]["cases"] == every[every.index(CASES[1].case_id) :]
     assert {verdict for verdict, _ in rows(tmp_path).values()} == {"faster"}
     page = the_page(tmp_path)
@@ -105,7 +105,7 @@ def test_the_harness_of_another_gpu_goes_on(
     again = run(tmp_path / "reports", "--resume", str(the_run(tmp_path / "reports").path))
     assert again.code == 0
     resumed = [case for start in harnesses.starts[2:] for case in start["cases"]]  # type: ignore[attr-defined]
-    assert sorted(resumed) == sorted({case.case_id for case in PLAN.cases()} - measured.keys())
+    assert sorted(resumed) == sorted({case.case_id for case in PLAN.attempts()} - measured.keys())
 
 
 OLD_DRIVER = "PyTorch 2.14.1 cannot use the driver here (535.54): install 580 or newer"

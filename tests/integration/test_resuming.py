@@ -30,14 +30,14 @@ from tests.integration.replays import (
 )
 
 AGAIN = STARTED.model_copy(update={"case_ids": (VIT.case_id,)})
-NOISE = factories.case("resnet-50", mode="eager")
+NOISE = factories.case("resnet-50", recipe="eager")
 
 
 def test_resuming_asks_only_for_what_is_lacking(tmp_path: Path) -> None:
     folder = measured(tmp_path, FakeHost("local", lines(STARTED, FASTER)))
     rest = FakeHost("local", lines(AGAIN, SLOWER, DONE))
     pipeline.measure(folder, [rest], NoProgress())
-    assert [case.case_id for case in rest.plans[0].cases()] == [VIT.case_id]
+    assert [case.case_id for case in rest.plans[0].attempts()] == [VIT.case_id]
     assert rest.plans[0].plan_id == PLAN.plan_id
     assert verdicts(folder) == ["faster", "slower"]
 
@@ -47,7 +47,7 @@ def test_resuming_tries_a_crash_again_but_not_a_lack_of_memory(tmp_path: Path) -
     folder = measured(tmp_path, FakeHost("local", stream))
     again = FakeHost("local", lines(AGAIN, SLOWER, DONE))
     pipeline.measure(folder, [again], NoProgress())
-    assert [case.case_id for case in again.plans[0].cases()] == [VIT.case_id]
+    assert [case.case_id for case in again.plans[0].attempts()] == [VIT.case_id]
 
 
 def test_resuming_a_complete_run_starts_nothing(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def test_gpus_of_one_host_share_its_cases_and_are_reported_as_one(tmp_path: Path
     lanes = [FakeHost("box", stream(VIT, "GPU-1")), FakeHost("box", stream(RESNET, "GPU-2"))]
     folder = new_folder(tmp_path, "box")
     pipeline.measure(folder, lanes, NoProgress())
-    asked = [{case.case_id for case in host.plans[0].cases()} for host in lanes]
+    asked = [{case.case_id for case in host.plans[0].attempts()} for host in lanes]
     assert sorted(map(len, asked)) == [1, 1]
     assert set.union(*asked) == {RESNET.case_id, VIT.case_id}
     (outcome,) = folder.outcomes()

@@ -49,9 +49,9 @@ def fleet() -> Iterator[Fleet]:
 
 def stream_of(plan: Plan) -> bytes:
     """What a whole harness says of these cases."""
-    case_ids = tuple(case.case_id for case in plan.cases())
+    case_ids = tuple(case.case_id for case in plan.attempts())
     told: list[Record] = []
-    for case in plan.cases():
+    for case in (attempt.case for attempt in plan.attempts()):
         told += [CaseStarted(case_id=case.case_id, stage="build"), factories.measurement(case)]
     return lines(
         factories.started(plan_id=plan.plan_id, case_ids=case_ids),
@@ -76,7 +76,7 @@ def test_a_pool_a_docker_host_and_this_machine_share_a_page(trial: Trial, fleet:
     assert [host.host for host in runs.read(folder).hosts] == list(names)
     for outcome in folder.outcomes():
         assert outcome.ending == "finished"
-        assert sorted(outcome.measurements) == sorted(case.case_id for case in plan.cases())
+        assert sorted(outcome.measurements) == sorted(case.case_id for case in plan.attempts())
         assert bool(outcome.origins) == (outcome.host == "a100")
     rows = json.loads((path / "results.json").read_text())["rows"]
     assert {row["host"]: bool(row["node"]) for row in rows} == {

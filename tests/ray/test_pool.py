@@ -110,7 +110,7 @@ def test_a_desk_that_is_killed_loses_nothing_and_the_next_goes_on(
     notes = trial.folder.jobs("a100").values()
     assert {note.job for note in notes} > set(under_way)
     assert {case_id: len(nodes) for case_id, nodes in trial.ran().items()} == {
-        case.case_id: 1 for case in TWO.cases()
+        case.case_id: 1 for case in TWO.attempts()
     }
 
 
@@ -222,10 +222,10 @@ def test_a_pool_by_a_resource_finds_its_nodes(trial: Trial) -> None:
 def test_a_tiny_case_is_measured_for_real_on_both_nodes_and_alone(
     trial: Trial,
 ) -> None:
-    case, eager = (factories.case("resnet-50", 1, mode) for mode in ("default", "eager"))
+    case, eager = (factories.case("resnet-50", 1, recipe) for recipe in ("aot_eager", "eager"))
     protocol = {"iterations": 20, "max_blocks": 10, "warmup_min_s": 0.0, "energy_s": 0.0}
     trial.plan = factories.plan(
-        [case], weights="random", size="tiny", backend="aot_eager", protocol=protocol,
+        [case], weights="random", size="tiny", protocol=protocol,
         picture={"url": "", "fallback": True}, noise_floor=(eager,),
     )  # fmt: skip
     trial.cluster.measures.touch()

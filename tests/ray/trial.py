@@ -91,7 +91,7 @@ class Trial:
         self.plan = plan or self.plan
         text = json.dumps({"pace_s": pace_s, **script})
         (self.cluster.stage / "script.json").write_text(text)
-        for case in self.plan.cases():
+        for case in (attempt.case for attempt in self.plan.attempts()):
             path = self.cluster.stage / case.case_id.replace("/", "_")
             path.write_bytes(stream_of(case, self.plan))
 
@@ -150,7 +150,7 @@ class Trial:
     def require_nothing_spliced(self, name: str = "a100") -> None:
         """Every case was measured by exactly one whole job, whose records are the stage's."""
         outcome = self.outcome(name)
-        cases = {case.case_id: case for case in self.plan.cases()}
+        cases = {attempt.case_id: attempt.case for attempt in self.plan.attempts()}
         assert sorted(outcome.measurements) == sorted(cases)
         whole = [note for note in self.folder.jobs(name).values() if note.end == "whole"]
         assert sorted(note.case_id for note in whole if not note.control) == sorted(cases)

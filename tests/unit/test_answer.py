@@ -199,9 +199,7 @@ def test_text_from_hosts_loses_control_characters_overrides_and_secrets() -> Non
 
 
 def test_a_rehearsal_is_called_one() -> None:
-    rehearsal = comparison(
-        outcome("a100", measurement(noise=0.01)), of=plan([case()], backend="aot_eager")
-    )
+    rehearsal = comparison(outcome("a100", measurement(case(recipe="aot_eager"), noise=0.01)))
     found = answer(rehearsal)
     assert found.headline.startswith("A rehearsal, no result: yes, for ViT at batch 1 on A100")
     assert found.sentence.endswith("It was a rehearsal and is no result: backend aot_eager.")

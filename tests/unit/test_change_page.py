@@ -175,7 +175,7 @@ def test_what_differs_around_the_runs_includes_their_plans_and_what_one_did_not_
 def test_a_run_that_measured_nothing_shows_no_invented_differences() -> None:
     flags = {"cudnn.allow_tf32": "True"}
     measured = measurement().model_copy(update={"flags": flags, "telemetry_note": "no NVML"})
-    before = comparison(outcome("a", measured, measurement(case(mode="eager"))))
+    before = comparison(outcome("a", measured, measurement(case(recipe="eager"))))
     for nothing in (outcome("a", failure(case())), never_started("a")):
         for pair in ((before, comparison(nothing)), (comparison(nothing), before)):
             changes = between(*pair)
@@ -192,7 +192,9 @@ def test_a_run_that_measured_nothing_shows_no_invented_differences() -> None:
 
 def test_the_noise_of_two_runs_is_no_difference_around_them() -> None:
     def run(noise: float) -> Comparison:
-        return comparison(outcome("a", measurement(), measurement(case(mode="eager"), noise=noise)))
+        return comparison(
+            outcome("a", measurement(), measurement(case(recipe="eager"), noise=noise))
+        )
 
     (found,) = view(between(run(0.01), run(0.02))).surroundings
     assert found.differing == ()

@@ -13,7 +13,7 @@ from orchestrator.publish.report import render
 from orchestrator.records.outcomes import HostOutcome
 from tests.factories import case, comparison, measurement, on_gpu, outcome
 
-AA = case(mode="eager")
+AA = case(recipe="eager")
 
 
 def noisy_run() -> Comparison:
@@ -42,7 +42,8 @@ def test_a_single_case_on_a_noisy_host_says_so_too() -> None:
 
 def noisy_host(name: str) -> HostOutcome:
     aa = [
-        measurement(case(f"m{n}", mode="eager"), eager_s=0.0107, compiled_s=0.01) for n in range(9)
+        measurement(case(f"m{n}", recipe="eager"), eager_s=0.0107, compiled_s=0.01)
+        for n in range(9)
     ]
     return outcome(name, measurement(), *aa)
 
@@ -148,7 +149,7 @@ def test_what_the_compiler_left_out_is_told_with_its_reason() -> None:
 
 
 def with_graphs(recorded: int | None, launched: float | None) -> Measurement:
-    measured = on_gpu(measurement(case(mode="reduce-overhead")))
+    measured = on_gpu(measurement(case(recipe="reduce-overhead")))
     assert measured.compile_evidence is not None
     changes = {"cuda_graphs": recorded, "cuda_graph_launches": launched}
     evidence = measured.compile_evidence.model_copy(update=changes)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.contract.plan import Case
+from harness.contract.plan import CaseAttempt
 from orchestrator import estimate
 from orchestrator.fleet import attaching, controls
 from orchestrator.fleet.dispatch import Dispatch, Turn
@@ -21,14 +21,19 @@ from tests.unit.test_dispatch import take
 from tests.unit.test_pool_work import CASES, PLAN, Run
 
 LIGHTEST = CASES[0]
+ATTEMPTS = [CaseAttempt(case=each) for each in CASES]
 
 
 def wanted(
-    workers: int, left: Sequence[Case] = CASES, notes: Sequence[JobNote] = (), *, on: bool = True
+    workers: int,
+    left: Sequence[CaseAttempt] = ATTEMPTS,
+    notes: Sequence[JobNote] = (),
+    *,
+    on: bool = True,
 ) -> list[str]:
     pool = Pool("http://127.0.0.1:8265", "A100", workers=workers, controls=on)
     found = controls.turns(PLAN, left, notes, pool, lambda case: estimate.share_s(PLAN, case))
-    assert {turn.case for turn in found} <= {LIGHTEST}
+    assert {turn.attempt for turn in found} <= {ATTEMPTS[0]}
     return [turn.control for turn in found]
 
 
@@ -41,11 +46,11 @@ def note(control: str, end: str = "whole") -> JobNote:
     [
         (wanted(2), ["beside", "alone"]),
         (wanted(4), ["beside", "beside", "alone"]),  # a fourth of eight cases
-        (wanted(2, CASES[:2]), ["beside", "alone"]),
+        (wanted(2, ATTEMPTS[:2]), ["beside", "alone"]),
         (wanted(1), []),
         (wanted(4, on=False), []),
-        (wanted(4, CASES[:1]), []),
-        (wanted(4, CASES[1:]), ["alone"]),  # it was measured by an earlier desk
+        (wanted(4, ATTEMPTS[:1]), []),
+        (wanted(4, ATTEMPTS[1:]), ["alone"]),  # it was measured by an earlier desk
         (wanted(4, notes=[note("beside")]), ["alone"]),
         (wanted(4, notes=[note("alone")]), []),
         (wanted(4, notes=[note("alone", "stopped")]), ["beside", "beside", "alone"]),
@@ -56,13 +61,17 @@ def test_how_many_there_are(found: list[str], expected: list[str]) -> None:
 
 
 def test_the_first_are_taken_together_with_their_case_and_the_last_by_itself() -> None:
-    more = (Turn(LIGHTEST, control="beside", copy=1), Turn(LIGHTEST, control="alone"))
-    of = Dispatch(CASES[:3], lambda case: float(case.batch_size), 3, lambda: 0.0, more)
+    more = (Turn(ATTEMPTS[0], control="beside", copy=1), Turn(ATTEMPTS[0], control="alone"))
+    of = Dispatch(ATTEMPTS[:3], lambda case: float(case.batch_size), 3, lambda: 0.0, more)
     taken = [take(of), take(of), take(of)]
-    assert [(t.case.batch_size, t.control) for t in taken] == [(1, ""), (1, "beside"), (3, "")]
+    assert [(t.attempt.case.batch_size, t.control) for t in taken] == [
+        (1, ""),
+        (1, "beside"),
+        (3, ""),
+    ]
     of.done(taken[0])
     last = take(of)
-    assert last.case.batch_size == 2
+    assert last.attempt.case.batch_size == 2
     for turn in taken[1:]:
         of.done(turn)
         assert of.take() is None

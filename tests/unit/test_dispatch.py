@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from harness.contract.plan import Case
+from harness.contract.plan import Case, CaseAttempt
 from orchestrator.fleet.dispatch import MOST_TRIES, Dispatch, Turn
 from tests.factories import case
 
@@ -25,9 +25,9 @@ class Watch:
 
 def dispatch(count: int, workers: int, clock: Watch | None = None) -> Dispatch:
     """Cases whose batch size is their cost."""
-    cases = [case(batch_size=size) for size in range(1, count + 1)]
-    random.Random(1).shuffle(cases)
-    return Dispatch(cases, _cost, workers, clock or Watch())
+    attempts = [CaseAttempt(case=case(batch_size=size)) for size in range(1, count + 1)]
+    random.Random(1).shuffle(attempts)
+    return Dispatch(attempts, _cost, workers, clock or Watch())
 
 
 def _cost(of: Case) -> float:
@@ -42,7 +42,7 @@ def take(of: Dispatch) -> Turn:
 
 def test_the_longest_case_is_first() -> None:
     of = dispatch(5, 5)
-    assert [take(of).case.batch_size for _ in range(5)] == [5, 4, 3, 2, 1]
+    assert [take(of).attempt.case.batch_size for _ in range(5)] == [5, 4, 3, 2, 1]
     assert of.take() is None
 
 
@@ -52,7 +52,7 @@ def test_no_more_cases_are_under_way_than_there_are_workers() -> None:
     take(of)
     assert of.take() is None
     of.done(first)
-    assert take(of).case.batch_size == 1
+    assert take(of).attempt.case.batch_size == 1
 
 
 def test_the_case_of_a_lost_node_comes_again_at_most_twice() -> None:
@@ -96,7 +96,7 @@ def test_wall_time_is_near_the_ideal(workers: int) -> None:
     while True:
         while (turn := of.take()) is not None:
             count += 1
-            heapq.heappush(ends, (now + _cost(turn.case), count, turn))
+            heapq.heappush(ends, (now + _cost(turn.attempt.case), count, turn))
         if not ends:
             break
         now, _, turn = heapq.heappop(ends)

@@ -16,7 +16,7 @@ def test_on_a_gpu_the_estimate_follows_from_the_times_published_for_a_t4() -> No
 def test_twice_the_cases_take_twice_the_time() -> None:
     one = planning.make(Choices(models="vit-base", batch_sizes="1"))
     one = one.model_copy(update={"noise_floor": ()})
-    two = one.model_copy(update={"modes": ("default", "max-autotune")})
+    two = one.model_copy(update={"recipes": ("default", "max-autotune")})
     assert estimate.seconds(two, gpu=True) == pytest.approx(2 * estimate.seconds(one, gpu=True))
 
 
@@ -38,9 +38,9 @@ def test_no_case_takes_longer_than_its_time_limit() -> None:
         update={"protocol": plan.protocol.model_copy(update={"iterations": 10**6})}
     )
     limit_s = plan.protocol.case_limit_s
-    assert estimate.case_seconds(long, gpu=False) == [limit_s] * len(long.cases())
+    assert estimate.case_seconds(long, gpu=False) == [limit_s] * len(long.attempts())
 
 
 def test_shrunken_models_take_seconds() -> None:
     tiny = planning.make(Choices(quick=True, size="tiny", backend="aot_eager"))
-    assert estimate.seconds(tiny, gpu=False) < 40 * len(tiny.cases())
+    assert estimate.seconds(tiny, gpu=False) < 40 * len(tiny.attempts())

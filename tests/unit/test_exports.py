@@ -82,7 +82,7 @@ def test_markdown_names_failures_in_place() -> None:
 def test_markdown_headings_name_mode_and_precision_where_they_differ_from_the_published_page() -> (
     None
 ):
-    special = case(mode="reduce-overhead", precision="float16")
+    special = case(recipe="reduce-overhead", precision="float16")
     text = to_markdown(comparison(outcome("a100", measurement(special))))
     assert text.startswith("### A100-SXM4-40GB (batch size: 1, reduce-overhead, float16)")
 

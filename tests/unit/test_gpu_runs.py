@@ -29,7 +29,7 @@ def plans(of: Settings) -> dict[str, Plan]:
 
 
 def compared(plan: Plan) -> list[str]:
-    return [case.case_id for case in plan.cases() if case.mode != "eager"]
+    return [each.case_id for each in plan.attempts() if not each.case.is_a_a]
 
 
 def test_no_plan_depends_on_how_long_a_call_lasts(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_first_come_the_smallest_and_the_largest_batch_and_the_lightest_models(
         "segformer-b0/default/float32/b1",
     ]
     assert len(compared(made["first"])) == 24
-    assert {case.batch_size for case in made["between"].cases()} == {4}
+    assert {each.case.batch_size for each in made["between"].attempts()} == {4}
     assert set(made) <= set(gpu_settings.RUNS)
 
 
@@ -80,7 +80,7 @@ def test_reduce_overhead_is_planned_for_launch_bound_cases_alone(tmp_path: Path)
 
 
 def begun(plan: Plan) -> Started:
-    case_ids = tuple(case.case_id for case in plan.cases())
+    case_ids = tuple(case.case_id for case in plan.attempts())
     return factories.started(plan_id=plan.plan_id, case_ids=case_ids)
 
 
@@ -101,7 +101,7 @@ class Harness:
     ) -> int | None:
         assert command[1:] == ["-m", "harness", "--plan", "-"]
         plan = read_plan(stdin)
-        cases = list(plan.cases())
+        cases = [attempt.case for attempt in plan.attempts()]
         self.asked.append([case.case_id for case in cases])
         records, code = self.answers.pop(0)(cases)
         write(stdout, [begun(plan), *records])

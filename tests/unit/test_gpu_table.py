@@ -30,7 +30,9 @@ def written(folder: Path, plan: Plan, *records: Record) -> None:
     run = RunFolder(folder)
     gpu_runs._create(run, plan, "python -m benchmarks.gpu_check")
     with run.attempt("local") as attempt:
-        for seq, record in enumerate((factories.started(plan.cases()), *records)):
+        for seq, record in enumerate(
+            (factories.started([attempt.case for attempt in plan.attempts()]), *records)
+        ):
             attempt.append(write_line(record.model_copy(update={"seq": seq})).encode())
 
 
@@ -115,7 +117,7 @@ def test_what_is_not_shown_says_how_many_rounds_would_show_it() -> None:
 
 
 def test_cuda_graphs_must_have_been_recorded_and_launched(tmp_path: Path) -> None:
-    case = factories.case(mode="reduce-overhead")
+    case = factories.case(recipe="reduce-overhead")
     name = "reduce-overhead launches recorded CUDA graphs"
     for number, (graphs, launches, expected) in enumerate(
         [(2, 2.0, True), (2, None, True), (2, 0.0, False), (0, None, False), (None, None, False)]

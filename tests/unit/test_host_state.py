@@ -10,7 +10,7 @@ from tests import factories
 
 RESNET, RESNET4 = factories.case("resnet-50"), factories.case("resnet-50", batch_size=4)
 BEIT16 = factories.case("beit-base", batch_size=16)
-TUNED = factories.case("resnet-50", mode="max-autotune")
+TUNED = factories.case("resnet-50", recipe="max-autotune")
 
 
 def measured(case: Case, *, compile_s: float, timed_s: float) -> Measurement:
@@ -40,7 +40,7 @@ def test_time_left_is_compiling_as_seen_and_timing_in_proportion() -> None:
 
 
 def test_compiling_is_expected_to_take_what_it_took_in_the_same_mode() -> None:
-    state = begun(RESNET, TUNED, factories.case("resnet-50", mode="max-autotune", batch_size=4))
+    state = begun(RESNET, TUNED, factories.case("resnet-50", recipe="max-autotune", batch_size=4))
     state.take(measured(RESNET, compile_s=10, timed_s=0))
     assert state.left_s() == pytest.approx(20)
     state.take(measured(TUNED, compile_s=300, timed_s=0))

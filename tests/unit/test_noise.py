@@ -6,7 +6,7 @@ from orchestrator.compare import noise
 from orchestrator.statistics.statistics import Estimate
 from tests.factories import case, comparison, failure, measurement, outcome, plan
 
-AA = case(mode="eager")
+AA = case(recipe="eager")
 
 
 def test_the_band_is_the_largest_change_in_either_direction() -> None:

@@ -173,7 +173,7 @@ def test_a_case_whose_record_was_refused_failed_and_says_why() -> None:
 
 def test_the_command_names_all_that_made_the_case_what_it_is() -> None:
     quick = planning.protocol(30, quick=True, until="1%", warm_cache=True, case_processes="fork")
-    chosen = plan([case()], protocol=quick, weights="random", backend="aot_eager", size="tiny")
+    chosen = plan([case()], protocol=quick, weights="random", recipes=("aot_eager",), size="tiny")
     words = shlex.split(reproduce.command("my host", [case("a b"), case("a b", 4)], chosen))
     assert words[:4] == ["python", "orchestrate.py", "--quick", "--warm-cache"]
     assert dict(zip(words[4::2], words[5::2], strict=True)) == {
@@ -205,7 +205,7 @@ def test_what_has_one_value_is_nothing_to_choose() -> None:
 
 
 def test_a_switch_lists_what_occurs_in_the_order_of_the_contract_and_all() -> None:
-    records = [measurement(case(mode=mode)) for mode in ("max-autotune", "default")]
+    records = [measurement(case(recipe=mode)) for mode in ("max-autotune", "default")]
     (switch,) = choices.switches(comparison(outcome("a100", *records)).rows)
     assert switch == (
         "Mode",

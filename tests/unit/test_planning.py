@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.contract import catalogue
+from harness.contract import catalogue, recipes
 from harness.contract.plan import Plan
-from harness.contract.vocabulary import MODES, PRECISIONS, Backend, CaseProcesses, Size, Weights
+from harness.contract.recipes import MODES
+from harness.contract.vocabulary import PRECISIONS, CaseProcesses, Size, Weights
 from orchestrator import planning
 from orchestrator.cli import options
 from orchestrator.errors import UnknownNameError, UsageError
@@ -36,7 +37,7 @@ def test_the_default_plan_is_the_published_page() -> None:
     assert len(list(plan.all_cases())) == 36
     assert plan.models == tuple(model.name for model in catalogue.CATALOGUE)
     assert plan.batch_sizes == (1, 4, 16)
-    assert plan.modes == ("default",)
+    assert plan.recipes == ("default",)
     assert plan.protocol.iterations == 300
     assert plan.weights == "pretrained"
     assert plan.picture.url.endswith("000000039769.jpg")
@@ -134,7 +135,6 @@ def test_the_plans_id_follows_its_content_and_survives_a_resume() -> None:
     ("spelled_out", "contract"),
     [
         (options.WeightsName, Weights),
-        (options.BackendName, Backend),
         (options.SizeName, Size),
         (options.CaseProcessesName, CaseProcesses),
     ],
@@ -145,6 +145,13 @@ def test_the_options_offer_what_the_contract_knows(
     from typing import get_args
 
     assert [choice.value for choice in spelled_out] == list(get_args(contract))
+
+
+def test_every_backend_that_can_be_chosen_has_each_mode() -> None:
+    for backend in options.BackendName:
+        chosen = planning.make(Choices(modes=",".join(MODES), backend=backend.value))
+        assert tuple(recipes.named(name).mode for name in chosen.recipes) == MODES
+        assert chosen.backend == backend
 
 
 def test_the_help_names_every_mode_and_precision() -> None:
@@ -198,8 +205,8 @@ def test_gpus_that_share_cases_measure_each_once_noise_floor_and_resumed_run_inc
     measured = (plan.noise_floor[0].case_id, "vit-base/default/float32/b4")
     rest = plan.model_copy(update={"skip": measured})
     parts = planning.share_out(rest, 2, lambda case: case.batch_size)
-    shared = [case.case_id for part in parts for case in part.cases()]
-    assert sorted(shared) == sorted(case.case_id for case in rest.cases())
+    shared = [case.case_id for part in parts for case in part.attempts()]
+    assert sorted(shared) == sorted(case.case_id for case in rest.attempts())
     assert all(part.plan_id == plan.plan_id for part in parts)
 
 

@@ -10,10 +10,10 @@ from orchestrator.cli.progress import LiveProgress, PlainProgress
 from tests import factories
 
 RESNET = factories.case("resnet-50")
-VIT = factories.case("vit-base", batch_size=4, mode="reduce-overhead", precision="float16")
-LONG = factories.case("convnext-large", batch_size=16, mode="max-autotune-no-cudagraphs")
+VIT = factories.case("vit-base", batch_size=4, recipe="reduce-overhead", precision="float16")
+LONG = factories.case("convnext-large", batch_size=16, recipe="max-autotune-no-cudagraphs")
 # As long as RESNET: 5 s to start and 6 s of timing, as the factories have it.
-TWIN = factories.case("resnet-50", mode="reduce-overhead", precision="float16")
+TWIN = factories.case("resnet-50", recipe="reduce-overhead", precision="float16")
 
 
 class FakeClock:

@@ -39,7 +39,7 @@ def test_a_wider_terminal_shows_more_and_a_pipe_everything() -> None:
 
 
 def test_a_noise_floor_that_is_missing_is_told_because_it_costs_the_exit_code() -> None:
-    control = failure(case(mode="eager"), "crash", "killed by SIGKILL")
+    control = failure(case(recipe="eager"), "crash", "killed by SIGKILL")
     told = "a100: eager against eager is missing: killed by SIGKILL"
     lacking = comparison(outcome("a100", measurement(), control))
     assert told in summary.to_text(lacking, PAGE, None)

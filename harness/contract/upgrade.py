@@ -1,0 +1,119 @@
+"""Plans and records of older versions -> what today's version would have written.
+
+One step for each version that changed the form of what was there before; version 2 only added to
+version 1. Texts that need no upgrade, or that are no plan or record at all, are left to the reader
+to judge.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
+
+from harness.contract import recipes
+
+Content: TypeAlias = dict[str, Any]
+
+_MODE_AND_BACKEND: Final = 2
+_RECIPES: Final = 3
+# Mode, precision and batch size; the id of a model may hold slashes.
+_PARTS_BEHIND_MODEL: Final = 3
+
+
+def plan(text: str | bytes) -> bytes | None:
+    """A plan of an older version in today's form; None if it is none.
+
+    Raises: ValueError: its id is not that of its content.
+    """
+    content = _object(text)
+    version = content.get("schema_version", _MODE_AND_BACKEND)
+    if content.get("kind") != "plan" or version not in (1, _MODE_AND_BACKEND):
+        return None
+    return json.dumps(_plan_with_recipes(content)).encode()
+
+
+def record(text: str | bytes) -> bytes | None:
+    """A record of an older version in today's form; None if it is none.
+
+    A line does not tell its version: a case with a mode is from before there were recipes.
+    """
+    content = _object(text)
+    case = content.get("case")
+    if not isinstance(case, dict) or "mode" not in case:
+        return None
+    evidence = content.get("compile_evidence")
+    backend = evidence.get("backend") if isinstance(evidence, dict) else recipes.INDUCTOR
+    return json.dumps({**content, "case": _case_with_recipe(case, backend)}).encode()
+
+
+def former_id(case: Mapping[str, object], mode: str) -> str:
+    """The id of a case in records of versions 1 and 2."""
+    return f"{case['model']}/{mode}/{case['precision']}/b{case['batch_size']}"
+
+
+def content_hash(content: Content) -> str:
+    """What identifies a plan: a hash of all of it but of what is left out of it and of its id."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _plan_with_recipes(content: Content) -> Content:
+    """From version 1 or 2: modes and a backend become recipes. What is none of its kind stays for
+    the reader to complain of."""
+    _require_own_id(content)
+    modes, backend = content.get("modes", [recipes.DEFAULT]), content.get("backend")
+    noise_floor, skip = content.get("noise_floor", []), content.get("skip", [])
+    rest = {name: of for name, of in content.items() if name not in ("modes", "backend")}
+    return {
+        **rest,
+        "schema_version": _RECIPES,
+        "upgraded_from": content.get("schema_version", _MODE_AND_BACKEND),
+        "recipes": _each(modes, lambda mode: _recipe(mode, backend)),
+        "noise_floor": _each(noise_floor, lambda case: _case_with_recipe(case, backend)),
+        "skip": _each(skip, lambda case_id: _id_with_recipe(case_id, backend)),
+    }
+
+
+def _require_own_id(content: Content) -> None:
+    """Version 1 was hashed with fewer fields than version 2 has, and is believed."""
+    given = content.get("plan_id", "")
+    hashed = {name: of for name, of in content.items() if name not in ("plan_id", "skip")}
+    if content.get("schema_version") != _MODE_AND_BACKEND or given == "":
+        return
+    if given != (expected := content_hash(hashed)):
+        raise ValueError(f"plan_id {given!r} does not match the content ({expected})")
+
+
+def _case_with_recipe(case: object, backend: object) -> object:
+    if not isinstance(case, dict) or "mode" not in case:
+        return case
+    rest = {name: of for name, of in case.items() if name != "mode"}
+    return {**rest, "recipe": _recipe(case["mode"], backend)}
+
+
+def _id_with_recipe(case_id: object, backend: object) -> object:
+    if not isinstance(case_id, str) or case_id.count("/") < _PARTS_BEHIND_MODEL:
+        return case_id
+    model, mode, *rest = case_id.rsplit("/", _PARTS_BEHIND_MODEL)
+    return "/".join((model, str(_recipe(mode, backend)), *rest))
+
+
+def _recipe(mode: object, backend: object) -> object:
+    if not isinstance(mode, str) or mode not in (recipes.EAGER.mode, *recipes.MODES):
+        return mode
+    return recipes.of(mode, rehearsed=backend == recipes.AOT_EAGER).name
+
+
+def _each(found: object, change: Callable[[object], object]) -> object:
+    return list(map(change, found)) if isinstance(found, list) else found
+
+
+def _object(text: str | bytes) -> Content:
+    """What a text holds, if it is an object in JSON; else an empty one."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
