@@ -198,6 +198,12 @@ class Plan(Strict):
         return self
 
     @model_validator(mode="after")
+    def _rehearses_all_or_nothing(self) -> Self:
+        if len({recipes.named(name).is_rehearsal for name in self.recipes}) > 1:
+            raise ValueError("some recipes are rehearsals and others are not")
+        return self
+
+    @model_validator(mode="after")
     def _identify(self) -> Self:
         expected = upgrade.content_hash(
             self.model_dump(mode="json", exclude={"plan_id", "skip", "upgraded_from"})

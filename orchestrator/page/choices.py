@@ -17,10 +17,7 @@ Filter: TypeAlias = tuple[str, str, list[tuple[str, str]]]
 
 
 def switches(rows: Sequence[Row]) -> tuple[Switch, ...]:
-    """The switches that work without a script, for what has more than one value.
-
-    Modes and precisions are closed sets, so the style sheet can name every position of a switch.
-    """
+    """The switches that work without a script, for what has more than one value."""
     modes: set[str] = {row.case.mode for row in rows}
     precisions: set[str] = {row.case.precision for row in rows}
     found = (
@@ -28,6 +25,17 @@ def switches(rows: Sequence[Row]) -> tuple[Switch, ...]:
         _switch("Precision", "precision", PRECISIONS, precisions),
     )
     return tuple(switch for switch in found if len(switch[2]) > 2)
+
+
+def rules(found: Iterable[Switch]) -> str:
+    """The style sheet's part of switches: each position hides what belongs to another one."""
+    selectors = [
+        f':root:has(#{option}:checked) [data-{key[0]}]:not([data-{key[0]}="{_place(option)}"])'
+        for _, key, options in found
+        for option, value, _ in options
+        if value
+    ]
+    return f"{','.join(selectors)} {{ display: none; }}\n" if selectors else ""
 
 
 def filters(comparison: Comparison) -> tuple[Filter, ...]:
@@ -47,6 +55,10 @@ def _switch(title: str, key: str, known: Sequence[str], used: set[str]) -> Switc
     places = [(place, value) for place, value in enumerate(known) if value in used]
     options = [(f"{key}-{place}", value, value) for place, value in places]
     return title, key, [*options, (f"{key}-all", "", "all")]
+
+
+def _place(option: str) -> str:
+    return option.rpartition("-")[2]
 
 
 def _options(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

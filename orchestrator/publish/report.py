@@ -46,13 +46,16 @@ def render(comparison: Comparison, baseline: Baseline | None = None) -> str:
 
     Raises: jinja2.TemplateNotFound: the folder `templates` is not beside this package.
     """
-    style, script = source(*STYLES), source(*SCRIPTS)
+    switches = choices.switches(comparison.rows)
+    style = source(*STYLES) + Markup(choices.rules(switches))  # noqa: S704 - no foreign text
+    script = source(*SCRIPTS)
     page = environment().get_template("report.html.j2")
     return page.render(
         csp=content_security_policy(style, script),
         style=style,
         script=script,
         baseline=baseline,
+        switches=switches,
         **_facts(comparison),
         **_sections(comparison),
     )
@@ -99,7 +102,6 @@ def _sections(comparison: Comparison) -> dict[str, object]:
         "answer": answer(comparison),
         "caveats": caveats.between_hosts(comparison.hosts),
         "cards": sections.cards(comparison),
-        "switches": choices.switches(comparison.rows),
         "filters": choices.filters(comparison),
         "heat_maps": heatmap.heat_maps(comparison),
         "chart_groups": groups,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.contract import recipes
-from tests.factories import case
+from tests.factories import case, plan
 
 
 def test_every_recipe_is_found_by_its_name() -> None:
@@ -22,6 +22,11 @@ def test_every_mode_is_a_recipe_and_has_a_rehearsal_that_generates_no_code(mode:
     assert (rehearsed.mode, rehearsed.backend) == (mode, "aot_eager")
     assert rehearsed.is_rehearsal
     assert not any((rehearsed.generates_code, rehearsed.tunes, rehearsed.records_cuda_graphs))
+
+
+def test_a_plan_gives_results_or_is_a_rehearsal() -> None:
+    with pytest.raises(ValueError, match="some recipes are rehearsals"):
+        plan(recipes=("default", "aot_eager"))
 
 
 def test_nothing_rehearses_an_a_a_case() -> None:

@@ -178,6 +178,17 @@ def test_the_policy_names_exactly_our_own_style_and_script(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
+def test_every_position_of_a_switch_hides_what_belongs_to_another(name: str) -> None:
+    (style,) = page(name).text_of("style")
+    radios = [tag for tag in page(name).find("input") if tag.get("type") == "radio"]
+    places = {tag["id"] for tag in radios if tag["value"]}
+    assert set(re.findall(r":has\(#((?:mode|precision)-\d+):checked\)", style)) == places
+    for place in places:
+        key, number = place[0], place.rpartition("-")[2]
+        assert f'(#{place}:checked) [data-{key}]:not([data-{key}="{number}"])' in style
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_no_element_needs_what_the_policy_forbids(name: str) -> None:
     for _, attrs, _ in page(name).tags:
         assert "style" not in attrs
