@@ -71,6 +71,14 @@ _REAL: Final = (
     _inductor("reduce-overhead", graphs=True),
     _inductor("max-autotune", graphs=True, tunes=True),
     _inductor("max-autotune-no-cudagraphs", tunes=True),
+    Recipe(
+        "cudagraphs",
+        "cudagraphs",
+        "cudagraphs",
+        {"backend": "cudagraphs"},
+        records_cuda_graphs=True,
+        needs_cuda_graphs=True,
+    ),
 )
 RECIPES: Final = (*_REAL, *map(_rehearsal, _REAL))
 MODES: Final = tuple(recipe.mode for recipe in _REAL)

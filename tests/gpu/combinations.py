@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from harness.contract import recipes
 from harness.contract.plan import Case, Plan
-from harness.contract.recipes import MODES
 from harness.contract.records import Failure, Measurement, Record, read_record
 from harness.contract.vocabulary import PRECISIONS, Precision
 from tests.gpu.harness_runs import brief
@@ -24,7 +24,8 @@ from tests.gpu.harness_runs import brief
 MODEL: Final = "vit-base"
 BATCH_SIZES: Final = (1, 2, 3)
 Combination: TypeAlias = tuple[str, Precision, int]
-AXES: Final = (MODES, PRECISIONS, BATCH_SIZES)
+INDUCTORS: Final = tuple(mode for mode in recipes.MODES if recipes.of(mode).generates_code)
+AXES: Final = (INDUCTORS, PRECISIONS, BATCH_SIZES)
 
 
 def covering(

@@ -41,15 +41,15 @@ def plan(**settings: object) -> Plan:
 
 @pytest.fixture(scope="module")
 def outcome(gpu_environment_of_session: dict[str, str]) -> Outcome:
-    """One model of every kind: A/A, default and with CUDA graphs."""
-    recipes = ("default", "reduce-overhead")
+    """One model of every kind: A/A, default, and with CUDA graphs in two ways."""
+    recipes = ("default", "reduce-overhead", "cudagraphs")
     return run(plan(recipes=recipes, noise_floor=(A_A,)), gpu_environment_of_session)
 
 
 @pytest.fixture(scope="module")
 def every(outcome: Outcome) -> list[Measurement]:
     assert not outcome.failures, outcome.failures
-    assert len(outcome.measurements) == 3
+    assert len(outcome.measurements) == 4
     return list(outcome.measurements.values())
 
 
@@ -134,6 +134,15 @@ def test_eager_against_itself_is_the_same(every: list[Measurement]) -> None:
     )
     estimate = statistics.speed_up(eager, alike)
     assert abs(estimate.value - 1) < 0.02
+
+
+def test_the_recipe_of_graphs_alone_records_them_and_generates_no_code(
+    every: list[Measurement],
+) -> None:
+    found = evidence(of_mode(every, "cudagraphs"))
+    assert (found.backend, found.graphs, found.kernels) == ("cudagraphs", 1, None)
+    assert (found.cuda_graphs, found.cuda_graph_launches) == (1, 1)
+    assert (found.cuda_graph_skips, found.cuda_graph_skip_reasons) == (0, ())
 
 
 def test_reduce_overhead_uses_cuda_graphs_and_default_does_not(every: list[Measurement]) -> None:

@@ -24,6 +24,13 @@ DEFAULT, TUNED, TRACED = (
 )
 
 
+def test_what_only_records_graphs_is_refused_where_there_are_none() -> None:
+    with pytest.raises(compiler.UnsupportedCaseError, match="cudagraphs needs a GPU"):
+        compiler.require(recipes.of("cudagraphs"), Cpu())
+    for other in (DEFAULT, TUNED, TRACED):
+        compiler.require(other, Cpu())
+
+
 def test_a_small_gpu_is_told_that_no_gemm_template_is_tried() -> None:
     (said,) = compiler.gates(TUNED, 40)
     assert "40 multiprocessors, 68 needed" in said
