@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from harness.contract import catalogue, sources
 from harness.contract.vocabulary import MAX_MODEL_CHARACTERS, Weights
 from orchestrator.errors import UnknownNameError, UsageError
@@ -21,13 +19,14 @@ def resolve(name: str, weights: Weights) -> str:
     if not name.isprintable():  # records are text; a file name need not be
         raise UsageError(f"the model {name!r} has characters that no text has", "Rename it.")
     source = sources.of(name)
-    if weights == "random" and ("/" in name or source is not None):
+    nameable = "/" in name or source is not None
+    if weights == "random" and nameable and not (source and source.has_random_weights):
         raise UsageError(
             f'"{name}" is not one of the twelve models, and random weights exist for those only',
             "Measure it with its own weights:  --weights pretrained",
         )
     if source is not None:
-        return str(Path(name).resolve()) if source.is_of_one_machine else name
+        return source.written(name)
     if "/" in name and not name.startswith((".", "/", "~")):
         raise UsageError(
             f'"{name}" can be no model on the Hub, and no folder of that name is here',

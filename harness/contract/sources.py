@@ -17,12 +17,14 @@ from harness.contract import catalogue
 class Source:
     """One place that models come from.
 
-    `recognises` tells whether a name is one of its own. `is_of_one_machine`: no other machine can
+    `recognises` tells whether a name is one of its own, `written` how a plan writes it, for the
+    processes that read it elsewhere. `is_of_one_machine`: no other machine can
     load what it names. `has_random_weights`: its models can be built without their weights.
     """
 
     name: str
     recognises: Callable[[str], bool]
+    written: Callable[[str], str] = str
     is_of_one_machine: bool = False
     has_random_weights: bool = False
 
@@ -35,10 +37,14 @@ def is_folder(name: str) -> bool:
         return False
 
 
+def _whole_path(name: str) -> str:
+    return str(Path(name).resolve())
+
+
 # The first that recognises a name has it.
 SOURCES: Final = (
     Source("catalogue", lambda name: catalogue.find(name) is not None, has_random_weights=True),
-    Source("folder", is_folder, is_of_one_machine=True),
+    Source("folder", is_folder, written=_whole_path, is_of_one_machine=True),
     Source("hub", catalogue.is_hub_id),
 )
 
