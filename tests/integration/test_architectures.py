@@ -9,15 +9,12 @@ import torch
 import transformers
 
 from harness.contract import catalogue
-from harness.contract import sources as contract_sources
 from harness.contract.catalogue import CATALOGUE, Model
 from harness.contract.plan import Case
-from harness.contract.sources import Source
 from harness.contract.vocabulary import Precision
 from harness.measure import verify
-from harness.models import building, inputs, offline, picture, sources
+from harness.models import building, inputs, offline, picture
 from harness.models.building import Built
-from harness.models.sources import Wanted
 
 # Parameters, class, and input shapes from a 640x480 picture: none of it read from the catalogue.
 EXPECTED: dict[str, tuple[int, str, dict[str, tuple[int, ...]]]] = {
@@ -215,20 +212,3 @@ def test_a_whole_resnet_101_stays_within_the_range_of_float16() -> None:
     with torch.no_grad():
         seen = verify.flatten(module(pixel_values=torch.ones(1, 3, 64, 64).half()))
     verify.refuse_degenerate(seen)
-
-
-def test_a_source_of_models_is_added_by_a_line_on_either_side(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A stand-in that builds a known model under names of its own."""
-    stand_in = Source("stand-in", lambda name: name.startswith("stand-in:"))
-    known = Wanted("resnet-50", "random", "tiny")
-    monkeypatch.setattr(contract_sources, "SOURCES", (*contract_sources.SOURCES, stand_in))
-    monkeypatch.setattr(
-        sources, "LOADERS", {**sources.LOADERS, "stand-in": lambda _: sources.load(known)}
-    )
-    case = Case(model="stand-in:mine", recipe="default", precision="float32", batch_size=2)
-    built = building.build(
-        case, weights="pretrained", size="full", seed=0, picture=SHOWN, device=CPU
-    )
-    assert built.facts.architecture == "ResNetForImageClassification"
