@@ -17,7 +17,6 @@ from harness.contract.plan import Plan
 from harness.contract.vocabulary import SCHEMA_VERSION
 from orchestrator.errors import HostError
 from orchestrator.hosts import STARTING, Say, advice, container, distance
-from orchestrator.hosts.bounded import BoundedEngine
 from orchestrator.hosts.container import Lane
 from orchestrator.hosts.container_log import SILENCE_S, ContainerLog
 from orchestrator.hosts.engine import Container, Engine, EngineError, LinkError
@@ -236,7 +235,7 @@ def engine_of(machine: EngineMachine) -> Engine:
     """The engine of a machine, not yet connected."""
     from orchestrator.hosts.docker import DockerEngine  # the SDK takes a fifth of a second to load
 
-    return BoundedEngine(DockerEngine(machine.address))
+    return DockerEngine(machine.address)
 
 
 def find(machine: EngineMachine, attempt: AttemptFile, terms: Terms) -> ReplayingSession | None:
