@@ -42,7 +42,7 @@ from orchestrator.hosts.host_log import HostLog
 from orchestrator.hosts.local import LocalSession
 from orchestrator.hosts.replaying import ReplayingSession
 from orchestrator.inventory.addresses import Address
-from orchestrator.inventory.inventory import Machine
+from orchestrator.inventory.engines import EngineMachine
 from orchestrator.records.rundir import AttemptFile, RunFolder
 from tests import factories
 
@@ -181,7 +181,7 @@ class SoakedHost:
 
     def _container(self, lines: list[bytes], attempt: AttemptFile) -> ReplayingSession:
         source = ContainerLog(
-            Machine(self.name, Address("ssh", self.name)),
+            EngineMachine(self.name, Address("ssh", self.name)),
             cast("Engine", FaultyEngine(lines, self.chance)),  # as far as a session asks of one
             "container", attempt.run_id, HostLog(attempt.log), patience_s=60.0, pause_s=0.001,
         )  # fmt: skip

@@ -18,11 +18,14 @@ from orchestrator.compare.comparison import Comparison
 from orchestrator.errors import NoHostError
 from orchestrator.fleet import fleet
 from orchestrator.fleet.fleet import Observer
-from orchestrator.hosts import Host, RefusedHost, contained, local, local_gpus, pooled
+from orchestrator.hosts import Host, RefusedHost
 from orchestrator.hosts.contained import Terms
 from orchestrator.hosts.image import ImageSource
+from orchestrator.hosts.kinds import registry
+from orchestrator.hosts.kinds.kind import Job
+from orchestrator.hosts.kinds.local import LocalMachine
 from orchestrator.inventory import inventory
-from orchestrator.inventory.inventory import Machine
+from orchestrator.inventory.machines import Machine
 from orchestrator.page import exports
 from orchestrator.publish import baseline, report
 from orchestrator.publish.baseline import Baseline
@@ -48,9 +51,8 @@ def hosts_for(machines: Sequence[Machine], source: ImageSource, terms: Terms) ->
 
     Raises: UsageError: CUDA_VISIBLE_DEVICES cannot be meant as it is.
     """
-    here = local.hosts() if any(machine.is_local for machine in machines) else ()
-    pools = [pooled.host_of(machine, terms) for machine in machines if machine.pool is not None]
-    return (*here, *contained.hosts_for(machines, source, terms), *pools)
+    job, kinds = Job(machines, source, terms), registry.grouped(machines)
+    return tuple(host for kind, members in kinds for host in kind.open(members, job))
 
 
 def new_run(
@@ -58,27 +60,28 @@ def new_run(
 ) -> RunFolder:
     """Make the folder of a new run. Raises: RunError."""
     command = shlex.join(["python", "orchestrate.py", *arguments])
-    entries = local_gpus.named() if any(machine.is_local for machine in machines) else None
-    if len(entries or ()) > 1:  # else the page would name a command that measures on one GPU
-        command = f"{local_gpus.as_typed()}{command}"
+    # Without it the page would name a command that measures on one GPU.
+    preface = "".join(kind.preface() for kind, _ in registry.grouped(machines))
     now = datetime.datetime.now().astimezone()
     names = [machine.name for machine in machines]
-    settings = {one.name: one.settings() for one in machines if not one.is_local}
+    settings = {one.name: kept for one in machines if (kept := one.settings())}
     prices = {one.name: one.price_per_hour for one in machines if one.price_per_hour is not None}
     return RunFolder.create(
-        output, plan, names, command, now, machines=settings, prices_per_hour=prices
+        output, plan, names, f"{preface}{command}", now, machines=settings, prices_per_hour=prices
     )
 
 
 def machines_of(folder: RunFolder, inventory_file: Path | None) -> tuple[Machine, ...]:
     """The machines of a run: as the inventory has them now, else as the run remembers them."""
     meta = folder.meta()
-    tables = inventory.read(inventory_file, meta.hosts)
+    kinds = registry.settings()
+    tables = inventory.read(kinds, inventory_file, meta.hosts)
     remembered = {
-        name: Machine.from_settings(name, settings) for name, settings in meta.machines.items()
+        name: inventory.remembered(name, settings, kinds)
+        for name, settings in meta.machines.items()
     }
     known = {**remembered, **tables}
-    return tuple(known.get(name, Machine(name)) for name in meta.hosts)
+    return tuple(known.get(name, LocalMachine(name)) for name in meta.hosts)
 
 
 def measure(

@@ -17,7 +17,7 @@ from orchestrator.errors import UsageError
 
 if TYPE_CHECKING:
     from orchestrator.fleet.fleet import Observer
-    from orchestrator.inventory.inventory import Machine
+    from orchestrator.inventory.machines import Machine
 
 
 def doctor(
@@ -33,10 +33,10 @@ def doctor(
     """
     from orchestrator.fleet import doctor
     from orchestrator.hosts.image import parse_source
-    from orchestrator.inventory import contexts
+    from orchestrator.hosts.kinds import registry
 
     source, machines = parse_source(image_source, build_arg or []), resolve(hosts, inventory)
-    console.warn_of(contexts.damaged())
+    console.warn_of(sentence for kind in registry.settings() for sentence in kind.damaged())
     return console.show_examined(doctor.examine(machines, source), machines, as_json=as_json)
 
 
@@ -54,8 +54,8 @@ def attach(
     """Follow a run whose terminal is gone, and finish its report."""
     from orchestrator import pipeline
     from orchestrator.fleet import attaching, cleaning
-    from orchestrator.fleet.cleaning import Wish
     from orchestrator.hosts.contained import Terms
+    from orchestrator.hosts.kinds.leftovers import Wish
     from orchestrator.records.rundir import RunFolder
 
     folder = RunFolder.find(output, run)
@@ -85,17 +85,17 @@ def clean(
 ) -> int:
     """Remove what runs left on their hosts, and lose no record that nobody fetched."""
     from orchestrator.fleet import cleaning
-    from orchestrator.fleet.cleaning import Wish
+    from orchestrator.hosts.kinds.leftovers import Wish
 
     machines, run_id, place = _to_clean(run, hosts, output, inventory)
-    distant = [machine for machine in machines if not machine.is_local]
-    if not distant:
+    littered = cleaning.littered(machines)
+    if not littered:
         raise UsageError(
             "there is nothing to clean: what is measured on this machine leaves nothing behind",
             "Name hosts with --hosts.",
         )
     wish = Wish(run_id, force, images, volumes)
-    return console.show_cleaned(cleaning.clean(distant, wish, place), distant)
+    return console.show_cleaned(cleaning.clean(littered, wish, place), littered)
 
 
 def _to_clean(
@@ -104,6 +104,7 @@ def _to_clean(
     """Which machines to clean, of which run, and where runs are; its folder may be gone where hosts
     are named."""
     from orchestrator import pipeline
+    from orchestrator.hosts.kinds import registry
     from orchestrator.inventory import inventory
     from orchestrator.records.rundir import RunFolder
 
@@ -120,7 +121,8 @@ def _to_clean(
                 f"python orchestrate.py clean {run} --hosts NAMES".strip(),
             ) from error
         return machines, folder.path.name, folder.path.parent
-    machines = resolve(hosts, file) if hosts else tuple(inventory.read(file).values())
+    kinds = registry.settings()
+    machines = resolve(hosts, file) if hosts else tuple(inventory.read(kinds, file).values())
     if not machines:
         raise UsageError("clean does not know where", "Name a run, or hosts with --hosts.")
     return machines, None, output
@@ -139,7 +141,8 @@ def _run_id(output: Path, run: str) -> tuple[str, Path]:
 
 
 def resolve(hosts: str, file: Path | None) -> tuple[Machine, ...]:
+    from orchestrator.hosts.kinds import registry
     from orchestrator.inventory import inventory
 
     names = tuple(name.strip() for name in hosts.split(",") if name.strip())
-    return inventory.resolve(names, file)
+    return inventory.resolve(names, registry.settings(), file)

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from orchestrator.cli.progress import Style
     from orchestrator.compare.comparison import Comparison
     from orchestrator.diagnosis.checks import Examined
-    from orchestrator.fleet.cleaning import Cleaned
     from orchestrator.fleet.fleet import InterruptedRunError, Observer
-    from orchestrator.inventory.inventory import Machine
+    from orchestrator.hosts.kinds.leftovers import Cleaned
+    from orchestrator.inventory.machines import Machine
     from orchestrator.pipeline import Rendered
     from orchestrator.records.rundir import RunFolder
 

@@ -14,7 +14,7 @@ from orchestrator.cli.console import Showing
 from orchestrator.hosts import Host
 from orchestrator.hosts.contained import Terms
 from orchestrator.hosts.image import ImageSource
-from orchestrator.inventory.inventory import Machine
+from orchestrator.inventory.machines import Machine
 from orchestrator.records.rundir import RunFolder
 
 

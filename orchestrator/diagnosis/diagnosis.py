@@ -12,7 +12,7 @@ from typing import Final
 from orchestrator import wording
 from orchestrator.diagnosis.checks import Check
 from orchestrator.diagnosis.torch_builds import INDUCTOR_CAPABILITY, Build, version
-from orchestrator.inventory.inventory import ONE_GPU_EACH
+from orchestrator.inventory.machines import ONE_GPU_EACH
 
 # Beyond this, certificates of package indexes and of the Hub begin to look expired or premature.
 MAX_SKEW_S: Final = 60.0

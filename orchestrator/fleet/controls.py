@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 from harness.contract.plan import Case, CaseAttempt, Plan
 from orchestrator.fleet.dispatch import Turn
-from orchestrator.inventory.pools import Pool
 from orchestrator.records.journal import JobNote
 
 
@@ -19,21 +18,22 @@ def turns(
     plan: Plan,
     left: Sequence[CaseAttempt],
     notes: Iterable[JobNote],
-    pool: Pool,
+    workers: int,
     cost: Callable[[Case], float],
 ) -> tuple[Turn, ...]:
     """The controls for a pool that has these attempts left; at most a fourth more of the lightest,
     and one.
 
     Args:
+        workers: how many of them may measure a case once more; with one there are no controls.
         notes: of the jobs so far. A run that goes on has its controls, but for the last.
         cost: seconds that a case takes, as estimated.
     """
     known = {note.control for note in notes if note.end in ("", "whole")}
-    if pool.workers == 1 or not pool.controls or len(left) < 2 or "alone" in known:
+    if workers == 1 or len(left) < 2 or "alone" in known:
         return ()
     lightest = CaseAttempt(case=min(plan.all_cases(), key=cost))
-    copies = min(pool.workers - 1, max(1, len(left) // 4))
+    copies = min(workers - 1, max(1, len(left) // 4))
     if known or lightest not in left:
         copies = 0
     beside = (Turn(lightest, control="beside", copy=copy) for copy in range(1, copies + 1))

@@ -178,7 +178,7 @@ def shift_for(host: PooledHost, plan: Plan, folder: RunFolder, clock: Callable[[
     def cost(case: Case) -> float:
         return estimate.share_s(plan, case)
 
-    more = controls.turns(plan, list(left.values()), notes, host.pool, cost)
+    more = controls.turns(plan, list(left.values()), notes, host.pool.controlled, cost)
     waiting = Dispatch(left.values(), cost, host.pool.workers, clock, more)
     for task in begun:
         waiting.resume(task.turn)

@@ -14,7 +14,7 @@ from orchestrator import wording
 from orchestrator.errors import DeskError, HostError, StorageError
 from orchestrator.fleet.messages import Away, Doing, Ended, Message, Note
 from orchestrator.hosts import AGAIN, FromStart, Say, Session, local_gpus
-from orchestrator.inventory.inventory import LOCAL, ONE_GPU_EACH
+from orchestrator.inventory.machines import LOCAL, ONE_GPU_EACH
 from orchestrator.records.admission import Allowance, TooMuchError, case_ids, likely_bytes
 from orchestrator.records.intake import Intake
 from orchestrator.records.rundir import AttemptFile

@@ -17,7 +17,6 @@ from harness.contract.plan import Plan
 from harness.contract.vocabulary import SCHEMA_VERSION
 from orchestrator.errors import HostError
 from orchestrator.hosts import STARTING, Say, advice, container, distance
-from orchestrator.hosts.bounded import BoundedEngine
 from orchestrator.hosts.container import Lane
 from orchestrator.hosts.container_log import SILENCE_S, ContainerLog
 from orchestrator.hosts.engine import Container, Engine, EngineError, LinkError
@@ -27,7 +26,8 @@ from orchestrator.hosts.persistence import Persistence
 from orchestrator.hosts.preparation import Preparation, Ready
 from orchestrator.hosts.replaying import ReplayingSession
 from orchestrator.hosts.shipyard import Shipyard
-from orchestrator.inventory.inventory import ONE_GPU_EACH, Machine
+from orchestrator.inventory.engines import EngineMachine
+from orchestrator.inventory.machines import ONE_GPU_EACH
 from orchestrator.records.rundir import AttemptFile
 
 
@@ -181,7 +181,7 @@ class ContainedHost:
 
 
 def session_of(
-    machine: Machine,
+    machine: EngineMachine,
     engine: Engine,
     made: str,
     attempt: AttemptFile,
@@ -207,14 +207,12 @@ def session_of(
 
 
 def hosts_for(
-    machines: Sequence[Machine], source: ImageSource, terms: Terms
+    machines: Sequence[EngineMachine], source: ImageSource, terms: Terms, *, beside_local: bool
 ) -> list[ContainedHost]:
-    """A host for every GPU of every machine that has an engine."""
-    distant = [machine for machine in machines if machine.address is not None]
-    shipyard, berths = Shipyard([machine.name for machine in distant]), Berths()
-    beside_local = len(distant) < len(machines)
+    """A host for every GPU of every machine."""
+    shipyard, berths = Shipyard([machine.name for machine in machines]), Berths()
     hosts = []
-    for machine in distant:
+    for machine in machines:
         first = engine_of(machine)
         preparation = Preparation(
             machine,
@@ -233,17 +231,15 @@ def hosts_for(
     return hosts
 
 
-def engine_of(machine: Machine) -> Engine:
-    """The engine of a machine that has one, not yet connected."""
+def engine_of(machine: EngineMachine) -> Engine:
+    """The engine of a machine, not yet connected."""
     from orchestrator.hosts.docker import DockerEngine  # the SDK takes a fifth of a second to load
 
-    assert machine.address is not None
-    return BoundedEngine(DockerEngine(machine.address))
+    return DockerEngine(machine.address)
 
 
-def find(machine: Machine, attempt: AttemptFile, terms: Terms) -> ReplayingSession | None:
+def find(machine: EngineMachine, attempt: AttemptFile, terms: Terms) -> ReplayingSession | None:
     """The harness of an earlier attempt, if its container is still there. Raises: HostError."""
-    assert machine.address is not None
     engine = engine_of(machine)
     labels = {container.RUN: attempt.run_id, container.ATTEMPT: attempt.name}
     try:

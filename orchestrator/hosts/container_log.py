@@ -19,7 +19,7 @@ from orchestrator.hosts.host_log import HostLog
 from orchestrator.hosts.keepsake import Keepsake
 from orchestrator.hosts.persistence import is_final
 from orchestrator.hosts.replaying import LONGEST_PAUSE_S, Heard
-from orchestrator.inventory.inventory import Machine
+from orchestrator.inventory.engines import EngineMachine
 
 # Six heartbeats of the harness.
 SILENCE_S: Final = 30.0
@@ -38,7 +38,7 @@ class ContainerLog:
     it.
     """
 
-    machine: Machine
+    machine: EngineMachine
     engine: Engine
     container: str
     run: str

@@ -144,12 +144,11 @@ def lanes() -> tuple[Lane, ...]:
     return tuple(Lane(entry, index, len(entries)) for index, entry in enumerate(entries))
 
 
-def count(there: Sequence[Listed] | None = None) -> int:
-    """On how many GPUs the cases are spread; 0 for the CPU. `there`: what the driver lists, where
-    that is known. Raises: UsageError."""
+def count() -> int:
+    """On how many GPUs the cases are spread; 0 for the CPU. Raises: UsageError."""
     entries = named()
     if entries is None or len(entries) == 1:
-        return int(bool(listed() if there is None else there))
+        return int(bool(listed()))
     return len(entries)
 
 
@@ -183,10 +182,13 @@ def _require_listed(entries: Sequence[str], there: Sequence[Listed]) -> None:
         )
 
 
-def hint(there: Sequence[Listed]) -> str:
+def hint(there: Sequence[Listed] | None = None) -> str:
     """That further GPUs stay idle, and how they can share the cases; empty where none do, or where
     somebody has chosen. Nobody expects a benchmark to take all GPUs of a shared machine."""
-    if len(there) < 2 or named() is not None:
+    if named() is not None:
+        return ""
+    there = listed() if there is None else there
+    if len(there) < 2:
         return ""
     if len({gpu.name for gpu in there}) > 1:
         return (

@@ -29,8 +29,7 @@ from orchestrator.hosts.jobs import (
     VariableError,
 )
 from orchestrator.hosts.replaying import ReplayingSession
-from orchestrator.inventory.inventory import Machine
-from orchestrator.inventory.pools import Pool
+from orchestrator.inventory.pools import Pool, PoolMachine
 from orchestrator.records.rundir import AttemptFile
 
 # From here on a user wants to know what the waiting is for.
@@ -284,9 +283,8 @@ def connect(pool: Pool) -> Jobs:
     return reach(pool, token_of(pool))
 
 
-def host_of(machine: Machine, terms: contained.Terms) -> PooledHost:
+def host_of(machine: PoolMachine, terms: contained.Terms) -> PooledHost:
     """The host that a pool of the inventory is."""
-    assert machine.pool is not None
     patience = Patience(terms.patience_s, terms.silence_s)
     return PooledHost(
         machine.name, machine.pool, partial(connect, machine.pool), patience, terms.limit_s

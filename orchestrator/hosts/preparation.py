@@ -17,8 +17,7 @@ from orchestrator.hosts.image import BuildInput, ImageSource, Kind
 from orchestrator.hosts.persistence import Persistence
 from orchestrator.hosts.shell import Shell, shell
 from orchestrator.hosts.shipyard import Shipyard
-from orchestrator.inventory.addresses import Address
-from orchestrator.inventory.inventory import Machine
+from orchestrator.inventory.engines import EngineMachine
 
 # An sshd that is asked by many at once drops some (MaxStartups).
 _TRIES: Final = 3
@@ -43,7 +42,7 @@ class Preparation:
     because bringing an image takes long.
     """
 
-    machine: Machine
+    machine: EngineMachine
     engine: Engine
     another_engine: Callable[[], Engine]
     source: ImageSource
@@ -86,16 +85,11 @@ class Preparation:
                 self.shipyard.leave(self, say)
 
     def explain(self, error: EngineError, run: str = "RUN", image: Kind | None = None) -> HostError:
-        return advice.explain(self.machine.name, self._address, error, run=run, image=image)
+        return advice.explain(self.machine.name, self.machine.address, error, run=run, image=image)
 
     @property
     def name(self) -> str:
         return self.machine.name
-
-    @property
-    def _address(self) -> Address:
-        assert self.machine.address is not None
-        return self.machine.address
 
     def _connect(self, say: Say) -> None:
         for left in reversed(range(_TRIES)):
@@ -117,8 +111,8 @@ class Preparation:
 
     def _require_apart(self, facts: EngineFacts) -> None:
         """Raises: HostError: it would compete with what is measured on this machine itself."""
-        if self.beside_local and local.shares_machine(self._address, facts, self.shell):
-            raise advice.beside_local(self.machine.name, self._address)
+        if self.beside_local and local.shares_machine(self.machine.address, facts, self.shell):
+            raise advice.beside_local(self.machine.name, self.machine.address)
 
     def _require_gpus(self, facts: EngineFacts) -> None:
         """Before minutes are spent on an image. Raises: HostError.
@@ -129,12 +123,12 @@ class Preparation:
         if not self.machine.gpus or facts.has_nvidia:
             return
         try:
-            text = self.shell(self._address, probe.toolkit_script())
+            text = self.shell(self.machine.address, probe.toolkit_script())
         except LinkError:
             return
         found = probe.read(text or "")
         if found is not None and not found.toolkit:
-            raise advice.no_nvidia(self.machine.name, self._address)
+            raise advice.no_nvidia(self.machine.name, self.machine.address)
 
     def _own_image(self, say: Say, log: Path) -> str:
         if self.source.kind == "pull":

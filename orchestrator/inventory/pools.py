@@ -1,4 +1,4 @@
-"""A pool of an inventory: nodes of one kind on a Ray cluster (pure)."""
+"""Hosts that are pools: nodes of one kind on a Ray cluster (pure)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Final, Self
 from urllib.parse import urlsplit
 
 from orchestrator.errors import UsageError
+from orchestrator.inventory import tables
+from orchestrator.inventory.machines import NO_GPU, Settings
 
 KEYS: Final = (
     "ray", "accelerator", "resource", "workers", "token_env", "gpu", "controls", "price_per_hour",
 )  # fmt: skip
-NO_GPU: Final = "none"
 MOST_WORKERS: Final = 1000
 _LOOPBACK: Final = re.compile(r"localhost|::1|127(\.\d{1,3}){3}")
 # A value of a Kubernetes label, which Ray's own labels are like; Ray's resources have a colon, too.
@@ -45,6 +46,11 @@ class Pool:
     def kind(self) -> str:
         """What its nodes are called."""
         return self.accelerator or self.resource or ("GPU" if self.gpus else "CPU")
+
+    @property
+    def controlled(self) -> int:
+        """How many workers measure a case once more, to see whether they agree; 1: none does."""
+        return self.workers if self.controls else 1
 
     @property
     def is_exposed(self) -> bool:
@@ -110,6 +116,38 @@ class Pool:
                 'As in  accelerator = "A100"  ; docs/clusters.md says how nodes get the label.',
             )
         return pool
+
+
+@dataclass(frozen=True, slots=True)
+class PoolMachine:
+    """A host that is a pool."""
+
+    name: str
+    pool: Pool
+    price_per_hour: float | None = None
+
+    @property
+    def where(self) -> str:
+        return self.pool.address
+
+    def settings(self) -> dict[str, object]:
+        return {**self.pool.settings(), "price_per_hour": self.price_per_hour}
+
+
+class PoolSettings(Settings[PoolMachine]):
+    """A pool has a table, and no other name."""
+
+    machine = PoolMachine
+    what = "a cluster"
+    marks = ("ray",)
+    keys = KEYS
+
+    def of_table(self, where: str, name: str, table: Mapping[str, object]) -> PoolMachine:
+        price = tables.price(where, table)
+        return PoolMachine(name, Pool.of_table(where, table), price)
+
+    def of_run(self, name: str, settings: Mapping[str, object]) -> PoolMachine:
+        return PoolMachine(name, Pool.from_settings(settings), tables.kept_price(settings))
 
 
 def _address(where: str, value: object) -> str:

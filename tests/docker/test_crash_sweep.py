@@ -14,9 +14,9 @@ import pytest
 
 from harness.contract.records import Measurement
 from orchestrator.fleet import cleaning
-from orchestrator.fleet.cleaning import Wish
 from orchestrator.hosts import container_log
 from orchestrator.hosts.docker import DockerEngine
+from orchestrator.hosts.kinds.leftovers import Wish
 from tests.crash.sweep import forked
 from tests.docker import inside, stand_in, trial
 from tests.docker.bed import BedHost, Fleet

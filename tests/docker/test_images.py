@@ -19,7 +19,7 @@ from orchestrator.hosts import container, image
 from orchestrator.hosts.docker import DockerEngine
 from orchestrator.hosts.image import BuildInput, ImageSource
 from orchestrator.inventory import addresses
-from orchestrator.inventory.inventory import Machine
+from orchestrator.inventory.engines import EngineMachine
 from tests.docker import needs, registry, stand_in, trial
 from tests.docker.bed import BedHost, Fleet
 from tests.docker.engine import Engine
@@ -175,7 +175,7 @@ def test_hosts_without_network_are_told_how_to_get_the_image(
 
 
 def pulled(engine: Engine, output: Path, reference: str) -> Trial:
-    run = Trial.new(output, [Machine("near", addresses.parse(engine.url), ())])
+    run = Trial.new(output, [EngineMachine("near", addresses.parse(engine.url), ())])
     run.measure(source=ImageSource("pull", reference))
     return run
 

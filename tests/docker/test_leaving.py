@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.fleet import cleaning
-from orchestrator.fleet.cleaning import Wish
 from orchestrator.fleet.fleet import InterruptedRunError
 from orchestrator.hosts.contained import Terms
+from orchestrator.hosts.kinds.leftovers import Wish
 from tests.docker import inside, trial
 from tests.docker.bed import Fleet
 from tests.docker.inside import Gate

@@ -20,7 +20,7 @@ from docker.errors import APIError, NotFound
 from orchestrator.hosts import image
 from orchestrator.hosts.image import ImageSource
 from orchestrator.inventory import addresses
-from orchestrator.inventory.inventory import Machine
+from orchestrator.inventory.engines import EngineMachine
 from tests.docker import needs, registry, stand_in, trial
 from tests.docker.bed import Bed
 from tests.docker.engine import GATEWAY, Engine
@@ -95,7 +95,9 @@ def test_no_secret_is_kept_by_a_run_with_an_image_of_a_private_registry(
             engine, address, [LEAK, *trial.steps_for(PRETRAINED, trial.GATED)]
         )
         run = Trial.new(
-            tmp_path / "reports", [Machine("near", addresses.parse(engine.url), ())], PRETRAINED
+            tmp_path / "reports",
+            [EngineMachine("near", addresses.parse(engine.url), ())],
+            PRETRAINED,
         )
         seen = Seen(engine)
         trial.after_the_first_case(run, "near", engine, seen.look)

@@ -13,8 +13,9 @@ from orchestrator.fleet import doctor
 from orchestrator.hosts import contained, image, local
 from orchestrator.hosts.docker import DockerEngine
 from orchestrator.hosts.image import ImageSource
+from orchestrator.hosts.kinds.local import LocalMachine
 from orchestrator.inventory import addresses
-from orchestrator.inventory.inventory import Machine
+from orchestrator.inventory.engines import EngineMachine
 from tests.docker import needs, stand_in, tls, trial
 from tests.docker.engine import Engine
 from tests.docker.trial import STEPS, STREAM, Trial
@@ -28,7 +29,7 @@ def load(engine: Engine) -> None:
 def measured(engine: Engine, output: Path, url: str, certificates: str = "") -> Trial:
     load(engine)
     address = addresses.parse(url, certificates)
-    run = Trial.new(output, [Machine("near", address, ())])
+    run = Trial.new(output, [EngineMachine("near", address, ())])
     run.measure()
     return run
 
@@ -65,7 +66,9 @@ def test_one_engine_behind_two_addresses_measures_once(engine: Engine, tmp_path:
     load(engine)
     (tmp_path / "other.sock").symlink_to(engine.socket)
     urls = {"one": engine.url, "two": f"unix://{tmp_path}/other.sock"}
-    run = Trial.new(tmp_path, [Machine(name, addresses.parse(urls[name]), ()) for name in urls])
+    run = Trial.new(
+        tmp_path, [EngineMachine(name, addresses.parse(urls[name]), ()) for name in urls]
+    )
     run.measure()
     (good,) = (name for name, trouble in run.watcher.troubles.items() if not trouble)
     (bad,) = urls.keys() - {good}
@@ -86,10 +89,10 @@ def test_an_engine_of_this_machine_does_not_compete_with_what_local_measures(
     with contextlib.closing(DockerEngine(addresses.parse(engine.url))) as asked:
         asked.connect()
         assert local.is_here(asked.facts())  # by whatever address it may be reached
-    machines = [Machine("local"), Machine("near", addresses.parse(engine.url), ())]
-    run = Trial.new(tmp_path, machines)
-    near = contained.hosts_for(machines, ImageSource(), trial.TERMS)
-    pipeline.measure(run.folder, near, run.watcher)
+    near = EngineMachine("near", addresses.parse(engine.url), ())
+    run = Trial.new(tmp_path, [LocalMachine(), near])
+    hosts = contained.hosts_for([near], ImageSource(), trial.TERMS, beside_local=True)
+    pipeline.measure(run.folder, hosts, run.watcher)
     assert 'is this machine, which host "local" measures' in run.watcher.troubles["near"]
 
 
@@ -107,7 +110,7 @@ def test_a_plan_with_a_large_picture_arrives_whole(engine: Engine, tmp_path: Pat
     steps = [stand_in.Do("cat >/tmp/in; ls -l /tmp/in >&2"), *trial.steps_for(plan)]
     with contextlib.closing(engine.client()) as client:
         stand_in.load(client, image.build_input({}).tag, steps)
-    run = Trial.new(tmp_path, [Machine("near", addresses.parse(engine.url), ())], plan)
+    run = Trial.new(tmp_path, [EngineMachine("near", addresses.parse(engine.url), ())], plan)
     run.measure()
     assert run.watcher.troubles == {"near": ""}
     sent = len(run.folder.plan().model_dump_json()) + 2  # a token's empty line, and a line break

@@ -19,7 +19,8 @@ from orchestrator.hosts import image
 from orchestrator.hosts.contained import Terms
 from orchestrator.hosts.image import ImageSource
 from orchestrator.inventory.addresses import Address
-from orchestrator.inventory.inventory import Machine
+from orchestrator.inventory.engines import EngineMachine
+from orchestrator.inventory.machines import Machine
 from orchestrator.records.rundir import RunFolder
 from tests import factories
 from tests.docker import stand_in
@@ -103,9 +104,9 @@ class Watcher(NoProgress):
         self.skips[host] = why
 
 
-def machine(name: str, *gpus: str) -> Machine:
+def machine(name: str, *gpus: str) -> EngineMachine:
     """A host of the bed, whose CPU is asked for unless there are GPUs."""
-    return Machine(name, Address("ssh", name), gpus)
+    return EngineMachine(name, Address("ssh", name), gpus)
 
 
 def ready(fleet: Fleet, names: Iterable[str], steps: Sequence[Step] = STEPS) -> None:

@@ -20,6 +20,7 @@ from orchestrator.cli import cli
 from orchestrator.compare import judging
 from orchestrator.compare.comparison import RunInfo
 from orchestrator.errors import UsageError
+from orchestrator.hosts.kinds import registry
 from orchestrator.inventory import inventory
 from orchestrator.publish import report
 from orchestrator.publish.results import Results
@@ -89,7 +90,7 @@ def hosts(data: bytes) -> Mapping[str, object]:
     path = _folder() / "hosts.toml"
     path.write_bytes(data)
     try:
-        return inventory.read(path)
+        return inventory.read(registry.settings(), path)
     except UsageError as error:
         _require_short(error.sentence)
         return {}

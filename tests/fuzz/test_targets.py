@@ -15,6 +15,7 @@ from harness.contract.plan import MAX_CASES
 from harness.contract.records import write_line
 from orchestrator import planning
 from orchestrator.errors import UsageError
+from orchestrator.hosts.kinds import registry
 from orchestrator.inventory import inventory
 from orchestrator.planning import Choices
 from orchestrator.records.stream import Reader, Unreadable
@@ -103,7 +104,7 @@ def test_an_inventory_that_is_none_is_refused_in_a_sentence(
 ) -> None:
     (tmp_path / "hosts.toml").write_text(text)
     with pytest.raises(UsageError, match=sentence) as caught:
-        inventory.read(tmp_path / "hosts.toml")
+        inventory.read(registry.settings(), tmp_path / "hosts.toml")
     assert len(caught.value.sentence) < 700
 
 

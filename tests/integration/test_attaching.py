@@ -9,9 +9,10 @@ import pytest
 
 from harness.contract.plan import Plan
 from orchestrator.fleet import attaching
+from orchestrator.hosts import contained
 from orchestrator.hosts.contained import Terms
 from orchestrator.inventory.addresses import Address
-from orchestrator.inventory.inventory import Machine
+from orchestrator.inventory.engines import EngineMachine
 from orchestrator.records import reading
 from orchestrator.records.outcomes import Attempt
 from orchestrator.records.runmeta import RunMeta
@@ -32,8 +33,8 @@ def test_the_records_of_each_host_are_read_once(
         return read(path, meta, plan)
 
     monkeypatch.setattr(reading, "read", counted)
-    monkeypatch.setattr(attaching.contained, "find", lambda *_: None)  # nothing runs there any more
-    machines = [Machine(name, Address("ssh", name)) for name in names]
+    monkeypatch.setattr(contained, "find", lambda *_: None)  # nothing runs there any more
+    machines = [EngineMachine(name, Address("ssh", name)) for name in names]
     told = Told()
     attaching.attach(folder, machines, told, Terms())
     assert reads == {f"{name}.1.jsonl": 1 for name in names}

@@ -16,9 +16,9 @@ from typing import IO
 
 import pytest
 
-from orchestrator.hosts.bounded import BoundedEngine, Limits
 from orchestrator.hosts.docker import DockerEngine
 from orchestrator.hosts.engine import LinkError
+from orchestrator.hosts.time_limits import Limits
 from orchestrator.inventory import addresses
 from tests.integration.test_command_line import ROOT, say
 
@@ -135,7 +135,7 @@ def test_one_ctrl_c_ends_the_asking_while_the_others_were_shown(trickle: str, co
 
 
 def test_no_trickle_of_bytes_holds_up_a_call_for_ever(trickle: str) -> None:
-    engine = BoundedEngine(DockerEngine(addresses.parse(trickle)), Limits(call_s=0.5))
+    engine = DockerEngine(addresses.parse(trickle), Limits(call_s=0.5))
     with pytest.raises(LinkError, match="connecting took longer than"):
         engine.connect()
 

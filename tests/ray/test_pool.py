@@ -13,7 +13,7 @@ from orchestrator.fleet.fleet import InterruptedRunError
 from orchestrator.hosts.contained import Terms
 from orchestrator.hosts.jobs import JobRequest
 from orchestrator.hosts.pooled import connect
-from orchestrator.inventory.inventory import Machine
+from orchestrator.inventory.pools import PoolMachine
 from tests import factories
 from tests.ray import proxy
 from tests.ray.cluster import TOKEN, Cluster
@@ -84,7 +84,7 @@ def test_a_case_whose_node_is_killed_is_measured_again_and_never_spliced(trial: 
     assert "was repeated" in trial.page()
 
 
-def kill_the_desk(trial: Trial, machine: Machine) -> list[str]:
+def kill_the_desk(trial: Trial, machine: PoolMachine) -> list[str]:
     """In the middle of its first cases. Returns: the jobs that are under way then."""
     folder = trial.new(machine)
     with killed_in_the_end(trial.desk("--resume", str(folder.path), "--progress", "plain")) as desk:

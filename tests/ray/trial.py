@@ -23,8 +23,7 @@ from orchestrator.compare import runs
 from orchestrator.fleet import attaching
 from orchestrator.hosts.contained import Terms
 from orchestrator.hosts.image import ImageSource
-from orchestrator.inventory.inventory import Machine
-from orchestrator.inventory.pools import Pool
+from orchestrator.inventory.pools import Pool, PoolMachine
 from orchestrator.records.outcomes import HostOutcome
 from orchestrator.records.rundir import RunFolder
 from tests import factories
@@ -95,14 +94,14 @@ class Trial:
             path = self.cluster.stage / case.case_id.replace("/", "_")
             path.write_bytes(stream_of(case, self.plan))
 
-    def pool(self, name: str = "a100", **changes: object) -> Machine:
+    def pool(self, name: str = "a100", **changes: object) -> PoolMachine:
         settings: dict[str, object] = {
             "ray": self.cluster.url, "accelerator": "A100", "workers": 4,
             "token_env": "RAY_AUTH_TOKEN", "controls": False, **changes,
         }  # fmt: skip
-        return Machine(name, None, (), None, Pool.of_table("trial", settings))
+        return PoolMachine(name, Pool.of_table("trial", settings))
 
-    def new(self, *machines: Machine) -> RunFolder:
+    def new(self, *machines: PoolMachine) -> RunFolder:
         self.made = pipeline.new_run(self.output, self.plan, machines, [])
         return self.made
 
@@ -112,7 +111,7 @@ class Trial:
         return self.made
 
     def measure(
-        self, *machines: Machine, terms: Terms = TERMS, detach: bool = False
+        self, *machines: PoolMachine, terms: Terms = TERMS, detach: bool = False
     ) -> HostOutcome:
         if self.made is None:
             self.new(*machines)
@@ -120,7 +119,7 @@ class Trial:
         pipeline.measure(self.folder, hosts, self.watcher, detach=detach)
         return self.outcome(machines[0].name)
 
-    def attach(self, *machines: Machine, terms: Terms = TERMS) -> HostOutcome:
+    def attach(self, *machines: PoolMachine, terms: Terms = TERMS) -> HostOutcome:
         attaching.attach(self.folder, machines, self.watcher, terms)
         return self.outcome(machines[0].name)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness.contract.records import Finished
-from orchestrator.fleet import attaching
 from orchestrator.hosts import STARTING
+from orchestrator.hosts.kinds import leftovers
 from orchestrator.records.outcomes import Attempt, Trouble
 from tests import factories
 
@@ -27,10 +27,10 @@ LOST = 'host "t4" was lost'
 def test_only_what_may_have_a_container_can_be_taken_up(
     trouble: Trouble | None, *, over: bool
 ) -> None:
-    assert attaching.is_over(Attempt((), trouble=trouble)) == over
+    assert leftovers.is_over(Attempt((), trouble=trouble)) == over
 
 
 def test_a_harness_that_said_its_last_is_over() -> None:
-    assert attaching.is_over(
+    assert leftovers.is_over(
         Attempt((factories.started(), Finished(plan_id="p", measured=0, failed=0)))
     )

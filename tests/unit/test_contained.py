@@ -22,7 +22,7 @@ from orchestrator.hosts.persistence import Persistence
 from orchestrator.hosts.preparation import Preparation
 from orchestrator.hosts.shipyard import Shipyard
 from orchestrator.inventory.addresses import Address, Scheme
-from orchestrator.inventory.inventory import Machine
+from orchestrator.inventory.engines import EngineMachine
 from orchestrator.records.rundir import AttemptFile
 from tests import factories
 from tests.fake_engine import FakeEngine
@@ -31,7 +31,7 @@ TOKEN = "hf_" + "a1" * 15
 
 
 def host(engine: FakeEngine, told: str = "end\n") -> ContainedHost:
-    machine = Machine("t4", Address("ssh", "t4"))
+    machine = EngineMachine("t4", Address("ssh", "t4"))
     preparation = Preparation(
         machine,
         engine,
@@ -179,8 +179,8 @@ def test_an_engine_of_the_machine_that_is_measured_itself_is_refused(
 ) -> None:
     engine = FakeEngine(told=here())
     preparation = Preparation(
-        Machine("box", Address(scheme, "box")), engine, FakeEngine, ImageSource(), Shipyard([]),
-        beside_local=True,
+        EngineMachine("box", Address(scheme, "box")), engine, FakeEngine, ImageSource(),
+        Shipyard([]), beside_local=True,
     )  # fmt: skip
     with pytest.raises(HostError, match='is this machine, which host "local" measures'):
         preparation.ready(lambda _: None, tmp_path / "box.log")
@@ -189,8 +189,8 @@ def test_an_engine_of_the_machine_that_is_measured_itself_is_refused(
 def test_an_engine_elsewhere_is_measured_beside_this_machine(tmp_path: Path) -> None:
     told = replace(here(), memory_bytes=here().memory_bytes + 4096)
     preparation = Preparation(
-        Machine("box", Address("tcp", "box")), FakeEngine(told=told), FakeEngine, ImageSource(),
-        Shipyard([]), beside_local=True,
+        EngineMachine("box", Address("tcp", "box")), FakeEngine(told=told), FakeEngine,
+        ImageSource(), Shipyard([]), beside_local=True,
     )  # fmt: skip
     assert preparation.ready(lambda _: None, tmp_path / "box.log").facts == told
 
@@ -200,8 +200,9 @@ def test_a_copy_of_this_machine_is_another_machine(
     tmp_path: Path, boot: str, *, same: bool
 ) -> None:
     preparation = Preparation(
-        Machine("box", Address("ssh", "box")), FakeEngine(told=here()), FakeEngine, ImageSource(),
-        Shipyard([]), lambda _address, _script: f"Welcome!\n{boot}\n", beside_local=True,
+        EngineMachine("box", Address("ssh", "box")), FakeEngine(told=here()), FakeEngine,
+        ImageSource(), Shipyard([]), lambda _address, _script: f"Welcome!\n{boot}\n",
+        beside_local=True,
     )  # fmt: skip
     with pytest.raises(HostError, match="is this machine") if same else contextlib.nullcontext():
         preparation.ready(lambda _: None, tmp_path / "box.log")

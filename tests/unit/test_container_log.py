@@ -14,10 +14,10 @@ from orchestrator.hosts.engine import ContainerState, EngineError, LinkError, Sl
 from orchestrator.hosts.host_log import MAX_LOG_BYTES, HostLog
 from orchestrator.hosts.replaying import ReplayingSession
 from orchestrator.inventory.addresses import Address
-from orchestrator.inventory.inventory import Machine
+from orchestrator.inventory.engines import EngineMachine
 from tests.fake_engine import EXITED, RUNNING, FakeEngine
 
-T4 = Machine("t4", Address("ssh", "t4"))
+T4 = EngineMachine("t4", Address("ssh", "t4"))
 BROKEN = LinkError("Connection reset by peer")
 
 

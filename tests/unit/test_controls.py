@@ -12,8 +12,7 @@ from orchestrator import estimate
 from orchestrator.fleet import attaching, controls
 from orchestrator.fleet.dispatch import Dispatch, Turn
 from orchestrator.hosts.jobs import JobRequest
-from orchestrator.inventory.inventory import Machine
-from orchestrator.inventory.pools import Pool
+from orchestrator.inventory.pools import Pool, PoolMachine
 from orchestrator.records.journal import JobNote
 from orchestrator.records.outcomes import HostOutcome
 from tests.fake_cluster import MemoryCluster
@@ -32,7 +31,9 @@ def wanted(
     on: bool = True,
 ) -> list[str]:
     pool = Pool("http://127.0.0.1:8265", "A100", workers=workers, controls=on)
-    found = controls.turns(PLAN, left, notes, pool, lambda case: estimate.share_s(PLAN, case))
+    found = controls.turns(
+        PLAN, left, notes, pool.controlled, lambda case: estimate.share_s(PLAN, case)
+    )
     assert {turn.attempt for turn in found} <= {ATTEMPTS[0]}
     return [turn.control for turn in found]
 
@@ -134,7 +135,7 @@ def test_whoever_attaches_takes_up_a_control_that_was_under_way(
     monkeypatch.setattr("orchestrator.hosts.pooled.connect", lambda _pool: run.cluster)
     submitted = len(run.cluster.requests)
     terms = attaching.Terms()
-    attaching.attach(run.folder, [Machine("a100", None, (), None, pool)], run.watcher, terms)
+    attaching.attach(run.folder, [PoolMachine("a100", pool)], run.watcher, terms)
     after = run.folder.outcomes()[0]
     assert len(run.cluster.requests) == submitted
     assert controls_of(after) == controls_of(before)

@@ -14,8 +14,10 @@ from orchestrator.diagnosis.checks import Check, Examined
 from orchestrator.fleet import doctor
 from orchestrator.hosts.engine import EngineError, EngineFacts, ImageFacts, LinkError
 from orchestrator.hosts.image import ImageSource
+from orchestrator.hosts.kinds.local import LocalMachine
 from orchestrator.inventory.addresses import Address
-from orchestrator.inventory.inventory import LOCAL, Machine
+from orchestrator.inventory.engines import EngineMachine
+from orchestrator.inventory.machines import LOCAL, Machine
 from tests.fake_engine import ours
 
 SSH = Address("ssh", "a100")
@@ -58,7 +60,7 @@ def examine(
     address: Address = SSH,
     source: ImageSource | None = None,
 ) -> dict[str, Check]:
-    machine = Machine("a100", address)
+    machine = EngineMachine("a100", address)
     (found,) = doctor.examine(
         [machine], source or ImageSource(), lambda _: engine, lambda _address, _script: told
     )
@@ -141,7 +143,7 @@ def test_a_host_that_answers_for_ever_holds_up_no_other_and_is_given_up() -> Non
             for_ever.wait(60)
             return super().facts()
 
-    machines = [Machine("slow", SSH), Machine("quick", Address("ssh", "quick"))]
+    machines = [EngineMachine("slow", SSH), EngineMachine("quick", Address("ssh", "quick"))]
     found = doctor.examine(
         machines,
         ImageSource(),
@@ -172,7 +174,7 @@ def test_a_slow_clock_is_noticed() -> None:
 
 
 def test_this_machine_is_examined_without_docker() -> None:
-    (found,) = doctor.examine([Machine(LOCAL)], ImageSource(), ask=lambda *_: "smi no driver\nend")
+    (found,) = doctor.examine([LocalMachine()], ImageSource(), ask=lambda *_: "smi no driver\nend")
     by_subject = {check.subject: check for check in found.checks}
     assert list(by_subject) == ["Python packages", "C++ compiler", "Python headers",
                                 "GPU and driver"]  # fmt: skip
@@ -182,7 +184,10 @@ def test_this_machine_is_examined_without_docker() -> None:
 
 @pytest.mark.parametrize("names", [("box",), ("box", "local")])
 def test_an_engine_of_this_machine_cannot_measure_beside_local(names: tuple[str, ...]) -> None:
-    known = {"box": Machine("box", Address("unix", path="/run/docker.sock")), LOCAL: Machine(LOCAL)}
+    known: dict[str, Machine] = {
+        "box": EngineMachine("box", Address("unix", path="/run/docker.sock")),
+        LOCAL: LocalMachine(),
+    }
     found = doctor.examine(
         [known[name] for name in names], ImageSource(), lambda _: FakeEngine(), lambda *_: T4
     )
@@ -213,7 +218,7 @@ def test_two_names_of_one_engine_are_told_apart_by_gpus_and_boots(
     }
     found = doctor.examine(
         [
-            Machine(address.host, address, (gpu,) if gpu else ())
+            EngineMachine(address.host, address, (gpu,) if gpu else ())
             for address, gpu in zip(addresses, gpus, strict=True)
         ],
         ImageSource(),

@@ -11,12 +11,11 @@ import pytest
 from orchestrator.cli.forecast import plan_text
 from orchestrator.diagnosis.checks import Check
 from orchestrator.fleet import cleaning, doctor
-from orchestrator.fleet.cleaning import Cleaned, Wish
 from orchestrator.hosts import cluster_advice, contained, container
 from orchestrator.hosts.image import ImageSource
 from orchestrator.hosts.jobs import ClusterLinkError, JobsError
-from orchestrator.inventory.inventory import Machine
-from orchestrator.inventory.pools import Pool
+from orchestrator.hosts.kinds.leftovers import Cleaned, Wish
+from orchestrator.inventory.pools import Pool, PoolMachine
 from orchestrator.records.journal import End, JobNote
 from orchestrator.records.rundir import RunFolder
 from tests import factories
@@ -33,12 +32,12 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
         yield served
 
 
-def machine(cluster: FakeCluster, **changes: object) -> Machine:
+def machine(cluster: FakeCluster, **changes: object) -> PoolMachine:
     values = {"accelerator": "A100", "token_env": "RAY_TOKEN_HERE", **changes}
-    return Machine("a100", None, (), None, Pool(cluster.url, **values))  # type: ignore[arg-type]
+    return PoolMachine("a100", Pool(cluster.url, **values))  # type: ignore[arg-type]
 
 
-def examined(of: Machine) -> dict[str, Check]:
+def examined(of: PoolMachine) -> dict[str, Check]:
     (found,) = doctor.examine([of], ImageSource())
     return {check.subject: check for check in found.checks}
 
@@ -116,7 +115,7 @@ def test_what_is_no_dashboard_is_told_so(error: JobsError, words: str) -> None:
 
 
 def test_a_cluster_out_of_reach_is_told() -> None:
-    found = examined(Machine("a100", None, (), None, Pool("http://127.0.0.1:9", "A100")))
+    found = examined(PoolMachine("a100", Pool("http://127.0.0.1:9", "A100")))
     assert "nothing listens there" in found["Ray"].found
 
 

@@ -11,8 +11,9 @@ import pytest
 
 from orchestrator.errors import UsageError
 from orchestrator.hosts import package
-from orchestrator.inventory.inventory import Machine
-from orchestrator.inventory.pools import Pool
+from orchestrator.hosts.kinds import registry
+from orchestrator.inventory import inventory
+from orchestrator.inventory.pools import Pool, PoolMachine
 from tests.factories import case, plan
 
 TABLE = {"ray": "http://127.0.0.1:8265/", "accelerator": "A100"}
@@ -26,11 +27,11 @@ def test_a_table_names_nodes_of_one_kind() -> None:
 
 
 def test_a_pool_is_remembered_without_its_token() -> None:
-    machine = Machine(
-        "a100", None, (), 3.5, Pool.of_table("here", {**TABLE, "gpu": "none", "controls": False})
+    machine = PoolMachine(
+        "a100", Pool.of_table("here", {**TABLE, "gpu": "none", "controls": False}), 3.5
     )
-    assert Machine.from_settings("a100", machine.settings()) == machine
-    assert not machine.is_local
+    kept = machine.settings()
+    assert inventory.remembered("a100", kept, registry.settings()) == machine
 
 
 @pytest.mark.parametrize(

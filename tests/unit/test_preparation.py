@@ -16,7 +16,7 @@ from orchestrator.hosts.persistence import Persistence
 from orchestrator.hosts.preparation import Preparation, Ready
 from orchestrator.hosts.shipyard import Shipyard
 from orchestrator.inventory.addresses import Address
-from orchestrator.inventory.inventory import Machine
+from orchestrator.inventory.engines import EngineMachine
 from tests.fake_engine import FakeEngine
 
 NO_NETWORK = EngineError('Get "https://registry-1.docker.io/v2/": dial tcp: no such host', 500)
@@ -30,7 +30,7 @@ def ship(engines: dict[str, FakeEngine], folder: Path) -> dict[str, tuple[object
     all_started = threading.Barrier(len(engines))
 
     def prepare(name: str) -> tuple[object, list[str]]:
-        machine = Machine(name, Address("ssh", name), gpus=())
+        machine = EngineMachine(name, Address("ssh", name), gpus=())
         said: list[str] = []
         all_started.wait(10)
         engine, patient = engines[name], Persistence(0.05, pause_s=0.0)
@@ -118,7 +118,7 @@ def test_it_is_told_which_end_is_out_of_reach(tmp_path: Path) -> None:
 def build(engine: FakeEngine, folder: Path, patience_s: float = 30.0) -> tuple[object, list[str]]:
     """Prepare one host. Returns: what became of it, and what it said."""
     said: list[str] = []
-    machine = Machine("t4", Address("ssh", "t4"), gpus=())
+    machine = EngineMachine("t4", Address("ssh", "t4"), gpus=())
     persistence = Persistence(patience_s, pause_s=0.0)
     host = Preparation(
         machine, engine, FakeEngine, ImageSource(), Shipyard(["t4"]), persistence=persistence
@@ -180,7 +180,7 @@ def test_a_host_that_stays_out_of_reach_is_given_up_after_its_patience(tmp_path:
 
 @pytest.mark.parametrize("labels", [{}, {"torch-compile-benchmark.schema": "1"}])
 def test_a_pulled_image_must_hold_a_harness(tmp_path: Path, labels: dict[str, str]) -> None:
-    machine = Machine("t4", Address("ssh", "t4"), gpus=())
+    machine = EngineMachine("t4", Address("ssh", "t4"), gpus=())
     source = ImageSource("pull", "registry.example/x@sha256:" + "0" * 64)
     host = Preparation(machine, FakeEngine(labels=labels), FakeEngine, source, Shipyard([]))
     with pytest.raises(DeskError, match="that image cannot be used"):

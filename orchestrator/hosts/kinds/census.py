@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from orchestrator.diagnosis.diagnosis import Gpu
 from orchestrator.hosts.engine import EngineFacts
 from orchestrator.hosts.probe import Probe
-from orchestrator.inventory.inventory import NO_GPU, Machine
+from orchestrator.inventory.engines import EngineMachine
+from orchestrator.inventory.machines import NO_GPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Census:
     _all: list[_Met] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def twin(self, machine: Machine, told: EngineFacts, found: Probe | None) -> str:
+    def twin(self, machine: EngineMachine, told: EngineFacts, found: Probe | None) -> str:
         """Remember a machine. Returns: the name of one met before that has the same engine and is
         to measure the same GPU, or the CPU as well; empty if there is none."""
         boot, gpus = (found.boot, found.gpus) if found else ("", ())

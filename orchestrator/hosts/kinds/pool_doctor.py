@@ -9,18 +9,15 @@ from orchestrator import wording
 from orchestrator.diagnosis.checks import Check, Examined
 from orchestrator.hosts import cluster_advice, pooled
 from orchestrator.hosts.jobs import LABEL, Jobs, JobsError, Node, TokenError, VariableError
-from orchestrator.inventory.inventory import Machine
-from orchestrator.inventory.pools import Pool
+from orchestrator.inventory.pools import Pool, PoolMachine
 
 Connect: TypeAlias = Callable[[Pool, str], Jobs]
 """The cluster of a pool, asked with this token."""
 
 
-def examine(machine: Machine, connect: Connect = pooled.reach) -> Examined:
+def examine(machine: PoolMachine, connect: Connect = pooled.reach) -> Examined:
     """Ask a pool's cluster."""
-    pool = machine.pool
-    assert pool is not None
-    return Examined(machine.name, pool.address, tuple(_checks(pool, connect)))
+    return Examined(machine.name, machine.where, tuple(_checks(machine.pool, connect)))
 
 
 def _checks(pool: Pool, connect: Connect) -> list[Check]:

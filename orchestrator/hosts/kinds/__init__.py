@@ -1,0 +1,1 @@
+"""The kinds of hosts: what each can do, a module each."""
