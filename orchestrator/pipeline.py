@@ -51,7 +51,8 @@ def hosts_for(machines: Sequence[Machine], source: ImageSource, terms: Terms) ->
 
     Raises: UsageError: CUDA_VISIBLE_DEVICES cannot be meant as it is.
     """
-    job, kinds = Job(machines, source, terms), registry.grouped(machines)
+    kinds = registry.grouped(machines)
+    job = Job(source, terms, beside_here=any(kind.is_here for kind, _ in kinds))
     return tuple(host for kind, members in kinds for host in kind.open(members, job))
 
 

@@ -7,6 +7,9 @@ from collections import Counter
 
 import pytest
 
+from orchestrator import pipeline
+from orchestrator.hosts.contained import ContainedHost, Terms
+from orchestrator.hosts.image import ImageSource
 from orchestrator.hosts.kinds import registry
 from orchestrator.hosts.kinds.local import LocalMachine
 from orchestrator.inventory import inventory
@@ -45,3 +48,12 @@ def test_what_run_json_keeps_is_read_by_the_kind_that_wrote_it(machine: Machine)
 @pytest.mark.parametrize("machine", MACHINES)
 def test_what_leaves_something_can_be_looked_at(machine: Machine) -> None:
     assert bool(machine.where) == registry.of(machine).goes_on_alone
+
+
+@pytest.mark.parametrize(("beside", "refused"), [(MACHINES[0], True), (MACHINES[2], False)])
+def test_only_a_run_that_measures_here_keeps_engines_of_this_machine_out(
+    beside: Machine, *, refused: bool
+) -> None:
+    hosts = pipeline.hosts_for([MACHINES[1], beside], ImageSource(), Terms())
+    engines = [host for host in hosts if isinstance(host, ContainedHost)]
+    assert [host.preparation.beside_local for host in engines] == [refused] * 2

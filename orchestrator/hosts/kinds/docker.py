@@ -26,8 +26,7 @@ class DockerKind(HostKind[EngineMachine]):
         return Parallelism(len(machine.gpus))
 
     def open(self, machines: Sequence[EngineMachine], job: Job) -> Sequence[Host]:
-        beside_local = len(machines) < len(job.machines)
-        return contained.hosts_for(machines, job.source, job.terms, beside_local=beside_local)
+        return contained.hosts_for(machines, job.source, job.terms, beside_local=job.beside_here)
 
     def doctor(self, checkup: Checkup) -> Examine[EngineMachine]:
         return EngineDoctor.of(checkup).examine

@@ -14,16 +14,16 @@ from orchestrator.hosts.image import ImageSource
 from orchestrator.hosts.kinds.leftovers import Attached, Cleaned, Left, WhyKeep, Wish
 from orchestrator.hosts.shell import Shell
 from orchestrator.inventory.addresses import Address
-from orchestrator.inventory.machines import M, Machine, Settings
+from orchestrator.inventory.machines import M, Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What the hosts of one run have in common; `machines` are all that it measures on."""
+    """What the hosts of one run have in common; `beside_here`: it measures on this machine, too."""
 
-    machines: Sequence[Machine]
     source: ImageSource
     terms: Terms
+    beside_here: bool
 
 
 @dataclass(frozen=True, slots=True)
