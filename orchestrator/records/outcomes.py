@@ -7,7 +7,8 @@ exactly one of: measured, failed, or missing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
 
 from harness.contract.records import (
@@ -64,10 +65,10 @@ class HostOutcome:
     failures: dict[str, Failure] = field(default_factory=dict)
     host_failures: tuple[Failure, ...] = ()
     remarks: tuple[str, ...] = ()
-    refused: Mapping[str, str] = field(default_factory=dict)
-    origins: Mapping[str, Origin] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    origins: dict[str, Origin] = field(default_factory=dict)
     controls: tuple[ControlResult, ...] = ()
-    left: Mapping[str, Failure | None] = field(default_factory=dict)
+    left: dict[str, Failure | None] = field(default_factory=dict)
 
     @property
     def environment(self) -> Environment | None:
@@ -90,22 +91,24 @@ class Trouble:
 
 @dataclass(slots=True)
 class _Fold:
-    environments: list[Environment] = field(default_factory=list)
-    harness_revision: str | None = None
-    picture: str | None = None
-    measurements: dict[str, Measurement] = field(default_factory=dict)
-    failures: dict[str, Failure] = field(default_factory=dict)
-    host_failures: list[Failure] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-    refused: dict[str, str] = field(default_factory=dict)
+    """The outcome so far, and what only the attempt under way tells."""
+
+    found: HostOutcome
     open_case: tuple[str, Stage] | None = None
     promised: set[str] = field(default_factory=set)
-    origins: dict[str, Origin] = field(default_factory=dict)
-    controls: list[ControlResult] = field(default_factory=list)
-    left: dict[str, Failure | None] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
     fault: Failure | None = None
-    ending: Ending = "lost"
+
+    @property
+    def told(self) -> AbstractSet[str]:
+        """The cases that have a result, be it a failure."""
+        return self.found.measurements.keys() | self.found.failures.keys()
+
+    def ends(self, ending: Ending) -> None:
+        self.found = replace(self.found, ending=ending)
+
+    def remark(self, *sentences: str) -> None:
+        self.found = replace(self.found, remarks=(*self.found.remarks, *sentences))
 
     def begin_attempt(self) -> None:
         """Nothing was asked of this attempt yet, and nothing befell it."""
@@ -122,46 +125,53 @@ class _Fold:
             case Failure():
                 self._take_failure(record)
             case Finished():
-                self.ending = "finished"
+                self.ends("finished")
             case Heartbeat():
                 pass
 
     def _take_started(self, record: Started) -> None:
-        if record.environment not in self.environments:
-            self.environments.append(record.environment)
+        known = self.found.environments
         self.promised |= set(record.case_ids)
         self.asked |= set(record.case_ids)
-        self.harness_revision = record.harness_revision
-        self.picture = record.picture
-        self.ending = "lost"
+        self.found = replace(
+            self.found,
+            environments=known if record.environment in known else (*known, record.environment),
+            harness_revision=record.harness_revision,
+            picture=record.picture,
+            ending="lost",
+        )
 
     def _take_measurement(self, record: Measurement) -> None:
         self.open_case = None
-        if not self.environments:
-            self.refused[record.case_id] = "nothing says what it was measured on"
+        if not self.found.environments:
+            self.found.refused[record.case_id] = "nothing says what it was measured on"
             return
-        self.measurements[record.case_id] = record
-        self.failures.pop(record.case_id, None)
-        self.refused.pop(record.case_id, None)
+        self.found.measurements[record.case_id] = record
+        self.found.failures.pop(record.case_id, None)
+        self.found.refused.pop(record.case_id, None)
 
     def _take_failure(self, record: Failure) -> None:
         if record.case_id is None:
-            self.host_failures.append(record)
-            self.fault = record
-        elif record.case_id not in self.measurements:
-            self.failures[record.case_id] = record
+            self._take_fault(record)
+        elif record.case_id not in self.found.measurements:
+            self.found.failures[record.case_id] = record
         self.open_case = None
 
-    def conclude(self) -> None:
+    def _take_fault(self, fault: Failure) -> None:
+        self.fault = fault
+        self.found = replace(self.found, host_failures=(*self.found.host_failures, fault))
+
+    def conclude(self) -> HostOutcome:
         """What only all attempts together tell."""
-        told = self.measurements.keys() | self.failures.keys() | self.refused.keys()
-        if self.ending == "finished" and self.promised - told:
-            self.ending = "lost"  # one GPU of several finished, another did not
-        gpus = {one.device.uuid for one in self.environments if one.device.uuid}
+        untold = self.promised - self.told - self.found.refused.keys()
+        if self.found.ending == "finished" and untold:
+            self.ends("lost")  # one GPU of several finished, another did not
+        gpus = {one.device.uuid for one in self.found.environments if one.device.uuid}
         if len(gpus) > 1:
-            self.remarks.append(
+            self.remark(
                 f"its cases were measured on {len(gpus)} GPUs of this kind, each case on one"
             )
+        return self.found
 
     def take_job(self, attempt: Attempt, job: JobNote) -> bool:
         """Whether a job's records may be used. Without the harness's end record they are not, as
@@ -172,19 +182,19 @@ class _Fold:
             return False
         self.promised.add(job.case_id)
         whole = any(isinstance(record, Finished) for record in attempt.records)
-        if whole or job.case_id not in self.measurements:
-            self.origins[job.case_id] = _origin(attempt, job)
+        if whole or job.case_id not in self.found.measurements:
+            self.found.origins[job.case_id] = _origin(attempt, job)
         if whole or job.end == "broken":
             return True
         if job.end == "lost":
             what = "repeated" if job.again else "given up"
-            self.remarks.append(f"{job.case_id} was {what} after try {job.number}: {job.why}")
-        if job.end == "lost" and not job.again and job.case_id not in self.measurements:
-            self.failures[job.case_id] = Failure(
+            self.remark(f"{job.case_id} was {what} after try {job.number}: {job.why}")
+        if job.end == "lost" and not job.again and job.case_id not in self.found.measurements:
+            self.found.failures[job.case_id] = Failure(
                 case_id=job.case_id, stage=None, reason="host_unavailable", message=job.why
             )
         by_user = attempt.interrupted or (job.end == "stopped" and attempt.trouble is None)
-        self.ending = "interrupted" if by_user else "lost"
+        self.ends("interrupted" if by_user else "lost")
         return False
 
     def _take_control(self, attempt: Attempt, job: JobNote) -> None:
@@ -192,39 +202,43 @@ class _Fold:
         if not any(isinstance(record, Finished) for record in attempt.records):
             return
         for record in attempt.records:
-            if isinstance(record, Started) and record.environment not in self.environments:
-                self.environments.insert(0, record.environment)  # the latest is that of a case
+            known, controls = self.found.environments, self.found.controls
+            if isinstance(record, Started) and record.environment not in known:
+                first = (record.environment, *known)  # the latest is that of a case
+                self.found = replace(self.found, environments=first)
             if isinstance(record, Measurement):
-                alone = job.control == "alone"
-                self.controls.append(ControlResult(record, _origin(attempt, job), alone))
+                result = ControlResult(record, _origin(attempt, job), job.control == "alone")
+                self.found = replace(self.found, controls=(*controls, result))
 
     def close_attempt(self, attempt: Attempt) -> None:
         """A case still open when the stream ended crashed, unless the user stopped it or nobody
         knows, because the host was lost."""
         trouble = attempt.trouble
-        known = self.measurements.keys() | self.failures.keys()
-        self.refused |= {case: why for case, why in attempt.refused.items() if case not in known}
+        self.found.refused.update(
+            {case: why for case, why in attempt.refused.items() if case not in self.told}
+        )
         if self.open_case is not None and self.open_case[0] in attempt.refused:
             self.open_case = None
-        if self.ending != "finished" and attempt.interrupted:
-            self.ending = "interrupted"
+        if self.found.ending != "finished" and attempt.interrupted:
+            self.ends("interrupted")
         clear = trouble is None or trouble.reason != "host_unavailable"
         if self.open_case is not None and clear and not attempt.interrupted:
             self._take_failure(_broken_off(*self.open_case, trouble or _CUT))
         self.open_case = None
         self.tell_trouble(trouble)
         if attempt.interrupted or self.fault is not None:
-            told = self.measurements.keys() | self.failures.keys() | self.refused.keys()
             why = None if attempt.interrupted else self.fault
-            self.left |= dict.fromkeys(self.asked - told, why)
+            untold = self.asked - self.told - self.found.refused.keys()
+            self.found.left.update(dict.fromkeys(untold, why))
 
     def tell_trouble(self, trouble: Trouble | None) -> None:
         """For the cases that never began, which did not run out of memory themselves."""
         if trouble is not None:
-            self.fault = Failure(
-                case_id=None, stage=None, reason="host_unavailable", message=trouble.message
+            self._take_fault(
+                Failure(
+                    case_id=None, stage=None, reason="host_unavailable", message=trouble.message
+                )
             )
-            self.host_failures.append(self.fault)
 
 
 def _origin(attempt: Attempt, job: JobNote) -> Origin:
@@ -241,8 +255,8 @@ def _broken_off(case_id: str, stage: Stage, trouble: Trouble) -> Failure:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One stream of records, as far as it could be read; `refused` says why by case id. `job` is
-    the one that made it, on a pool."""
+    """One stream of records, as far as it could be read, each once and in the order of their
+    numbers; `refused` says why by case id. `job` is the one that made it, on a pool."""
 
     records: tuple[Record, ...]
     interrupted: bool = False
@@ -251,6 +265,12 @@ class Attempt:
     refused: Mapping[str, str] = field(default_factory=dict)
     job: JobNote | None = None
 
+    @property
+    def missing(self) -> int:
+        """How many records were lost before the last one, as their numbers tell."""
+        sent = 1 + max((record.seq for record in self.records), default=-1)
+        return sent - len(self.records) - len(self.refused)
+
 
 def fold(host: str, attempts: Iterable[Attempt], plan_id: str) -> HostOutcome:
     """Fold all attempts of one host, oldest first; a later result replaces an earlier failure.
@@ -258,41 +278,23 @@ def fold(host: str, attempts: Iterable[Attempt], plan_id: str) -> HostOutcome:
     Args:
         plan_id: of the run. An attempt at another plan says nothing about its cases.
     """
-    state = _Fold()
+    state = _Fold(HostOutcome(host, "lost"))
     for attempt in attempts:
         state.begin_attempt()
         others = {r.plan_id for r in attempt.records if isinstance(r, Started)} - {plan_id}
         if others:
-            state.remarks.append(f"an attempt was made at another plan ({', '.join(others)})")
+            state.remark(f"an attempt was made at another plan ({', '.join(others)})")
             continue
         if attempt.job is not None and not state.take_job(attempt, attempt.job):
             state.tell_trouble(attempt.trouble)
             continue
-        seen: set[int] = set()
         broken = attempt.job is not None and attempt.job.end == "broken"
         for record in attempt.records:
-            if record.seq not in seen:  # else replayed after a reconnect
-                seen.add(record.seq)
-                if not (broken and isinstance(record, Measurement)):
-                    state.take(record)
-        missing = max(seen, default=-1) + 1 - len(seen) - len(attempt.refused)
+            if not (broken and isinstance(record, Measurement)):
+                state.take(record)
+        missing = attempt.missing
         if missing > 0:
-            state.remarks.append(f"{missing} of {missing + len(seen)} records are missing")
+            state.remark(f"{missing} of {missing + len(attempt.records)} records are missing")
         state.close_attempt(attempt)
-        state.remarks.extend(attempt.remarks)
-    state.conclude()
-    return HostOutcome(
-        host=host,
-        ending=state.ending,
-        environments=tuple(state.environments),
-        harness_revision=state.harness_revision,
-        picture=state.picture,
-        measurements=state.measurements,
-        failures=state.failures,
-        host_failures=tuple(state.host_failures),
-        remarks=tuple(state.remarks),
-        refused=state.refused,
-        origins=state.origins,
-        controls=tuple(state.controls),
-        left=state.left,
-    )
+        state.remark(*attempt.remarks)
+    return state.conclude()

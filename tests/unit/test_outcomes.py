@@ -3,8 +3,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.contract.plan import Case
-from harness.contract.records import CaseStarted, Failure, Finished, Heartbeat, Measurement, Record
+from harness.contract.records import (
+    CaseStarted,
+    Failure,
+    Finished,
+    Heartbeat,
+    Measurement,
+    Record,
+    write_line,
+)
+from orchestrator.records.intake import Intake
 from orchestrator.records.outcomes import Attempt, HostOutcome, fold
+from orchestrator.records.stream import Read, Unreadable
 from tests import factories
 
 RESNET = factories.case("resnet-50")
@@ -68,10 +78,15 @@ def test_a_later_failure_does_not_take_a_measurement_away() -> None:
     assert not outcome.failures
 
 
-def test_replayed_records_count_once() -> None:
+def test_what_is_replayed_does_not_come_in_twice() -> None:
     records = attempt(STARTED, factories.measurement(RESNET), Heartbeat(case_id=None, stage=None))
-    replayed = Attempt(records.records + records.records)
-    assert collect(replayed) == collect(records)
+    lines = [write_line(record).encode() for record in records.records]
+    intake = Intake(factories.plan([RESNET, VIT]))
+    items = list(intake.feed(b"".join(lines + lines)))
+    assert [item.record for item in items if isinstance(item, Read)] == list(records.records)
+    assert [item.why for item in items if isinstance(item, Unreadable)] == [
+        f"its number is {seq}, and 3 was to come" for seq in range(3)
+    ]
 
 
 def test_a_gap_in_the_numbers_is_remarked() -> None:
