@@ -183,7 +183,7 @@ class SoakedHost:
         source = ContainerLog(
             EngineMachine(self.name, Address("ssh", self.name)),
             cast("Engine", FaultyEngine(lines, self.chance)),  # as far as a session asks of one
-            "container", attempt.run_id, HostLog(attempt.log), patience_s=60.0, pause_s=0.001,
+            "container", attempt.run_id, log=HostLog(attempt.log), patience_s=60.0, pause_s=0.001,
         )  # fmt: skip
         return ReplayingSession(source)
 

@@ -6,7 +6,6 @@ What an engine may have lost is in the copy that the harness keeps itself, which
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,24 +14,22 @@ from typing import Final
 from orchestrator.errors import HostError
 from orchestrator.hosts import FromStart, LogError, advice
 from orchestrator.hosts.engine import ContainerState, Engine, EngineError, LinkError
-from orchestrator.hosts.host_log import HostLog
 from orchestrator.hosts.keepsake import Keepsake
 from orchestrator.hosts.persistence import is_final
-from orchestrator.hosts.replaying import LONGEST_PAUSE_S, Heard
+from orchestrator.hosts.replaying import LONGEST_PAUSE_S, LogSource
 from orchestrator.inventory.engines import EngineMachine
 
 # Six heartbeats of the harness.
 SILENCE_S: Final = 30.0
 STOP_GRACE_S: Final = 15
-FIRST_PAUSE_S: Final = 1.0
 # An engine that restarts is back by then; nothing but tidiness hangs on it.
 _TIDY_S: Final = 30.0
 _NOT_FOUND: Final = 404
 
 
 @dataclass(slots=True)
-class ContainerLog:
-    """A container of one host, and the harness in it; a LogSource.
+class ContainerLog(LogSource):
+    """A container of one host, and the harness in it.
 
     `run` is how a command names its run; one that was `taken_up` began before this program followed
     it.
@@ -42,15 +39,9 @@ class ContainerLog:
     engine: Engine
     container: str
     run: str
-    log: HostLog
-    patience_s: float
     memory_bytes: int = 0
     silence_s: float = SILENCE_S
-    pause_s: float = FIRST_PAUSE_S
     taken_up: bool = False
-    closing: threading.Event = field(default_factory=threading.Event)
-    done: threading.Event = field(default_factory=threading.Event)
-    heard: Heard = field(default_factory=Heard)
     _stopped: bool = False
     _finished: bool = False
     _keepsake: Keepsake = field(init=False)

@@ -8,16 +8,14 @@ lost, and nothing that it said may be joined to what another attempt says.
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 
 from orchestrator.errors import HostError
 from orchestrator.hosts import LogError, cluster_advice
-from orchestrator.hosts.host_log import HostLog
 from orchestrator.hosts.job_lines import JobLines
 from orchestrator.hosts.jobs import ClusterLinkError, Jobs, JobsError, JobState
-from orchestrator.hosts.replaying import Heard
+from orchestrator.hosts.replaying import LogSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,28 +29,19 @@ class Patience:
 
 
 @dataclass(slots=True)
-class JobLog:
-    """A job of a pool, and the harness in it; a LogSource. `seen` is told each state of the job
-    that was asked for."""
+class JobLog(LogSource):
+    """A job of a pool, and the harness in it. `seen` is told each state of the job that was asked
+    for."""
 
     pool: str
     jobs: Jobs
     job: str
     run_id: str
-    log: HostLog
-    patience: Patience
+    silence_s: float
     seen: Callable[[JobState], None]
-    patience_s: float = field(init=False)
-    pause_s: float = field(init=False)
-    closing: threading.Event = field(default_factory=threading.Event)
-    done: threading.Event = field(default_factory=threading.Event)
-    heard: Heard = field(default_factory=Heard)
     _lines: JobLines = field(default_factory=JobLines)
     _finished: bool = False
     _state: JobState = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.patience_s, self.pause_s = self.patience.lost_s, self.patience.pause_s
 
     @property
     def is_over(self) -> bool:
@@ -60,7 +49,7 @@ class JobLog:
 
     def play(self) -> Iterator[bytes]:
         """Whole lines, each with a record, and none twice."""
-        return self._play(self.jobs.tail(self.job, self.patience.silence_s))
+        return self._play(self.jobs.tail(self.job, self.silence_s))
 
     def _play(self, chunks: Generator[bytes, None, None]) -> Iterator[bytes]:
         """What is new in a log that is played from its first byte."""

@@ -163,10 +163,18 @@ class PooledHost:
         except BaseException:  # stopped, or nobody took it: it must not begin later, unseen
             self._withdraw(job)
             raise
-        log = HostLog(attempt.log)
-        return ReplayingSession(
-            JobLog(self.name, self.jobs(), job, attempt.run_id, log, self.patience, watch.saw)
+        source = JobLog(
+            self.name,
+            self.jobs(),
+            job,
+            attempt.run_id,
+            self.patience.silence_s,
+            watch.saw,
+            log=HostLog(attempt.log),
+            patience_s=self.patience.lost_s,
+            pause_s=self.patience.pause_s,
         )
+        return ReplayingSession(source)
 
     def _withdraw(self, job: str) -> None:
         try:

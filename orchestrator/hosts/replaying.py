@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 from orchestrator.errors import HostError
 from orchestrator.hosts import FromStart, LogError
+from orchestrator.hosts.host_log import HostLog
 
+FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 15.0
 
 
@@ -37,87 +40,90 @@ class Heard:
         return time.monotonic() - self.at_s
 
 
-class LogSource(Protocol):
+@dataclass(slots=True, kw_only=True)
+class LogSource(ABC):
     """What holds a harness and its log: a container, a job of a cluster.
 
-    `patience_s` is how long it may stay out of reach before it counts as lost, `pause_s` the first
-    pause between two tries. `closing` is set when nobody follows any more, `done` once nothing is
-    left that could be told anything; `heard` is what `play` has given so far.
+    What the harness prints besides goes to `log`. `patience_s` is how long it may stay out of reach
+    before it counts as lost, `pause_s` the first pause between two tries. `closing` is set when
+    nobody follows any more, `done` once nothing is left that could be told anything; `heard` is
+    what `play` has given so far.
     """
 
+    log: HostLog
     patience_s: float
-    pause_s: float
-    closing: threading.Event
-    done: threading.Event
-    heard: Heard
+    pause_s: float = FIRST_PAUSE_S
+    closing: threading.Event = field(default_factory=threading.Event)
+    done: threading.Event = field(default_factory=threading.Event)
+    heard: Heard = field(default_factory=Heard)
 
     @property
+    @abstractmethod
     def is_over(self) -> bool:
         """Whether nobody wants to hear more of it."""
-        ...
 
+    @abstractmethod
     def play(self) -> Iterator[bytes | FromStart]:
         """Records from the first byte of the log on, as they come. Raises: LogError."""
-        ...
 
+    @abstractmethod
     def has_ended(self) -> bool:
         """Ask whether the harness has. Raises: LogError; HostError: nobody knows of it any more."""
-        ...
 
+    @abstractmethod
     def await_news(self) -> str:
         """The log ended and the harness goes on: wait a moment before it is read again.
 
         Returns: what to say of it; empty where `play` gives nothing twice, so that nobody needs to
         begin anew. Raises: HostError: it has been silent for too long.
         """
-        ...
 
+    @abstractmethod
     def reach(self) -> None:
         """Connect again, and ask for the harness. Raises: LogError; HostError."""
-        ...
 
+    @abstractmethod
     def begin_anew(self) -> None:
         """It was out of reach and no longer is, and who takes its records begins anew."""
-        ...
 
+    @abstractmethod
     def lost(self, error: LogError, *, asked_again: bool) -> HostError | None:
         """What an error means if no waiting mends it, else None.
 
         Args:
             asked_again: whether `reach` raised it.
         """
-        ...
 
+    @abstractmethod
     def out_of_reach(self, error: LogError) -> HostError:
         """It has been for too long, and this is the last that was seen of it."""
-        ...
 
+    @abstractmethod
     def last_words(self) -> Iterator[bytes | FromStart]:
         """What is left to be heard or told of a harness that has ended.
 
         Raises: HostError: how it ended, where that is worth a sentence.
         """
-        ...
 
+    @abstractmethod
     def recover(self, seq: int, /) -> bool:
         """See Session."""
-        ...
 
+    @abstractmethod
     def stop(self) -> bool:
         """See Session."""
-        ...
 
+    @abstractmethod
     def finish(self) -> None:
         """See Session."""
-        ...
 
+    @abstractmethod
     def kill(self) -> bool:
         """See Session."""
-        ...
 
+    @abstractmethod
     def close(self) -> None:
         """Let go of it: nothing more is heard or told. May be called again."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

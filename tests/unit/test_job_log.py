@@ -38,7 +38,11 @@ def cluster() -> Iterator[FakeCluster]:
 def following(jobs: RayJobs, log: Path, states: list[JobState] | None = None) -> ReplayingSession:
     """A session that follows the job "j" and tells what states it was in."""
     seen = ([] if states is None else states).append
-    return ReplayingSession(JobLog("a100", jobs, "j", "run-1", HostLog(log), QUICK, seen))
+    source = JobLog(
+        "a100", jobs, "j", "run-1", QUICK.silence_s, seen, log=HostLog(log),
+        patience_s=QUICK.lost_s, pause_s=QUICK.pause_s,
+    )  # fmt: skip
+    return ReplayingSession(source)
 
 
 class Heard:
