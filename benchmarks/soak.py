@@ -33,8 +33,8 @@ from harness.contract import catalogue
 from harness.contract.plan import Case, Picture, Plan
 from harness.contract.recipes import MODES
 from harness.contract.records import CaseStarted, Failure, Finished, Record, read_record, write_line
-from orchestrator import pipeline
 from orchestrator.cli.progress import NoProgress
+from orchestrator.fleet.measuring import Run
 from orchestrator.hosts import Host, Say
 from orchestrator.hosts.container_log import ContainerLog
 from orchestrator.hosts.engine import ContainerState, Engine, EngineError, LinkError, Stream
@@ -223,7 +223,7 @@ def soak_desk(seed: int, work: Path) -> list[Station]:
     marks, rounds, start_s = Marks(len(cases) * len(hosts), temporary), 0, perf_counter()
     while marks.measured < marks.total:
         rounds += 1
-        pipeline.measure(folder, hosts, marks)
+        Run.of(folder).measure(hosts, marks)
     marks.look(1.0)
     for outcome in folder.each_outcome():
         assert len(outcome.measurements) == len(cases), outcome.host

@@ -5,14 +5,14 @@ Imports inside functions keep `--help` fast: most of what a run needs is not nee
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Final
 
 import typer
 
-from orchestrator.cli import cli_hosts, cli_runs, console, endings, options, options_runs
-from orchestrator.cli.console import Showing
-from orchestrator.cli.endings import Ending
+from orchestrator.cli import cli_hosts, cli_runs, console, options, options_runs
+from orchestrator.cli.console import Terminal
 from orchestrator.cli.exits import guard, speaking
 from orchestrator.cli.options import Interruption
 from orchestrator.errors import UsageError
@@ -78,24 +78,26 @@ def run(
         _refuse_options_before_a_command(context)
         return None
     from orchestrator import planning, redaction
-    from orchestrator.cli import measuring
+    from orchestrator.fleet.measuring import Run
+    from orchestrator.hosts import opening
     from orchestrator.hosts.contained import Terms
     from orchestrator.hosts.image import parse_source
     from orchestrator.records.rundir import RunFolder
+    from orchestrator.run import Line, Report
 
     redaction.keep_places(no_redact)
     if resume is not None:
         _refuse_a_second_plan(context)
     folder = None if resume is None else RunFolder.find(output, resume)
-    against = endings.against(output, baseline, fail_on_regression, folder)
-    ending = Ending(output, against, fail_on_regression, as_json)
-    ways = measuring.Ways(
-        parse_source(image_source, build_arg or []),
-        Terms(deadline * 3600, patience * 60),
-        Showing(progress.value, ending, detach=on_interrupt is Interruption.DETACH),
-    )
+    kept = Report.of(output, baseline, fail_on_regression, folder)
+    line = Line(kept, Terminal(progress.value, as_json), on_interrupt is Interruption.DETACH)
+    source = parse_source(image_source, build_arg or [])
+    terms = Terms(deadline * 3600, patience * 60)
     if folder is not None:
-        return measuring.resume(folder, inventory, ways, dry_run=dry_run)
+        machines = opening.machines_of(folder, inventory)
+        if dry_run:
+            return console.show_plan(Run.of(folder).longest, machines, as_json=as_json)
+        return line.resume(folder, machines, source, terms)
     plan = planning.make(
         planning.Choices(
             models=models,
@@ -117,7 +119,7 @@ def run(
     machines = cli_hosts.resolve(hosts, inventory)
     if dry_run:
         return console.show_plan(plan, machines, as_json=as_json)
-    return measuring.run(machines, plan, ways)
+    return line.start(plan, machines, source, terms, sys.argv[1:])
 
 
 @app.command()
@@ -134,22 +136,21 @@ def report(
 
     RUN may also be [bold]published[/bold]: the table that Hugging Face published in 2023.
     """
-    from orchestrator import pipeline, redaction
+    from orchestrator import redaction
     from orchestrator.compare import runs
     from orchestrator.compare.published_table import PUBLISHED_RUN
+    from orchestrator.publish import rendering
     from orchestrator.records.rundir import RunFolder
+    from orchestrator.run import Line, Report
 
     redaction.keep_places(no_redact)
-    place = output or runs.OUTPUT
+    place, terminal = output or runs.OUTPUT, Terminal("none", as_json)
     if run == PUBLISHED_RUN:
-        endings.refuse_baseline_of_published(baseline, fail_on_regression)
-        published = pipeline.render_published(place)
-        return console.conclude(published, Ending(place, None, None, as_json))
+        cli_runs.refuse_baseline_of_published(baseline, fail_on_regression)
+        return Line(Report(place), terminal).conclude(rendering.render_published(place))
     folder = RunFolder.find(place, run)
-    against = endings.against(place, baseline, fail_on_regression, folder)
-    ending = Ending(place, against, fail_on_regression, as_json)
-    rendered = pipeline.render(folder, against, runs.place_for(folder, output))
-    return console.conclude(rendered, ending)
+    kept = Report.of(place, baseline, fail_on_regression, folder)
+    return Line(kept, terminal).render(folder, runs.place_for(folder, output))
 
 
 @app.command()

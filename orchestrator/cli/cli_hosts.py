@@ -9,14 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.cli import console, endings, options, options_runs
-from orchestrator.cli.console import Showing
-from orchestrator.cli.endings import Ending
+from orchestrator.cli import console, options, options_runs
+from orchestrator.cli.console import Terminal
 from orchestrator.cli.options import Interruption
 from orchestrator.errors import UsageError
 
 if TYPE_CHECKING:
-    from orchestrator.fleet.fleet import Observer
     from orchestrator.inventory.machines import Machine
 
 
@@ -52,26 +50,16 @@ def attach(
     fail_on_regression: options_runs.FailOnRegression = None,
 ) -> int:
     """Follow a run whose terminal is gone, and finish its report."""
-    from orchestrator import pipeline
-    from orchestrator.fleet import attaching, cleaning
+    from orchestrator.hosts import opening
     from orchestrator.hosts.contained import Terms
-    from orchestrator.hosts.kinds.leftovers import Wish
     from orchestrator.records.rundir import RunFolder
+    from orchestrator.run import Line, Report
 
     folder = RunFolder.find(output, run)
-    machines = pipeline.machines_of(folder, inventory)
-    against = endings.against(output, baseline, fail_on_regression, folder)
-    ending = Ending(output, against, fail_on_regression, as_json)
-    showing = Showing(progress.value, ending, detach=on_interrupt is Interruption.DETACH)
-    terms = Terms(patience_s=patience * 60)
-
-    def follow(observer: Observer) -> None:
-        attaching.attach(folder, machines, observer, terms, detach=showing.detach)
-        # Containers whose last record came before the terminal died.
-        for _ in cleaning.clean(machines, Wish(folder.path.name), folder.path.parent):
-            pass
-
-    return console.watch(folder, [machine.name for machine in machines], showing, follow)
+    machines = opening.machines_of(folder, inventory)
+    kept = Report.of(output, baseline, fail_on_regression, folder)
+    line = Line(kept, Terminal(progress.value, as_json), on_interrupt is Interruption.DETACH)
+    return line.attach(folder, machines, Terms(patience_s=patience * 60))
 
 
 def clean(
@@ -103,7 +91,7 @@ def _to_clean(
 ) -> tuple[Sequence[Machine], str | None, Path]:
     """Which machines to clean, of which run, and where runs are; its folder may be gone where hosts
     are named."""
-    from orchestrator import pipeline
+    from orchestrator.hosts import opening
     from orchestrator.hosts.kinds import registry
     from orchestrator.inventory import inventory
     from orchestrator.records.rundir import RunFolder
@@ -113,7 +101,7 @@ def _to_clean(
             return resolve(hosts, file), *_run_id(output, run)
         try:
             folder = RunFolder.find(output, run)
-            machines = pipeline.machines_of(folder, file)
+            machines = opening.machines_of(folder, file)
         except UsageError as error:
             raise UsageError(
                 error.sentence,

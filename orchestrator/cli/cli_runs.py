@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.cli import console, endings, options, options_runs
+from orchestrator.cli import console, options, options_runs
+from orchestrator.cli.console import Terminal
 from orchestrator.cli.exits import complain
 from orchestrator.errors import RunError, UsageError
 
@@ -34,7 +35,7 @@ def compare(
 ) -> int:
     """Compare two runs on a page: what changed significantly, and by how much."""
     from orchestrator import redaction
-    from orchestrator.changes import changes
+    from orchestrator.changes import changes, gate
     from orchestrator.cli import change_summary
     from orchestrator.compare import runs
     from orchestrator.publish import change_page
@@ -45,14 +46,18 @@ def compare(
     if folders[0].path == folders[1].path:
         raise UsageError(f"{before} and {after} are the same run", "Name two different ones.")
     earlier, later = (runs.read(folder) for folder in folders)
-    endings.require_limit(fail_on_regression, earlier)
+    gate.require_limit(fail_on_regression, earlier)
     found = changes.between(earlier, later)
     page = write_whole(to or _page_for(output, folders), change_page.render(found)).resolve()
     if as_json:
         print(change_page.dumps(change_page.to_json(found) | {"page": str(page)}))
     else:
         print(change_summary.to_text(found, page, console.width()))
-    return endings.gate(found, fail_on_regression)
+    if fail_on_regression is None:
+        return 0
+    passed = gate.judge(found, fail_on_regression)
+    Terminal("none").regressions(passed)
+    return passed.exit_code
 
 
 def index(output: options.Output = Path("reports"), as_json: options.Json = False) -> int:
@@ -116,6 +121,18 @@ def export(
     elif write_whole(to, text).is_file():  # where it went to /dev/stdout, nothing follows it
         print(to)
     return 0
+
+
+def refuse_baseline_of_published(baseline: str, percent: float | None) -> None:
+    """Raises: UsageError: the published table would be held against something."""
+    from orchestrator.compare.published_table import PUBLISHED_RUN
+    from orchestrator.compare.runs import NO_BASELINE
+
+    if percent is not None or baseline not in (PUBLISHED_RUN, NO_BASELINE):
+        raise UsageError(
+            "published means have no spread, so they are held against no baseline",
+            "Leave out --baseline and --fail-on-regression.",
+        )
 
 
 def _page_for(output: Path, folders: Sequence[RunFolder]) -> Path:

@@ -5,165 +5,68 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.cli.exits import INTERRUPTED, complain
-from orchestrator.errors import StorageError, UnwrittenError
+from orchestrator.cli.exits import complain
 
 if TYPE_CHECKING:
     from harness.contract.plan import Plan
-    from orchestrator.cli.endings import Ending
+    from orchestrator.changes.gate import Gate
     from orchestrator.cli.progress import Style
-    from orchestrator.compare.comparison import Comparison
     from orchestrator.diagnosis.checks import Examined
-    from orchestrator.fleet.fleet import InterruptedRunError, Observer
+    from orchestrator.fleet.fleet import Observer
     from orchestrator.hosts.kinds.leftovers import Cleaned
     from orchestrator.inventory.machines import Machine
-    from orchestrator.pipeline import Rendered
-    from orchestrator.records.rundir import RunFolder
+    from orchestrator.publish.rendering import Rendered
 
 _COLOURS: Final = {"✓": "green", "✗": "bold red", "–": "dim"}
 
 
 @dataclass(frozen=True, slots=True)
-class Showing:
-    """How to show a run and its end, and what Ctrl-C means in it."""
+class Terminal:
+    """Shows a run: a Display. `progress` is the style of what is shown meanwhile."""
 
     progress: str
-    ending: Ending
-    detach: bool = False
+    as_json: bool = False
 
+    def watching(self, hosts: Sequence[str]) -> AbstractContextManager[Observer]:
+        from orchestrator.cli.progress import watching
 
-def watch(
-    folder: RunFolder,
-    hosts: Sequence[str],
-    showing: Showing,
-    measure: Callable[[Observer], None],
-) -> int:
-    """Show a run while it measures, then render whatever there is: after Ctrl-C, too.
+        return watching(_style(self.progress), tuple(hosts))
 
-    Raises: RunError: another process is at it; else as `measure` and `conclude`.
-    """
-    with folder.held(), _noting_what_is_kept(folder):
-        return _watch(folder, hosts, showing, measure)
+    def forewarn(self, plan: Plan, machines: Sequence[Machine]) -> None:
+        from orchestrator.cli import forecast
 
+        for line in forecast.forewarning(plan, machines):
+            print(line, file=sys.stderr)
 
-@contextmanager
-def _noting_what_is_kept(folder: RunFolder) -> Iterator[None]:
-    """Whatever else goes wrong costs no record, and says so where `exits` tells it."""
-    try:
-        yield
-    except Exception as error:
-        error.add_note(f"What was measured is kept in {folder.pasted}.")
-        raise
+    def complain(self, sentence: str, advice: str = "") -> None:
+        complain(sentence, advice)
 
+    def results(self, rendered: Rendered) -> None:
+        """Print the summary, the page's path and, last, the answer."""
+        from orchestrator.cli import summary
 
-def _watch(
-    folder: RunFolder,
-    hosts: Sequence[str],
-    showing: Showing,
-    measure: Callable[[Observer], None],
-) -> int:
-    from orchestrator.cli.progress import watching
-    from orchestrator.fleet.fleet import InterruptedRunError
+        found, page, changes = rendered.comparison, rendered.page, rendered.changes
+        if self.as_json:
+            print(summary.to_json(found, page, changes))
+        else:
+            print(summary.to_text(found, page, width(), changes))
+        sys.stdout.flush()  # what cannot be written is to be known while the run is
 
-    interrupted: InterruptedRunError | None = None
-    try:
-        with watching(_style(showing.progress), tuple(hosts)) as observer:
-            try:
-                measure(observer)
-            except InterruptedRunError as error:
-                interrupted = error
-        return _end(folder, showing, interrupted)
-    except KeyboardInterrupt:  # once more, or before anything began: there is no time for a page
-        _say_what_goes_on(folder, interrupted or InterruptedRunError())
-        return INTERRUPTED
+    def regressions(self, found: Gate) -> None:
+        from orchestrator.cli import change_summary
 
-
-def _end(folder: RunFolder, showing: Showing, interrupted: InterruptedRunError | None) -> int:
-    from orchestrator import pipeline
-
-    try:
-        rendered = pipeline.render(folder, showing.ending.against)
-    except UnwrittenError as error:
-        lost = _without_page(folder, error)
-        if interrupted is None:
-            raise lost from error
-        complain(lost.sentence, lost.advice)
-    else:
-        code = conclude(rendered, showing.ending, interrupted=interrupted is not None)
-        if interrupted is None:
-            _say_how_to_go_on(folder, rendered.comparison)
-            return code
-    _say_what_goes_on(folder, interrupted)
-    return INTERRUPTED
-
-
-def _without_page(folder: RunFolder, error: UnwrittenError) -> StorageError:
-    return StorageError(
-        error.sentence,
-        "Everything measured so far is kept. Make room, then write the page:  "
-        f"python orchestrate.py report {folder.pasted}",
-    )
-
-
-def _say_how_to_go_on(folder: RunFolder, found: Comparison) -> None:
-    """The command that measures what a lost host left, unless why it was lost ends with one."""
-    lost = [host for host in found.hosts if any(row.lost for row in host.rows)]
-    if any("python orchestrate.py" not in host.trouble for host in lost):
-        complain(f"To measure the rest:  {_resuming(folder)}")
-
-
-def _resuming(folder: RunFolder) -> str:
-    """The command that measures what is left, on the GPUs of this machine that were chosen."""
-    from orchestrator.hosts import local_gpus
-
-    return f"{local_gpus.as_typed()}python orchestrate.py --resume {folder.pasted}"
-
-
-def _say_what_goes_on(folder: RunFolder, interrupted: InterruptedRunError) -> None:
-    resume = f"To measure the rest:  {_resuming(folder)}"
-    if not interrupted.running:
-        complain(
-            "interrupted; everything measured so far is kept and nothing goes on running", resume
-        )
-        return
-    names = ", ".join(interrupted.running)
-    why = "as asked" if interrupted.detached else "because they could not be told to stop in time"
-    complain(
-        f"interrupted; everything measured so far is kept. Still measuring, {why}: {names}",
-        f"To follow them again:  python orchestrate.py attach {folder.pasted}\n"
-        f"To end them:  python orchestrate.py clean {folder.pasted} --force",
-    )
-
-
-def conclude_complete(folder: RunFolder, ending: Ending) -> int:
-    """A run that lacks nothing, or nothing that measuring it again would bring: its page anew."""
-    from orchestrator import pipeline
-
-    complain(f"run {folder.path.name} is complete: nothing is left to measure")
-    with folder.held():
-        return conclude(pipeline.render(folder, ending.against), ending)
-
-
-def conclude(rendered: Rendered, ending: Ending, *, interrupted: bool = False) -> int:
-    """Print the summary, the page's path and, last, the answer; judge what was asked for."""
-    from orchestrator import pipeline
-    from orchestrator.cli import endings, summary
-
-    endings.refresh_index(ending.output, rendered.page)
-    if ending.as_json:
-        print(summary.to_json(rendered.comparison, rendered.page, rendered.changes))
-    else:
-        print(summary.to_text(rendered.comparison, rendered.page, width(), rendered.changes))
-    sys.stdout.flush()  # what cannot be written is to be known while the run is
-    if interrupted:
-        return 0
-    code = pipeline.exit_code(rendered.comparison)
-    return endings.gate(rendered.changes, ending.limit_percent) or code
+        before = found.changes.before
+        kind = before.rehearsal
+        baseline = f"run {before.run.name}{f' (a rehearsal: {kind})' if kind else ''}"
+        if found.changes.broken:
+            complain(change_summary.broken(found.changes.broken, baseline))
+        if found.regressed:
+            complain(change_summary.regressed(found.regressed, found.percent, baseline))
 
 
 def show_plan(plan: Plan, machines: Sequence[Machine], *, as_json: bool) -> int:
@@ -191,14 +94,6 @@ def show_cleaned(found: Iterable[Cleaned], machines: Sequence[Machine]) -> int:
                 complain(host.failed)
                 waiting.show()
     return int(failed)
-
-
-def forewarn(plan: Plan, machines: Sequence[Machine]) -> None:
-    """Say what a user should know before a long run starts."""
-    from orchestrator.cli import forecast
-
-    for line in forecast.forewarning(plan, machines):
-        print(line, file=sys.stderr)
 
 
 def warn_of(sentences: Iterable[str]) -> None:

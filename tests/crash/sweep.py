@@ -23,10 +23,11 @@ from typing import Final
 
 from harness.contract.plan import Plan
 from harness.contract.records import CaseStarted, Finished, Measurement, Record
-from orchestrator import pipeline
 from orchestrator.cli.progress import NoProgress
+from orchestrator.fleet.measuring import Run
 from orchestrator.hosts import Say
 from orchestrator.hosts.local import LocalSession
+from orchestrator.publish import rendering
 from orchestrator.records.rundir import AttemptFile, RunFolder
 from tests import factories
 from tests.fake_host import lines
@@ -155,8 +156,8 @@ def _desk(folder: RunFolder, output: Path, crash: Crash) -> int:
             for name in HOSTS
         ]
         with folder.held():
-            pipeline.measure(folder, hosts, NoProgress())
-        pipeline.render(folder)
+            Run.of(folder).measure(hosts, NoProgress())
+        rendering.render(folder)
 
     return forked(measure)
 

@@ -11,18 +11,18 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.contract.records import Finished
-from orchestrator import pipeline
-from orchestrator.cli import console
 from orchestrator.cli.cli import app
-from orchestrator.cli.console import Showing
-from orchestrator.cli.endings import Ending
+from orchestrator.cli.console import Terminal
 from orchestrator.cli.exits import INTERRUPTED
 from orchestrator.cli.progress import NoProgress
 from orchestrator.errors import StorageError
 from orchestrator.fleet.fleet import InterruptedRunError
+from orchestrator.fleet.measuring import Run
+from orchestrator.publish import rendering
 from orchestrator.records.intake import Intake
 from orchestrator.records.rundir import RunFolder
 from orchestrator.records.stream import Read
+from orchestrator.run import Line, Report
 from tests import factories
 from tests.crash import disk as disks
 from tests.crash import sweep
@@ -95,7 +95,7 @@ def test_a_full_disk_keeps_what_was_written_says_what_is_needed_and_resuming_fin
     folder = RunFolder.create(small_disk.path, sweep.PLAN, ["local"], "", sweep.NOW)
     small_disk.fill(but_bytes=len(stream) // 2)
     with pytest.raises(StorageError, match="No space left on device") as caught:
-        pipeline.measure(folder, [FakeHost("local", stream)], NoProgress())
+        Run.of(folder).measure([FakeHost("local", stream)], NoProgress())
     assert "Host local needs about" in caught.value.advice
     assert f"--resume {folder.path}" in caught.value.advice
     (outcome,) = folder.outcomes()
@@ -103,8 +103,8 @@ def test_a_full_disk_keeps_what_was_written_says_what_is_needed_and_resuming_fin
     assert 0 < len(before) < len(sweep.CASES)
     small_disk.grow()
     rest = planned_rest(folder)
-    pipeline.measure(folder, [FakeHost("local", rest)], NoProgress())
-    pipeline.render(folder)
+    Run.of(folder).measure([FakeHost("local", rest)], NoProgress())
+    rendering.render(folder)
     (outcome,) = folder.outcomes()
     assert outcome.measurements.keys() == {case.case_id for case in sweep.PLAN.attempts()}
 
@@ -130,16 +130,16 @@ def test_a_page_without_room_costs_a_run_that_was_measured_neither_advice_nor_it
     folder = RunFolder.create(small_disk.path, sweep.PLAN, ["local"], "", sweep.NOW)
     (folder.path / "records" / "local.1.jsonl").write_bytes(FIRST)
     small_disk.fill()
-    showing = Showing("none", Ending(small_disk.path, None, None, as_json=False))
+    line = Line(Report(small_disk.path), Terminal("none"))
     with pytest.raises(StorageError, match="No space left on device") as caught:
-        console.watch(folder, ["local"], showing, lambda _: None)
+        line.follow(folder, ["local"], lambda _: None)
     assert "is kept" in caught.value.advice
     assert f"orchestrate.py report {folder.pasted}" in caught.value.advice
 
     def interrupted(_: object) -> None:
         raise InterruptedRunError(("a100",))
 
-    assert console.watch(folder, ["local"], showing, interrupted) == INTERRUPTED
+    assert line.follow(folder, ["local"], interrupted) == INTERRUPTED
     said = capsys.readouterr().err
     assert f"orchestrate.py report {folder.pasted}" in said
     assert "Still measuring" in said

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness.contract.plan import Plan
-from orchestrator import pipeline
 from orchestrator.fleet import doctor
+from orchestrator.fleet.measuring import Run
 from orchestrator.hosts import contained, image, local
 from orchestrator.hosts.docker import DockerEngine
 from orchestrator.hosts.image import ImageSource
@@ -92,7 +92,7 @@ def test_an_engine_of_this_machine_does_not_compete_with_what_local_measures(
     near = EngineMachine("near", addresses.parse(engine.url), ())
     run = Trial.new(tmp_path, [LocalMachine(), near])
     hosts = contained.hosts_for([near], ImageSource(), trial.TERMS, beside_local=True)
-    pipeline.measure(run.folder, hosts, run.watcher)
+    Run.of(run.folder).measure(hosts, run.watcher)
     assert 'is this machine, which host "local" measures' in run.watcher.troubles["near"]
 
 

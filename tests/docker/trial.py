@@ -10,17 +10,18 @@ from typing import Final
 
 from harness.contract.plan import Plan
 from harness.contract.records import CaseStarted, Finished, Record
-from orchestrator import pipeline
 from orchestrator.cli.progress import NoProgress
 from orchestrator.compare.comparison import Comparison
 from orchestrator.errors import NoHostError
 from orchestrator.fleet import attaching
-from orchestrator.hosts import image
+from orchestrator.fleet.measuring import Run
+from orchestrator.hosts import image, opening
 from orchestrator.hosts.contained import Terms
 from orchestrator.hosts.image import ImageSource
 from orchestrator.inventory.addresses import Address
 from orchestrator.inventory.engines import EngineMachine
 from orchestrator.inventory.machines import Machine
+from orchestrator.publish import rendering
 from orchestrator.records.rundir import RunFolder
 from tests import factories
 from tests.docker import stand_in
@@ -133,7 +134,7 @@ class Trial:
 
     @classmethod
     def new(cls, output: Path, machines: Sequence[Machine], plan: Plan = PLAN) -> Trial:
-        return cls(pipeline.new_run(output, plan, machines, []), machines, Watcher())
+        return cls(Run.new(output, plan, machines, []).folder, machines, Watcher())
 
     def measure(
         self,
@@ -142,8 +143,8 @@ class Trial:
         source: ImageSource | None = None,
         detach: bool = False,
     ) -> None:
-        hosts = pipeline.hosts_for(self.machines, source or ImageSource(), terms)
-        pipeline.measure(self.folder, hosts, self.watcher, detach=detach)
+        hosts = opening.hosts_for(self.machines, source or ImageSource(), terms)
+        Run.of(self.folder).measure(hosts, self.watcher, detach=detach)
 
     def attach(self, terms: Terms = TERMS) -> None:
         self.watcher.troubles.clear()
@@ -153,7 +154,7 @@ class Trial:
         return (self.folder.path / "records" / f"{host}.{attempt}.jsonl").read_bytes()
 
     def comparison(self) -> Comparison:
-        rendered = pipeline.render(self.folder)
+        rendered = rendering.render(self.folder)
         assert rendered.page.exists()
         return rendered.comparison
 
@@ -162,7 +163,7 @@ class Trial:
 
     def exit_code(self) -> int:
         try:
-            return pipeline.exit_code(self.comparison())
+            return rendering.exit_code(self.comparison())
         except NoHostError as error:
             return error.exit_code
 

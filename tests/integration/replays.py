@@ -7,8 +7,9 @@ from pathlib import Path
 
 from harness.contract.plan import Plan
 from harness.contract.records import Finished
-from orchestrator import pipeline
 from orchestrator.cli.progress import NoProgress
+from orchestrator.fleet.measuring import Run
+from orchestrator.publish import rendering
 from orchestrator.records.rundir import RunFolder
 from tests import factories
 from tests.fake_host import FakeHost, lines
@@ -30,12 +31,12 @@ def new_folder(output: Path, *hosts: str, plan: Plan = PLAN) -> RunFolder:
 
 def measured(output: Path, *hosts: FakeHost) -> RunFolder:
     folder = new_folder(output, *(host.name for host in hosts))
-    pipeline.measure(folder, hosts, NoProgress())
+    Run.of(folder).measure(hosts, NoProgress())
     return folder
 
 
 def verdicts(folder: RunFolder) -> list[str]:
-    return [row.verdict for row in pipeline.render(folder).comparison.rows]
+    return [row.verdict for row in rendering.render(folder).comparison.rows]
 
 
 class Told(NoProgress):

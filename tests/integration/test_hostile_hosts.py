@@ -9,8 +9,9 @@ import pytest
 
 from harness.contract.plan import Protocol
 from harness.contract.records import Finished, Heartbeat, Record, write_line
-from orchestrator import pipeline
 from orchestrator.cli.progress import NoProgress
+from orchestrator.fleet.measuring import Run
+from orchestrator.publish import rendering
 from orchestrator.records.admission import REFUSALS_KEPT, Allowance
 from orchestrator.records.rundir import RunFolder
 from tests import factories
@@ -48,15 +49,15 @@ class Told(NoProgress):
 def spoilt(tmp_path: Path, hostile: FakeHost) -> tuple[RunFolder, Told]:
     """A run with one hostile host beside a healthy one, which must come through untouched."""
     folder, told = new_folder(tmp_path, hostile.name, "healthy"), Told()
-    pipeline.measure(folder, [hostile, FakeHost("healthy", WHOLE)], told)
+    Run.of(folder).measure([hostile, FakeHost("healthy", WHOLE)], told)
     assert (folder.path / "records" / "healthy.1.jsonl").read_bytes() == WHOLE
-    rows = pipeline.render(folder).comparison.rows
+    rows = rendering.render(folder).comparison.rows
     assert [row.verdict for row in rows if row.host == "healthy"] == ["faster", "slower"]
     return folder, told
 
 
 def rows_of(folder: RunFolder, host: str) -> list[str]:
-    return [row.verdict for row in pipeline.render(folder).comparison.rows if row.host == host]
+    return [row.verdict for row in rendering.render(folder).comparison.rows if row.host == host]
 
 
 def test_a_record_of_a_case_that_was_not_asked_for_is_refused_and_costs_no_other(
@@ -73,10 +74,10 @@ def test_a_record_of_a_case_that_was_not_asked_for_is_refused_and_costs_no_other
 def test_a_result_that_was_refused_is_not_admitted_when_it_is_read_again(tmp_path: Path) -> None:
     """The second attempt has only one case left to measure, and sends both."""
     folder = new_folder(tmp_path)
-    pipeline.measure(folder, [FakeHost("local", lines(STARTED, FASTER))], NoProgress())
+    Run.of(folder).measure([FakeHost("local", lines(STARTED, FASTER))], NoProgress())
     slow = factories.measurement(RESNET, eager_s=0.010, compiled_s=0.090)
     part = STARTED.model_copy(update={"case_ids": (VIT.case_id,)})
-    pipeline.measure(folder, [FakeHost("local", lines(part, slow, SLOWER))], NoProgress())
+    Run.of(folder).measure([FakeHost("local", lines(part, slow, SLOWER))], NoProgress())
     second = folder.attempts("local")["local.2.jsonl"]
     assert [each.kind for each in second.records] == ["started", "measurement"]
     assert second.remarks == (
@@ -134,7 +135,7 @@ def test_a_flood_of_heartbeats_ends_the_host_and_fills_no_disk(tmp_path: Path) -
     allowed = Allowance.of(plan).events
     flood = FakeHost("bad", lines(started, FASTER, *[BEAT] * (allowed + 500)))
     folder, told = new_folder(tmp_path, "bad", plan=plan), Told()
-    pipeline.measure(folder, [flood], told)
+    Run.of(folder).measure([flood], told)
     assert 'host "bad" was ended: more than 1,084 heartbeats' in told.troubles["bad"]
     assert flood.sessions[0].killed
     kept = (folder.path / "records" / "bad.1.jsonl").read_bytes()
@@ -156,14 +157,14 @@ def test_a_stream_without_end_is_cut_where_no_plan_could_need_it(tmp_path: Path)
     endless = lines(started) + b"x" * (most + 1)
     folder, told = new_folder(tmp_path, "bad", plan=plan), Told()
     host = FakeHost("bad", endless, chunk_bytes=1 << 20)
-    pipeline.measure(folder, [host], told)
+    Run.of(folder).measure([host], told)
     assert "MiB came, which its plan cannot need" in told.troubles["bad"]
     assert (folder.path / "records" / "bad.1.jsonl").read_bytes() == lines(started)
 
 
 def test_a_record_file_that_was_filled_by_hand_is_read_within_bounds(tmp_path: Path) -> None:
     folder = new_folder(tmp_path)
-    pipeline.measure(folder, [FakeHost("local", WHOLE)], NoProgress())
+    Run.of(folder).measure([FakeHost("local", WHOLE)], NoProgress())
     path = folder.path / "records" / "local.1.jsonl"
     extra: list[Record] = [
         ALIEN,
@@ -191,7 +192,7 @@ def test_places_are_on_a_page_only_for_who_asks_and_secrets_for_nobody(tmp_path:
     told = f"no route to 10.0.0.7 from /home/ada/models, token hf_{'a' * 20}"
     failed = factories.failure(VIT, "crash", told)
     folder = new_folder(tmp_path)
-    pipeline.measure(folder, [FakeHost("local", lines(STARTED, FASTER, failed))], NoProgress())
+    Run.of(folder).measure([FakeHost("local", lines(STARTED, FASTER, failed))], NoProgress())
 
     def written(*options: str) -> str:
         # In a context of its own: what one command is asked for is not for the next.

@@ -12,9 +12,10 @@ import pytest
 from harness.contract.plan import Case, Plan
 from harness.contract.records import CaseStarted, Failure
 from harness.contract.vocabulary import Reason
-from orchestrator import pipeline
 from orchestrator.cli.progress import NoProgress
+from orchestrator.fleet.measuring import Run
 from orchestrator.hosts import Say
+from orchestrator.publish import rendering
 from orchestrator.records.rundir import AttemptFile
 from tests import factories
 from tests.fake_host import FakeHost, FakeSession, lines
@@ -149,8 +150,8 @@ def test_a_host_that_cannot_measure_beside_one_that_can_costs_the_exit_code(
     refusal = Failure(case_id=None, stage=None, reason="unsupported", message=NO_CODE)
     hosts = [FakeHost("a100", WHOLE), FakeHost("v100", lines(refusal))]
     folder = new_folder(tmp_path, "a100", "v100")
-    pipeline.measure(folder, hosts, NoProgress())
-    assert pipeline.exit_code(pipeline.render(folder).comparison) == 1
+    Run.of(folder).measure(hosts, NoProgress())
+    assert rendering.exit_code(rendering.render(folder).comparison) == 1
 
 
 @dataclass
@@ -180,7 +181,7 @@ class LingeringHost(FakeHost):
 )
 def test_a_harness_that_lingers_may_go_after_its_last_record(tmp_path: Path, stream: bytes) -> None:
     folder = new_folder(tmp_path, "a100")
-    pipeline.measure(folder, [LingeringHost("a100", stream)], NoProgress())
+    Run.of(folder).measure([LingeringHost("a100", stream)], NoProgress())
     assert folder.meta().troubles == {}
 
 
@@ -188,13 +189,13 @@ def test_each_case_that_is_left_tells_what_came_between_last(tmp_path: Path) -> 
     """A GPU is lost, the machine mended, and the user stops the run that goes on."""
     began = CaseStarted(case_id=RESNET.case_id, stage="compile")
     folder = new_folder(tmp_path, "local")
-    pipeline.measure(folder, [FakeHost("local", lines(STARTED, began, LOSS))], NoProgress())
-    rows = pipeline.render(folder).comparison.rows
+    Run.of(folder).measure([FakeHost("local", lines(STARTED, began, LOSS))], NoProgress())
+    rows = rendering.render(folder).comparison.rows
     assert {row.problem.message for row in rows if row.problem} == {LOSS.message}
     again = STARTED.model_copy(update={"case_ids": (RESNET.case_id, VIT.case_id)})
-    pipeline.measure(folder, [FakeHost("local", lines(again, FASTER))], NoProgress())
+    Run.of(folder).measure([FakeHost("local", lines(again, FASTER))], NoProgress())
     folder.mark_interrupted(["local.2.jsonl"])
-    (measured, left) = pipeline.render(folder).comparison.rows
+    (measured, left) = rendering.render(folder).comparison.rows
     assert (measured.verdict, left.verdict) == ("faster", "missing")
     assert left.problem is not None
     assert left.problem.message == "not measured: the run was interrupted before this case"
@@ -213,8 +214,8 @@ def test_two_gpus_that_break_off_for_two_reasons_tell_each_of_its_cases(tmp_path
         FakeHost("box", stream(VIT, "GPU-1", "the first is gone")),
         FakeHost("box", stream(RESNET, "GPU-2", "the second hangs")),
     ]
-    pipeline.measure(folder, hosts, NoProgress())
-    rows = pipeline.render(folder).comparison.rows
+    Run.of(folder).measure(hosts, NoProgress())
+    rows = rendering.render(folder).comparison.rows
     assert {row.case.model: row.problem.message for row in rows if row.problem} == {
         "vit-base": "the first is gone",
         "resnet-50": "the second hangs",

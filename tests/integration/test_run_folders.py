@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from harness.contract.records import write_line
-from orchestrator import pipeline
 from orchestrator.cli.progress import NoProgress
 from orchestrator.errors import RunError, StorageError, UnknownNameError
+from orchestrator.fleet.measuring import Run
+from orchestrator.publish import rendering
 from orchestrator.records.rundir import RunFolder
 from tests.fake_host import FakeHost, lines
 from tests.integration.replays import (
@@ -74,7 +75,7 @@ def nearly_full_disk() -> Iterator[None]:
 def test_a_full_disk_keeps_what_was_written_and_says_how_to_go_on(tmp_path: Path) -> None:
     folder = new_folder(tmp_path)
     with pytest.raises(StorageError) as caught:
-        pipeline.measure(folder, [FakeHost("local", WHOLE)], NoProgress())
+        Run.of(folder).measure([FakeHost("local", WHOLE)], NoProgress())
     assert "local.1.jsonl" in caught.value.sentence
     assert f"--resume {folder.path}" in caught.value.advice
     assert caught.value.exit_code == 1
@@ -153,7 +154,7 @@ def test_a_link_in_a_run_folder_leads_no_file_elsewhere(tmp_path: Path, name: st
     mine = tmp_path / "mine"
     mine.write_text("mine")
     (folder.path / name).symlink_to(mine)
-    pipeline.render(folder)
+    rendering.render(folder)
     assert mine.read_text() == "mine"
     assert not (folder.path / name).is_symlink()
 

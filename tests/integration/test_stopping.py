@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cli import console
-from orchestrator.cli.console import Showing
-from orchestrator.cli.endings import Ending
+from orchestrator.cli.console import Terminal
 from orchestrator.fleet.fleet import InterruptedRunError
+from orchestrator.run import Line, Report
 from tests.integration.replays import new_folder
 from tests.integration.test_command_line import ROOT
 
@@ -140,9 +139,9 @@ def test_once_more_while_the_page_is_written_still_says_what_goes_on(
     def measure(observer: object) -> None:
         raise InterruptedRunError(("t4",), detached=detached)
 
-    ending = Ending(tmp_path, PressesCtrlC(), None, as_json=False)  # type: ignore[arg-type]
+    report = Report(tmp_path, PressesCtrlC())  # type: ignore[arg-type]
     folder = new_folder(tmp_path, "t4")
-    assert console.watch(folder, ["t4"], Showing("none", ending), measure) == 130
+    assert Line(report, Terminal("none")).follow(folder, ["t4"], measure) == 130
     said = capsys.readouterr().err
     assert f"Still measuring, {why}" in said
     assert f"attach {folder.path}" in said

@@ -17,13 +17,15 @@ from typing import Final
 
 from harness.contract.plan import Case, Plan
 from harness.contract.records import CaseStarted, Finished, Heartbeat, Record
-from orchestrator import pipeline
 from orchestrator.cli.progress import NoProgress
 from orchestrator.compare import runs
 from orchestrator.fleet import attaching
+from orchestrator.fleet.measuring import Run
+from orchestrator.hosts import opening
 from orchestrator.hosts.contained import Terms
 from orchestrator.hosts.image import ImageSource
 from orchestrator.inventory.pools import Pool, PoolMachine
+from orchestrator.publish import rendering
 from orchestrator.records.outcomes import HostOutcome
 from orchestrator.records.rundir import RunFolder
 from tests import factories
@@ -102,7 +104,7 @@ class Trial:
         return PoolMachine(name, Pool.of_table("trial", settings))
 
     def new(self, *machines: PoolMachine) -> RunFolder:
-        self.made = pipeline.new_run(self.output, self.plan, machines, [])
+        self.made = Run.new(self.output, self.plan, machines, []).folder
         return self.made
 
     @property
@@ -115,8 +117,8 @@ class Trial:
     ) -> HostOutcome:
         if self.made is None:
             self.new(*machines)
-        hosts = pipeline.hosts_for(machines, ImageSource(), terms)
-        pipeline.measure(self.folder, hosts, self.watcher, detach=detach)
+        hosts = opening.hosts_for(machines, ImageSource(), terms)
+        Run.of(self.folder).measure(hosts, self.watcher, detach=detach)
         return self.outcome(machines[0].name)
 
     def attach(self, *machines: PoolMachine, terms: Terms = TERMS) -> HostOutcome:
@@ -144,7 +146,7 @@ class Trial:
         return False
 
     def page(self) -> str:
-        return pipeline.render(self.folder).page.read_text()
+        return rendering.render(self.folder).page.read_text()
 
     def require_nothing_spliced(self, name: str = "a100") -> None:
         """Every case was measured by exactly one whole job, whose records are the stage's."""

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from orchestrator import pipeline
+from orchestrator.hosts import opening
 from orchestrator.hosts.contained import ContainedHost, Terms
 from orchestrator.hosts.image import ImageSource
 from orchestrator.hosts.kinds import registry
@@ -54,6 +54,6 @@ def test_what_leaves_something_can_be_looked_at(machine: Machine) -> None:
 def test_only_a_run_that_measures_here_keeps_engines_of_this_machine_out(
     beside: Machine, *, refused: bool
 ) -> None:
-    hosts = pipeline.hosts_for([MACHINES[1], beside], ImageSource(), Terms())
+    hosts = opening.hosts_for([MACHINES[1], beside], ImageSource(), Terms())
     engines = [host for host in hosts if isinstance(host, ContainedHost)]
     assert [host.preparation.beside_local for host in engines] == [refused] * 2

@@ -10,7 +10,7 @@ import pytest
 
 from harness.contract.plan import Plan
 from harness.contract.records import Finished, Record
-from orchestrator import estimate, pipeline
+from orchestrator import estimate
 from orchestrator.cli.progress import NoProgress
 from orchestrator.errors import NoHostError
 from orchestrator.fleet import fleet
@@ -18,6 +18,7 @@ from orchestrator.hosts.job_log import Patience
 from orchestrator.hosts.jobs import ClusterLinkError, JobsError, TokenError
 from orchestrator.hosts.pooled import PooledHost
 from orchestrator.inventory.pools import Pool
+from orchestrator.publish import rendering
 from orchestrator.records.outcomes import HostOutcome
 from orchestrator.records.rundir import RunFolder
 from tests import factories
@@ -138,7 +139,7 @@ def test_a_pool_without_a_free_node_is_given_up_and_its_jobs_withdrawn(tmp_path:
     assert "no A100 node was free for" in outcome.host_failures[-1].message
     assert sorted(run.cluster.stopped) == sorted(request.id for request in run.cluster.requests)
     with pytest.raises(NoHostError):  # exit code 3
-        pipeline.exit_code(pipeline.render(run.folder).comparison)
+        rendering.exit_code(rendering.render(run.folder).comparison)
 
 
 def test_a_worker_whose_node_cannot_measure_leaves_its_case_to_another(tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import pipeline
 from orchestrator.errors import RunError
 from orchestrator.page.exports import to_json, values_of
 from orchestrator.page.metrics import COLUMNS
 from orchestrator.page.sections import cards
+from orchestrator.publish import rendering
 from orchestrator.records.rundir import RunFolder
 from tests.browser.runs import mixed
 from tests.factories import plan
@@ -52,7 +52,7 @@ def test_without_a_price_nothing_is_said_of_cost() -> None:
 def test_prices_are_kept_in_the_run_folder(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path, plan(), ["a100", "t4"], "x", NOW, {"a100": 3.67})
     assert RunFolder.find(tmp_path, folder.path.name).meta().prices_per_hour == {"a100": 3.67}
-    assert pipeline.render(folder).comparison.hosts[0].price_per_hour == 3.67
+    assert rendering.render(folder).comparison.hosts[0].price_per_hour == 3.67
 
 
 def test_a_run_from_before_prices_has_none(tmp_path: Path) -> None:

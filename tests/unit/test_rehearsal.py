@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.changes import change_words, changes
-from orchestrator.cli import change_summary, endings, summary
+from orchestrator.changes import change_words, changes, gate
+from orchestrator.cli import change_summary, summary
+from orchestrator.cli.console import Terminal
 from orchestrator.compare import peaks, published, rehearsal
 from orchestrator.compare.comparison import Comparison
 from orchestrator.page import exports, page_data, tables
@@ -99,7 +100,9 @@ def test_what_the_page_downloads_is_what_was_exported() -> None:
 
 def test_a_gate_between_two_rehearsals_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     found = changes.between(run(ratio=2.0), run(ratio=1.1))
-    assert endings.gate(found, 5) == endings.REGRESSED
+    passed = gate.judge(found, 5)
+    assert passed.exit_code == gate.REGRESSED
+    Terminal("none").regressions(passed)
     assert "2026-11-23-a (a rehearsal: a fake GPU) by more than 5 %" in capsys.readouterr().err
 
 
