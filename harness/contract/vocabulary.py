@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import operator
 from typing import Annotated, Final, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import from_json
 
 from harness.contract import recipes
 
@@ -102,8 +102,8 @@ class NewerSchemaError(ValueError):
 def refuse_newer(text: str | bytes) -> None:
     """Raise NewerSchemaError if the text says that it is newer, whatever else it holds."""
     try:
-        peeked = json.loads(text)
-    except (ValueError, RecursionError):
+        peeked = from_json(text)
+    except ValueError:
         return
     version = peeked.get("schema_version") if isinstance(peeked, dict) else None
     if isinstance(version, int):
