@@ -100,7 +100,7 @@ class Run:
     def _measure(self, plan: Plan, until_s: float) -> bool:
         """Run the harness; every record is on disk at once. Whether it ended by itself."""
         start_s, code = time.monotonic(), None
-        with self.folder.attempt(HOST) as attempt, attempt.log.open("wb") as log:
+        with self.folder.attempt(HOST, plan) as attempt, attempt.log.open("wb") as log:
             # Known from the start, because nothing can be written once this process is killed: a
             # case that is open then is missing, and has not crashed.
             self.folder.mark_interrupted([attempt.name])

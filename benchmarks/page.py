@@ -157,7 +157,7 @@ def _from_records(models: tuple[str, ...]) -> None:
 @collecting.paused()
 def _read(run: RunFolder) -> None:
     """Read all records, and keep none."""
-    for _ in run.each_outcome():
+    for _ in run.each_outcome(run.plan()):
         pass
 
 

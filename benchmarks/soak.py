@@ -225,7 +225,7 @@ def soak_desk(seed: int, work: Path) -> list[Station]:
         rounds += 1
         Run.of(folder).measure(hosts, marks)
     marks.look(1.0)
-    for outcome in folder.each_outcome():
+    for outcome in folder.each_outcome(folder.plan()):
         assert len(outcome.measurements) == len(cases), outcome.host
     print(
         f"desk, seed {seed}: {marks.measured} cases on {len(hosts)} hosts, each measured once, in "

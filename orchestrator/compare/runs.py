@@ -20,7 +20,7 @@ def read(folder: RunFolder) -> Comparison:
     meta, plan = folder.meta(), folder.plan()
     name = folder.path.name
     info = RunInfo(meta.run_id, meta.created, meta.command, plan, meta.prices_per_hour, name)
-    return judging.build(info, plan, folder.each_outcome())
+    return judging.build(info, plan, folder.each_outcome(plan))
 
 
 def find(output: Path, name: str) -> tuple[Comparison, RunFolder | None]:

@@ -46,7 +46,7 @@ def attach(
             for pool, rest in attached.pools.items():
                 pools |= _usable(pool, rest, observer)
             for name, find in attached.harnesses.items():
-                attempt = stack.enter_context(folder.reopened(name, left.attempts[name]))
+                attempt = stack.enter_context(folder.reopened(name, left.attempts[name], plan))
                 _catch_up(machine.name, left.attempts[name], observer)
                 openings.append((machine.name, _opening(folder, machine, attempt, find), attempt))
             if not attached.pools and not attached.harnesses:

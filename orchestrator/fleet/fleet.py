@@ -97,7 +97,7 @@ def run(
                 stack.callback(host.close)
                 works.add_pool(host, plan)
                 continue
-            attempt = stack.enter_context(folder.attempt(host.name))
+            attempt = stack.enter_context(folder.attempt(host.name, plan))
             works.add(host.name, _opening(host, plan, attempt), attempt, plan)
         works.run()
 

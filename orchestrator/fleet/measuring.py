@@ -59,7 +59,8 @@ class Run:
     def of(cls, folder: RunFolder) -> Self:
         """Read what a run has measured, one host after the other. Raises: RunError."""
         plan = folder.plan()
-        left = {each.host: planning.for_resume(plan, each) for each in folder.each_outcome()}
+        outcomes = folder.each_outcome(plan)
+        left = {each.host: planning.for_resume(plan, each) for each in outcomes}
         return cls(folder, plan, left)
 
     @property

@@ -84,7 +84,9 @@ class Shift:
         with ExitStack() as stack:
             if task.note is not None:
                 known = self.folder.known(task.note.attempt)
-                attempt = stack.enter_context(self.folder.reopened(task.note.attempt, known))
+                attempt = stack.enter_context(
+                    self.folder.reopened(task.note.attempt, known, self.plan)
+                )
                 attempt, records = replace(attempt, job=task.note.job), known.records
             else:
                 attempt, records = stack.enter_context(self._new_file()), ()
@@ -97,7 +99,7 @@ class Shift:
     def _new_file(self) -> Iterator[AttemptFile]:
         with ExitStack() as stack:
             with self._lock:
-                opened = self.folder.attempt(self.host.name, self._next_file)
+                opened = self.folder.attempt(self.host.name, self.plan, self._next_file)
                 attempt = stack.enter_context(opened)
                 self._next_file = 1 + int(attempt.name.rsplit(".", 2)[1])
             yield attempt

@@ -177,32 +177,37 @@ class RunFolder:
             yield
 
     @contextmanager
-    def attempt(self, host: str, number: int = 0) -> Iterator[AttemptFile]:
-        """Open the next record file of a host; who opens thousands tells the number."""
+    def attempt(self, host: str, plan: Plan, number: int = 0) -> Iterator[AttemptFile]:
+        """Open the next record file of a host; who opens thousands tells the number.
+
+        Args:
+            plan: that of the run, or what is left of it; it is not read again.
+        """
         if not number:
             number = 1 + max((number for number, _ in self._record_files(host)), default=0)
         name = f"{host}.{number}.jsonl"
         with self._opened(name, "xb") as file:
-            yield self._attempt_file(name, file)
+            yield self._attempt_file(name, file, plan)
 
     @contextmanager
-    def reopened(self, name: str, known: Attempt) -> Iterator[AttemptFile]:
+    def reopened(self, name: str, known: Attempt, plan: Plan) -> Iterator[AttemptFile]:
         """Open a record file again to append what it lacks, without the half line it may end in.
 
         Args:
             known: what it holds, as `attempts` read it.
+            plan: that of the run, or what is left of it.
         Raises: RunError.
         """
         next_seq = 1 + max((record.seq for record in known.records), default=-1)
         with self._opened(name, "r+b") as file:
             file.truncate(whole_lines_bytes(file))
             held_bytes = file.seek(0, os.SEEK_END)
-            yield self._attempt_file(name, file, next_seq, held_bytes)
+            yield self._attempt_file(name, file, plan, next_seq, held_bytes)
 
     def _attempt_file(
-        self, name: str, file: FileIO, next_seq: int = 0, held_bytes: int = 0
+        self, name: str, file: FileIO, plan: Plan, next_seq: int = 0, held_bytes: int = 0
     ) -> AttemptFile:
-        run_id, plan_id, log = self.path.name, self.plan().plan_id, self._log(name)
+        run_id, plan_id, log = self.path.name, plan.plan_id, self._log(name)
         return AttemptFile(name, log, file, run_id, next_seq, held_bytes, plan_id, self.pasted)
 
     def _opened(self, name: str, mode: Literal["xb", "r+b"]) -> FileIO:
@@ -266,11 +271,15 @@ class RunFolder:
 
     def outcomes(self) -> tuple[HostOutcome, ...]:
         """Read all records of all hosts. Raises: RunError: made by a newer version."""
-        return tuple(self.each_outcome())
+        return tuple(self.each_outcome(self.plan()))
 
-    def each_outcome(self) -> Iterator[HostOutcome]:
-        """Read the records of one host after the other: of many, only one is held in memory."""
-        meta, plan = self.meta(), self.plan()
+    def each_outcome(self, plan: Plan) -> Iterator[HostOutcome]:
+        """Read the records of one host after the other: of many, only one is held in memory.
+
+        Args:
+            plan: that of the run.
+        """
+        meta = self.meta()
         runmeta.require_bounded(meta.hosts, plan)
         return (
             fold(host, self._attempts(host, meta, plan).values(), plan.plan_id)

@@ -71,7 +71,7 @@ def test_so_does_a_record_file_and_what_is_appended_to_it_later(tmp_path: Path) 
         path.write_bytes((FIRST + LAST_TWO)[:cut])
         (attempt,) = folder.attempts("local").values()
         assert (len(attempt.records), len(attempt.remarks)) == expected(cut), cut
-        with folder.reopened("local.1.jsonl", attempt) as file:
+        with folder.reopened("local.1.jsonl", attempt, PLAN) as file:
             for line in (FIRST + LAST_TWO).splitlines(keepends=True)[file.next_seq :]:
                 file.append(line)
         assert path.read_bytes() == FIRST + LAST_TWO

@@ -20,7 +20,7 @@ from orchestrator.hosts.kinds.local import LocalMachine
 from orchestrator.publish import rendering
 from orchestrator.records import reading
 from orchestrator.records.outcomes import Attempt, Trouble
-from orchestrator.records.rundir import AttemptFile
+from orchestrator.records.rundir import AttemptFile, RunFolder
 from orchestrator.records.runmeta import RunMeta
 from orchestrator.run import Line, Report
 from tests import factories
@@ -84,6 +84,40 @@ def test_records_are_read_once_to_resume_and_once_for_the_page(
     assert line.resume(folder, [LocalMachine()], ImageSource(), Terms()) == 0
     assert len(host.plans) == 1
     assert reads[1:] == ["local.1.jsonl", "local.2.jsonl"]
+
+
+def test_the_plan_is_read_once_to_resume_and_once_for_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = measured(tmp_path, FakeHost("local", lines(STARTED, FASTER)))
+    reads = plan_reads(monkeypatch)
+    Run.of(folder).measure([FakeHost("local", lines(AGAIN, SLOWER, DONE))], NoProgress())
+    assert len(reads) == 1
+    rendering.render(folder)
+    assert len(reads) == 2
+
+
+def test_a_new_run_does_not_read_the_plan_that_it_just_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = plan_reads(monkeypatch)
+    run = Run.new(tmp_path, PLAN, [LocalMachine()], [])
+    run.measure([FakeHost("local", WHOLE)], NoProgress())
+    assert reads == []
+    assert verdicts(run.folder) == ["faster", "slower"]
+
+
+def plan_reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders whose plan is read from now on, once for each time."""
+    reads: list[Path] = []
+    read = RunFolder.plan
+
+    def counted(folder: RunFolder) -> Plan:
+        reads.append(folder.path)
+        return read(folder)
+
+    monkeypatch.setattr(RunFolder, "plan", counted)
+    return reads
 
 
 def test_nobody_else_measures_while_it_is_judged_what_is_left(tmp_path: Path) -> None:

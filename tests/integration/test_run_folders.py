@@ -19,6 +19,7 @@ from orchestrator.records.rundir import RunFolder
 from tests.fake_host import FakeHost, lines
 from tests.integration.replays import (
     FASTER,
+    PLAN,
     RESNET,
     STARTED,
     VIT,
@@ -35,7 +36,7 @@ def test_a_record_file_is_taken_up_where_it_was_cut(tmp_path: Path, cut: int) ->
     path = folder.path / "records" / "local.1.jsonl"
     path.write_bytes(WHOLE[:cut])
     known = folder.known("local.1.jsonl")
-    with folder.reopened("local.1.jsonl", known) as attempt:
+    with folder.reopened("local.1.jsonl", known, PLAN) as attempt:
         assert len(known.records) == attempt.next_seq
         for line in WHOLE.splitlines(keepends=True)[attempt.next_seq :]:
             attempt.append(line)

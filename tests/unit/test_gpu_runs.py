@@ -74,7 +74,7 @@ def test_reduce_overhead_is_planned_for_launch_bound_cases_alone(tmp_path: Path)
     )
     (run,) = [each for each in gpu_runs.runs(given) if each.name == "first"]
     gpu_runs._create(run.folder, run.plan, "python -m benchmarks.gpu_check")
-    with run.folder.attempt("local") as attempt:
+    with run.folder.attempt("local", run.plan) as attempt:
         write(attempt.file.fileno(), [begun(run.plan), bound, busy])
     assert compared(plans(given)["graphs-1"]) == ["resnet-50/reduce-overhead/float32/b1"]
 

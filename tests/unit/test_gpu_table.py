@@ -29,7 +29,7 @@ def on_a_gpu(device_s: float, enqueue_s: float, busy_s: float) -> Measurement:
 def written(folder: Path, plan: Plan, *records: Record) -> None:
     run = RunFolder(folder)
     gpu_runs._create(run, plan, "python -m benchmarks.gpu_check")
-    with run.attempt("local") as attempt:
+    with run.attempt("local", plan) as attempt:
         for seq, record in enumerate(
             (factories.started([attempt.case for attempt in plan.attempts()]), *records)
         ):

@@ -140,7 +140,7 @@ def test_clean_forgets_what_is_over_and_keeps_what_is_not(
     labels = {container.HOST: "a100", container.OWNER: contained.owner()}
     ends: tuple[End, ...] = ("whole", "")
     for number, end in enumerate(ends, start=1):
-        with folder.attempt("a100") as attempt:
+        with folder.attempt("a100", PLAN) as attempt:
             note = JobNote(attempt.name, f"job-{number}", CASE.case_id, 1, end=end)
             folder.note_job("a100", note)
         told = labels | {container.RUN: folder.path.name, container.ATTEMPT: attempt.name}
