@@ -7,18 +7,16 @@ the eager times that were published for a T4 (see estimate).
 
 from __future__ import annotations
 
-import re
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
-from harness.contract import recipes
 from harness.contract.plan import Case
 from harness.contract.records import CaseStarted, Failure, Measurement, Record, Started
 from orchestrator import estimate, wording
-from orchestrator.compare.comparison import label_of
+from orchestrator.cli.case_names import parts, short_name
 from orchestrator.compare.facts import samples
 from orchestrator.statistics import statistics
 
@@ -35,10 +33,6 @@ _DOING: Final = {
 _TIMED: Final = ("warmup", "measure")
 _ANY: Final = ""
 _OUT_OF_REACH: Final = "out of reach"
-# What an id holds behind its batch size tells attempts at a case apart.
-_BEHIND_USUAL: Final = re.compile("/(?=(?:inputs|process|build)=)")
-_BATCH: Final = re.compile(r"b\d+")
-_MODES: Final = {recipe.name: recipe.mode for recipe in recipes.RECIPES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,38 +234,13 @@ class HostState:
 def _ahead(case_id: str) -> _Ahead:
     """What is known of a case by its id; a host may send anything as one."""
     try:
-        model, recipe, precision, batch, *_ = _parts(case_id)
+        model, recipe, precision, batch, *_ = parts(case_id)
         case = Case.model_validate(
             {"model": model, "recipe": recipe, "precision": precision, "batch_size": int(batch[1:])}
         )
         return _Ahead(case.mode, estimate.t4_call_s(case))
     except ValueError:
         return _Ahead(_ANY, estimate.UNKNOWN_T4_S)
-
-
-def short_name(case_id: str) -> str:
-    """A case as a row can hold it: the default precision goes without saying."""
-    model, *rest = _parts(case_id)
-    return wording.one_line(" ".join([label_of(model), *_shown(rest)]))
-
-
-def brief_name(case_id: str) -> str:
-    """A case with what tells it from its neighbours first: the rest may be cut."""
-    model, *rest = _parts(case_id)
-    shown = sorted(_shown(rest), key=lambda part: not _BATCH.fullmatch(part))
-    return wording.one_line(" ".join([label_of(model), *shown]))
-
-
-def _parts(case_id: str) -> list[str]:
-    """Model, recipe, precision and batch size, of which only the first may hold slashes, and what
-    tells attempts apart; fewer of an id that is none."""
-    usual, *more = _BEHIND_USUAL.split(case_id)
-    return [*usual.rsplit("/", 3), *more]
-
-
-def _shown(parts: Sequence[str]) -> list[str]:
-    """The parts of an id behind the model, as a user knows them."""
-    return [_MODES.get(part, part) for part in parts if part != "float32"]
 
 
 def describe(measurement: Measurement) -> str:

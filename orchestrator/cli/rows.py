@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from orchestrator import wording
-from orchestrator.cli.host_state import HostState, brief_name, duration
+from orchestrator.cli.case_names import brief_name
+from orchestrator.cli.host_state import HostState, duration
 
 if TYPE_CHECKING:
     from rich.text import Text
