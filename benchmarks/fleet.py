@@ -31,7 +31,8 @@ from orchestrator.cli.host_state import HostState
 from orchestrator.cli.progress import LiveProgress
 from orchestrator.fleet import fleet
 from orchestrator.hosts import Say
-from orchestrator.records.rundir import AttemptFile, RunFolder
+from orchestrator.records.attempt_file import AttemptFile
+from orchestrator.records.rundir import RunFolder
 from tests import factories
 from tests.fake_host import lines
 

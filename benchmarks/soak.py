@@ -43,7 +43,8 @@ from orchestrator.hosts.local import LocalSession
 from orchestrator.hosts.replaying import ReplayingSession
 from orchestrator.inventory.addresses import Address
 from orchestrator.inventory.engines import EngineMachine
-from orchestrator.records.rundir import AttemptFile, RunFolder
+from orchestrator.records.attempt_file import AttemptFile
+from orchestrator.records.rundir import RunFolder
 from tests import factories
 
 CONTAINED, LOCAL = 6, 2

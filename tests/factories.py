@@ -130,7 +130,11 @@ def measurement(
         compile_evidence=None
         if of.is_a_a
         else CompileEvidence(
-            backend="inductor", graphs=1, frames_compiled=1, kernels=40, graph_breaks=graph_breaks
+            backend=of.how.backend,
+            graphs=1,
+            frames_compiled=1,
+            kernels=40,
+            graph_breaks=graph_breaks,
         ),
         agreement=Agreement(
             tensors=1,

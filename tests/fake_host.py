@@ -10,7 +10,7 @@ from harness.contract.plan import Plan
 from harness.contract.records import Record, write_line
 from orchestrator.errors import HostError, NoHostError
 from orchestrator.hosts import FromStart, Say
-from orchestrator.records.rundir import AttemptFile
+from orchestrator.records.attempt_file import AttemptFile
 
 
 def lines(*records: Record) -> bytes:

@@ -150,10 +150,10 @@ class Plan(Strict):
 
     `plan_id` is a hash of the content, filled in when absent and verified when given. A plan of an
     older version, whose content was hashed in another form, keeps the one it has: `upgraded_from`
-    says which version that was. `skip` names attempts that need no measuring again; it is not part
-    of the hash, so a resumed run keeps its id. `pickled_weights` permits checkpoints that are no
-    safetensors. Fields that came after the first plans are written only where they are set, so that
-    plans from before them keep their ids.
+    says which version that was; version 1 hashed fewer fields, and is believed. `skip` names
+    attempts that need no measuring again; it is not part of the hash, so a resumed run keeps its
+    id. `pickled_weights` permits checkpoints that are no safetensors. Fields that came after the
+    first plans are written only where they are set, so that plans from before them keep their ids.
     """
 
     kind: Literal["plan"] = "plan"
@@ -172,7 +172,7 @@ class Plan(Strict):
     skip: tuple[str, ...] = ()
     pickled_weights: Annotated[bool, Field(exclude_if=operator.not_)] = False
     repetitions: Annotated[tuple[Repetition, ...], Field(exclude_if=operator.not_)] = ()
-    upgraded_from: Annotated[Count, Field(exclude_if=operator.not_)] = 0
+    upgraded_from: Annotated[Literal[0, 1, 2], Field(exclude_if=operator.not_)] = 0
 
     @model_validator(mode="after")
     def _of_bounded_size(self) -> Self:
@@ -183,8 +183,23 @@ class Plan(Strict):
         return self
 
     @model_validator(mode="after")
+    def _of_todays_form(self) -> Self:
+        if self.schema_version < SCHEMA_VERSION:
+            raise ValueError(f"a plan of schema_version {self.schema_version} has no such form")
+        return self
+
+    @model_validator(mode="after")
+    def _names_nothing_twice(self) -> Self:
+        for name in ("models", "recipes", "precisions", "batch_sizes", "noise_floor"):
+            if len(set(getattr(self, name))) < len(getattr(self, name)):
+                raise ValueError(f"{name} name something twice")
+        return self
+
+    @model_validator(mode="after")
     def _repeats_its_own_cases(self) -> Self:
         named = {each.case_id for each in self.repetitions}
+        if len(named) < len(self.repetitions):
+            raise ValueError("repetitions name a case twice")
         if named and named - {case.case_id for case in self.all_cases()}:
             raise ValueError("repetitions name what is no case of the plan")
         return self
@@ -205,12 +220,13 @@ class Plan(Strict):
 
     @model_validator(mode="after")
     def _identify(self) -> Self:
-        expected = upgrade.content_hash(
-            self.model_dump(mode="json", exclude={"plan_id", "skip", "upgraded_from"})
-        )
+        content = self.model_dump(mode="json", exclude={"plan_id", "skip", "upgraded_from"})
+        if self.upgraded_from == 2:
+            content = upgrade.as_version_2(content)
+        expected = upgrade.content_hash(content)
         if self.plan_id == "":
             object.__setattr__(self, "plan_id", expected)
-        elif not self.upgraded_from and self.plan_id != expected:
+        elif self.upgraded_from != 1 and self.plan_id != expected:
             raise ValueError(f"plan_id {self.plan_id!r} does not match the content ({expected})")
         return self
 

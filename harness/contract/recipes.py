@@ -43,6 +43,7 @@ INDUCTOR: Final = "inductor"
 AOT_EAGER: Final = "aot_eager"
 # How a plan lists several backends.
 SEPARATOR: Final = ", "
+UNKNOWN: Final = "this checkout has no recipe"
 _SHOWN: Final = 60
 
 
@@ -88,7 +89,7 @@ _BY_NAME: Final = {recipe.name: recipe for recipe in (EAGER, *RECIPES)}
 def named(name: str) -> Recipe:
     """Raises: ValueError: this checkout has no recipe of that name."""
     if name not in _BY_NAME:
-        raise ValueError(f"this checkout has no recipe {name[:_SHOWN]!r}")
+        raise ValueError(f"{UNKNOWN} {name[:_SHOWN]!r}")
     return _BY_NAME[name]
 
 

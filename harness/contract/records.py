@@ -167,6 +167,8 @@ class Measurement(Envelope):
         evidence, agreement = self.compile_evidence, self.agreement
         if evidence is not None and not (evidence.graphs and evidence.frames_compiled):
             raise ValueError("no compiled code ran: no graph was captured")
+        if evidence is not None and evidence.backend != self.case.how.backend:
+            raise ValueError(f"{evidence.backend[:60]!r} is not the backend of its recipe")
         if evidence is not None and evidence.recompiles_while_timing:
             raise ValueError("graphs were compiled while timing")
         if agreement.reference == "eager" and agreement.relative_error > agreement.tolerance:

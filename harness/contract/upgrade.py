@@ -20,6 +20,8 @@ Content: TypeAlias = dict[str, Any]
 
 _MODE_AND_BACKEND: Final = 2
 _RECIPES: Final = 3
+_MODES: Final = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+_BACKENDS: Final = (recipes.INDUCTOR, recipes.AOT_EAGER)
 # Mode, precision and batch size; the id of a model may hold slashes.
 _PARTS_BEHIND_MODEL: Final = 3
 
@@ -27,13 +29,15 @@ _PARTS_BEHIND_MODEL: Final = 3
 def plan(text: str | bytes) -> bytes | None:
     """A plan of an older version in today's form; None if it is none.
 
-    Raises: ValueError: its id is not that of its content.
+    Raises: ValueError: it is none that its version could have held.
     """
     content = _object(text)
-    version = content.get("schema_version", _MODE_AND_BACKEND)
-    if content.get("kind") != "plan" or version not in (1, _MODE_AND_BACKEND):
+    if content.get("kind") != "plan" or "recipes" in content:
         return None
-    return to_json(_plan_with_recipes(content))
+    version = content.get("schema_version", _MODE_AND_BACKEND)
+    if type(version) is not int or version not in (1, _MODE_AND_BACKEND):
+        return None
+    return to_json(_plan_with_recipes(content, version))
 
 
 def record(text: str | bytes) -> bytes | None:
@@ -61,31 +65,39 @@ def content_hash(content: Content) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _plan_with_recipes(content: Content) -> Content:
-    """From version 1 or 2: modes and a backend become recipes. What is none of its kind stays for
-    the reader to complain of."""
-    _require_own_id(content)
-    modes, backend = content.get("modes", [recipes.DEFAULT]), content.get("backend")
+def as_version_2(content: Content) -> Content:
+    """What version 2 hashed of a plan that is in today's form."""
+    chosen = [recipes.named(name) for name in content["recipes"]]
+    noise_floor = [
+        {**{name: of for name, of in case.items() if name != "recipe"}, "mode": case["recipe"]}
+        for case in content["noise_floor"]
+    ]
+    return {
+        **{name: of for name, of in content.items() if name != "recipes"},
+        "schema_version": _MODE_AND_BACKEND,
+        "modes": [recipe.mode for recipe in chosen],
+        "backend": chosen[0].backend,
+        "noise_floor": noise_floor,
+    }
+
+
+def _plan_with_recipes(content: Content, version: int) -> Content:
+    """From version 1 or 2: modes and a backend become recipes."""
+    modes, backend = content.get("modes", [recipes.DEFAULT]), content.get("backend", _BACKENDS[0])
+    if backend not in _BACKENDS:
+        raise ValueError(f"backend: it should be {' or '.join(map(repr, _BACKENDS))}")
+    if not isinstance(modes, list) or not modes or not all(mode in _MODES for mode in modes):
+        raise ValueError(f"modes: it should list one or more of {', '.join(_MODES)}")
     noise_floor, skip = content.get("noise_floor", []), content.get("skip", [])
     rest = {name: of for name, of in content.items() if name not in ("modes", "backend")}
     return {
         **rest,
         "schema_version": _RECIPES,
-        "upgraded_from": content.get("schema_version", _MODE_AND_BACKEND),
-        "recipes": _each(modes, lambda mode: _recipe(mode, backend)),
+        "upgraded_from": version,
+        "recipes": [_recipe(mode, backend) for mode in modes],
         "noise_floor": _each(noise_floor, lambda case: _case_with_recipe(case, backend)),
         "skip": _each(skip, lambda case_id: _id_with_recipe(case_id, backend)),
     }
-
-
-def _require_own_id(content: Content) -> None:
-    """Version 1 was hashed with fewer fields than version 2 has, and is believed."""
-    given = content.get("plan_id", "")
-    hashed = {name: of for name, of in content.items() if name not in ("plan_id", "skip")}
-    if content.get("schema_version") != _MODE_AND_BACKEND or given == "":
-        return
-    if given != (expected := content_hash(hashed)):
-        raise ValueError(f"plan_id {given!r} does not match the content ({expected})")
 
 
 def _case_with_recipe(case: object, backend: object) -> object:
@@ -103,7 +115,7 @@ def _id_with_recipe(case_id: object, backend: object) -> object:
 
 
 def _recipe(mode: object, backend: object) -> object:
-    if not isinstance(mode, str) or mode not in (recipes.EAGER.mode, *recipes.MODES):
+    if not isinstance(mode, str) or mode not in (recipes.EAGER.mode, *_MODES):
         return mode
     return recipes.of(mode, rehearsed=backend == recipes.AOT_EAGER).name
 

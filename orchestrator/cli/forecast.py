@@ -36,7 +36,7 @@ def plan_text(plan: Plan, machines: Sequence[Machine]) -> str:
     if plan.noise_floor:
         lines.append(f"noise floor  {', '.join(case.case_id for case in plan.noise_floor)}")
     if plan.skip:
-        lines.append(f"left out     {wording.many(len(plan.skip), 'case')} that need no measuring")
+        lines.append(f"left out     {wording.many(len(plan.skip), 'case')}, not to measure again")
     spread = [(machine, _parallelism(machine)) for machine in machines]
     about = (_about(plan, machine, parallel) for machine, parallel in spread)
     idle = (parallel.idle for _, parallel in spread if parallel.idle)

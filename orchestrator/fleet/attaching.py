@@ -18,8 +18,9 @@ from orchestrator.hosts.kinds import registry
 from orchestrator.hosts.kinds.leftovers import Find, Left
 from orchestrator.hosts.pooled import PooledHost
 from orchestrator.inventory.machines import Machine
+from orchestrator.records.attempt_file import AttemptFile
 from orchestrator.records.outcomes import Attempt, fold
-from orchestrator.records.rundir import AttemptFile, RunFolder
+from orchestrator.records.rundir import RunFolder
 
 
 def attach(

@@ -23,8 +23,9 @@ from orchestrator.fleet.pool_work import Worker, lanes
 from orchestrator.fleet.work import Opening, Twins, Work
 from orchestrator.hosts import Host, Say, Session
 from orchestrator.hosts.pooled import PooledHost
+from orchestrator.records.attempt_file import AttemptFile
 from orchestrator.records.outcomes import Trouble
-from orchestrator.records.rundir import AttemptFile, RunFolder
+from orchestrator.records.rundir import RunFolder
 
 # How long the threads get to store what a host still sends once it was asked to stop.
 STOP_S: Final = 25.0

@@ -19,9 +19,10 @@ from orchestrator.fleet.shift import JobWatch, Shift, Task, only, shift_for
 from orchestrator.fleet.work import Opening, Twins, Work
 from orchestrator.hosts import Say, Session, cluster_advice
 from orchestrator.hosts.pooled import PooledHost
+from orchestrator.records.attempt_file import AttemptFile
 from orchestrator.records.journal import End, JobNote
 from orchestrator.records.outcomes import Trouble
-from orchestrator.records.rundir import AttemptFile, RunFolder
+from orchestrator.records.rundir import RunFolder
 
 _GATE_S: Final = 0.2
 

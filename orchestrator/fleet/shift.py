@@ -19,8 +19,9 @@ from orchestrator.fleet import controls
 from orchestrator.fleet.dispatch import Dispatch, Turn
 from orchestrator.hosts.jobs import JobState
 from orchestrator.hosts.pooled import TELL_S, PooledHost
+from orchestrator.records.attempt_file import AttemptFile
 from orchestrator.records.journal import JobNote
-from orchestrator.records.rundir import AttemptFile, RunFolder
+from orchestrator.records.rundir import RunFolder
 
 
 @dataclass(frozen=True, slots=True)

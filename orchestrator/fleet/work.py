@@ -16,8 +16,8 @@ from orchestrator.fleet.messages import Away, Doing, Ended, Message, Note
 from orchestrator.hosts import AGAIN, FromStart, Say, Session, local_gpus
 from orchestrator.inventory.machines import LOCAL, ONE_GPU_EACH
 from orchestrator.records.admission import Allowance, TooMuchError, case_ids, likely_bytes
+from orchestrator.records.attempt_file import AttemptFile
 from orchestrator.records.intake import Intake
-from orchestrator.records.rundir import AttemptFile
 from orchestrator.records.stream import Read, Unreadable
 
 

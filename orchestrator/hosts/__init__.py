@@ -8,7 +8,7 @@ from typing import Final, Protocol, TypeAlias
 
 from harness.contract.plan import Plan
 from orchestrator.errors import NoHostError
-from orchestrator.records.rundir import AttemptFile
+from orchestrator.records.attempt_file import AttemptFile
 
 Say: TypeAlias = Callable[[str], None]
 """Tells what a host is doing before its first record; raises when the run is being stopped."""

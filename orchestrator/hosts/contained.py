@@ -28,7 +28,7 @@ from orchestrator.hosts.replaying import ReplayingSession
 from orchestrator.hosts.shipyard import Shipyard
 from orchestrator.inventory.engines import EngineMachine
 from orchestrator.inventory.machines import ONE_GPU_EACH
-from orchestrator.records.rundir import AttemptFile
+from orchestrator.records.attempt_file import AttemptFile
 
 
 @dataclass(frozen=True, slots=True)

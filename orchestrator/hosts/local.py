@@ -28,7 +28,7 @@ from orchestrator.hosts.container import Lane
 from orchestrator.hosts.engine import EngineFacts, LinkError
 from orchestrator.hosts.shell import Shell
 from orchestrator.inventory.addresses import Address
-from orchestrator.records.rundir import AttemptFile
+from orchestrator.records.attempt_file import AttemptFile
 
 NAME: Final = "local"
 _ROOT: Final = Path(__file__).resolve().parent.parent.parent

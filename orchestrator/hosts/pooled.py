@@ -30,7 +30,7 @@ from orchestrator.hosts.jobs import (
 )
 from orchestrator.hosts.replaying import ReplayingSession
 from orchestrator.inventory.pools import Pool, PoolMachine
-from orchestrator.records.rundir import AttemptFile
+from orchestrator.records.attempt_file import AttemptFile
 
 # From here on a user wants to know what the waiting is for.
 TELL_S: Final = 30.0

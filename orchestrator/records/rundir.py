@@ -26,10 +26,12 @@ from io import FileIO
 from pathlib import Path
 from typing import Final, Literal, Self
 
+from harness.contract import recipes
 from harness.contract.complaints import complaint
 from harness.contract.plan import Plan, read_plan
 from orchestrator.errors import RunError, StorageError, UnknownNameError
 from orchestrator.records import files, holding, journal, reading, runmeta
+from orchestrator.records.attempt_file import AttemptFile
 from orchestrator.records.files import (
     ensure_folder,
     fresh_folder,
@@ -44,41 +46,10 @@ from orchestrator.records.outcomes import Attempt, HostOutcome, Trouble, fold
 from orchestrator.records.runmeta import RunMeta
 
 _RESTORE: Final = "Restore it from a copy; what was measured is in records/, untouched."
+_OTHER_CHECKOUT: Final = "Use a checkout that has it, such as the one that made this run."
 _RESTORE_ALL: Final = "Restore the folder from a copy."
 # run.json is read, changed and written by the threads of several hosts.
 _CHANGING: Final = threading.Lock()
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptFile:
-    """An open record file of one host; a record is on disk when `append` returns.
-
-    `next_seq` is the number of the first record that the file lacked when it was opened, and
-    `bytes_before` what it held then; `run` is how a command names its run, `job` a pool's job.
-    """
-
-    name: str
-    log: Path
-    file: FileIO
-    run_id: str = ""
-    next_seq: int = 0
-    bytes_before: int = 0
-    plan_id: str = ""
-    run: str = "RUN"
-    job: str = ""
-
-    def append(self, line: bytes) -> None:
-        try:
-            rest = memoryview(line)
-            while rest:
-                rest = rest[self.file.write(rest) :]
-            os.fsync(self.file.fileno())
-        except OSError as error:
-            raise StorageError(
-                f"cannot write {self.file.name}: {error.strerror}",
-                "What was written before is kept. Make room, then go on:  "
-                f"python orchestrate.py --resume {self.run}",
-            ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +124,9 @@ class RunFolder:
         try:
             return read_plan(files.content(path))
         except (OSError, ValueError) as error:
-            raise RunError(f"cannot read {path}: {_why(error)}", _RESTORE) from error
+            why = _why(error)
+            advice = _OTHER_CHECKOUT if recipes.UNKNOWN in why else _RESTORE
+            raise RunError(f"cannot read {path}: {why}", advice) from error
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from harness.contract import upgrade
@@ -107,7 +107,8 @@ class Reader:
         except NewerSchemaError:
             raise
         except ValueError as error:
-            return _refused(self._number, complaint(error), line)
+            found = _refused(self._number, complaint(error), line)
+            return replace(found, case_id=self.former_ids.get(found.case_id, found.case_id))
 
 
 def refusal(why: str) -> bytes:

@@ -65,9 +65,21 @@ def test_what_a_plan_of_version_2_skips_stays_skipped() -> None:
     ("fields", "sentence"),
     [
         ({"seed": 1}, "plan_id '120cba0002f14b24' does not match the content"),
-        ({"plan_id": "", "modes": ["slow"]}, "no recipe 'slow'"),
-        ({"plan_id": "", "modes": "default"}, "recipes"),
-        ({"plan_id": "", "modes": [3, None]}, "recipes.0"),
+        ({"plan_id": "", "modes": ["slow"]}, "modes: it should list"),
+        ({"plan_id": "", "modes": ["aot_eager"]}, "modes: it should list"),
+        ({"plan_id": "", "modes": ["cudagraphs"]}, "modes: it should list"),
+        ({"plan_id": "", "modes": "default"}, "modes: it should list"),
+        ({"plan_id": "", "modes": []}, "modes: it should list"),
+        ({"plan_id": "", "modes": [3, None, ["default"]]}, "modes: it should list"),
+        ({"plan_id": "", "backend": "aot-eager"}, "backend: it should be 'inductor' or"),
+        ({"plan_id": "", "backend": None}, "backend: it should be"),
+        ({"plan_id": "", "backend": ["aot_eager"]}, "backend: it should be"),
+        ({"backend": "inductor"}, "plan_id '120cba0002f14b24' does not match the content"),
+        ({"recipes": ["cudagraphs"]}, "modes"),
+        ({"schema_version": True}, "schema_version"),
+        ({"schema_version": 2.5}, "schema_version"),
+        ({"schema_version": 0}, "modes"),
+        ({"plan_id": "", "models": ["vit-base", "vit-base"]}, "models name something twice"),
         ({"plan_id": "", "noise_floor": [3]}, "noise_floor.0"),
         ({"plan_id": "", "noise_floor": {"model": "vit-base"}}, "noise_floor"),
         ({"plan_id": "", "skip": [3]}, "skip.0"),
@@ -77,6 +89,31 @@ def test_what_a_plan_of_version_2_skips_stays_skipped() -> None:
 def test_a_plan_of_version_2_is_checked_as_it_was(fields: dict[str, object], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         read_plan(changed(**fields))
+
+
+def test_what_a_plan_leaves_at_its_defaults_or_writes_otherwise_is_part_of_its_id() -> None:
+    shorter = json.loads(OLD_PLAN)
+    del shorter["seed"], shorter["protocol"]["case_limit_s"]
+    shorter["protocol"]["warmup_max_s"] = 10
+    assert read_plan(json.dumps(shorter)).plan_id == "120cba0002f14b24"
+
+
+@pytest.mark.parametrize("version", [{}, {"schema_version": 1}, {"schema_version": 2}])
+def test_recipes_are_never_replaced(version: dict[str, object]) -> None:
+    """Of a plan that cannot be read as it stands nothing is taken for one of an older version."""
+    text = {
+        "kind": "plan", "models": ["vit-base"], "recipes": ["aot_eager"], "plan_id": "x",
+        "picture": {"url": ""}, **version,
+    }  # fmt: skip
+    with pytest.raises(ValueError, match=r"plan_id 'x' does not|has no such form"):
+        read_plan(json.dumps(text))
+
+
+@pytest.mark.parametrize(("upgraded_from", "why"), [(2, "does not match"), (99, "upgraded_from")])
+def test_nobody_switches_the_check_of_an_id_off(upgraded_from: int, why: str) -> None:
+    text = json.loads(read_plan(OLD_PLAN).model_dump_json())
+    with pytest.raises(ValueError, match=why):
+        read_plan(json.dumps(text | {"upgraded_from": upgraded_from, "plan_id": "bogus"}))
 
 
 def test_a_stream_of_version_2_tells_of_the_cases_of_today() -> None:
@@ -95,6 +132,17 @@ def test_a_result_of_version_2_that_is_refused_is_still_told_by_its_case() -> No
     refused = [item for item in intake.feed(spoilt) if not isinstance(item, Read)]
     assert [item.case_id for item in refused] == TODAYS_IDS[1:3]
     assert "no compiled code ran" in refused[0].why
+
+
+@pytest.mark.parametrize("backend", [b"", b'"backend":["aot_eager"],', b'"backend":"nope",'])
+def test_a_result_of_version_2_whose_backend_is_damaged_is_refused_and_not_missing(
+    backend: bytes,
+) -> None:
+    spoilt = OLD_STREAM.replace(b'"backend":"aot_eager",', backend)
+    intake = Intake(read_plan(OLD_PLAN))
+    refused = [item for item in intake.feed(spoilt) if not isinstance(item, Read)]
+    assert [item.case_id for item in refused] == TODAYS_IDS[1:3]
+    assert all("backend" in item.why for item in refused)
 
 
 def test_jobs_of_version_2_are_those_of_the_cases_of_today() -> None:

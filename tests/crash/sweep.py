@@ -28,7 +28,8 @@ from orchestrator.fleet.measuring import Run
 from orchestrator.hosts import Say
 from orchestrator.hosts.local import LocalSession
 from orchestrator.publish import rendering
-from orchestrator.records.rundir import AttemptFile, RunFolder
+from orchestrator.records.attempt_file import AttemptFile
+from orchestrator.records.rundir import RunFolder
 from tests import factories
 from tests.fake_host import lines
 

@@ -16,7 +16,7 @@ from orchestrator.cli.progress import NoProgress
 from orchestrator.fleet.measuring import Run
 from orchestrator.hosts import Say
 from orchestrator.publish import rendering
-from orchestrator.records.rundir import AttemptFile
+from orchestrator.records.attempt_file import AttemptFile
 from tests import factories
 from tests.fake_host import FakeHost, FakeSession, lines
 from tests.integration.replays import FASTER, RESNET, STARTED, VIT, WHOLE, new_folder

@@ -28,7 +28,7 @@ from orchestrator.hosts.kinds.kind import Checkup, Examine, HostKind, Job, Paral
 from orchestrator.hosts.kinds.leftovers import Attached, Cleaned, Left, WhyKeep, Wish
 from orchestrator.inventory import tables
 from orchestrator.inventory.machines import Settings
-from orchestrator.records.rundir import AttemptFile
+from orchestrator.records.attempt_file import AttemptFile
 from tests.integration.stand_in_harness import Planted, planted
 from tests.integration.test_command_line import Said, say
 from tests.integration.test_local_gpus import ASKED, PLAN, answers, the_run

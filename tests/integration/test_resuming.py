@@ -19,8 +19,9 @@ from orchestrator.hosts.image import ImageSource
 from orchestrator.hosts.kinds.local import LocalMachine
 from orchestrator.publish import rendering
 from orchestrator.records import reading
+from orchestrator.records.attempt_file import AttemptFile
 from orchestrator.records.outcomes import Attempt, Trouble
-from orchestrator.records.rundir import AttemptFile, RunFolder
+from orchestrator.records.rundir import RunFolder
 from orchestrator.records.runmeta import RunMeta
 from orchestrator.run import Line, Report
 from tests import factories

@@ -207,3 +207,12 @@ def test_more_cases_on_all_hosts_than_a_page_can_hold_are_refused(tmp_path: Path
     (folder.path / "run.json").write_text(json.dumps(meta | {"hosts": list("abcdefghij")}))
     with pytest.raises(RunError, match="200,000 cases on 10 hosts"):
         folder.outcomes()
+
+
+def test_a_run_with_a_recipe_of_another_checkout_is_no_damaged_one(tmp_path: Path) -> None:
+    folder = new_folder(tmp_path, "local")
+    path = folder.path / "plan.json"
+    path.write_text(path.read_text().replace('"default"', '"tomorrows"'))
+    with pytest.raises(RunError, match="this checkout has no recipe 'tomorrows'") as caught:
+        folder.plan()
+    assert caught.value.advice.startswith("Use a checkout that has it")

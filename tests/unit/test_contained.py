@@ -23,7 +23,7 @@ from orchestrator.hosts.preparation import Preparation
 from orchestrator.hosts.shipyard import Shipyard
 from orchestrator.inventory.addresses import Address, Scheme
 from orchestrator.inventory.engines import EngineMachine
-from orchestrator.records.rundir import AttemptFile
+from orchestrator.records.attempt_file import AttemptFile
 from tests import factories
 from tests.fake_engine import FakeEngine
 

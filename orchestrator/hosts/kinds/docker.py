@@ -11,7 +11,7 @@ from orchestrator.hosts.kinds.engine_doctor import EngineDoctor
 from orchestrator.hosts.kinds.kind import Checkup, Examine, HostKind, Job, Parallelism
 from orchestrator.hosts.kinds.leftovers import Attached, Cleaned, Left, WhyKeep, Wish
 from orchestrator.inventory.engines import EngineMachine, EngineSettings
-from orchestrator.records.rundir import AttemptFile
+from orchestrator.records.attempt_file import AttemptFile
 
 
 class DockerKind(HostKind[EngineMachine]):

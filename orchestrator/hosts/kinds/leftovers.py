@@ -10,8 +10,9 @@ from harness.contract.plan import Plan
 from orchestrator.hosts import STARTING, Session
 from orchestrator.hosts.engine import Container
 from orchestrator.hosts.pooled import PooledHost
+from orchestrator.records.attempt_file import AttemptFile
 from orchestrator.records.outcomes import Attempt
-from orchestrator.records.rundir import AttemptFile, RunFolder
+from orchestrator.records.rundir import RunFolder
 
 Find: TypeAlias = Callable[[AttemptFile], Session | None]
 """Follows the harness of an earlier attempt, if it is still there. Raises: HostError."""
