@@ -53,11 +53,11 @@ def attach(
             if not attached.pools and not attached.harnesses:
                 _tell_of_the_end(machine, left, observer)
         if openings or pools:
-            fleet.follow(openings, pools, folder, observer, detach=detach)
+            fleet.follow(openings, pools, folder, plan, observer, detach=detach)
 
 
 def _left(folder: RunFolder, name: str, plan: Plan) -> Left:
-    attempts = folder.attempts(name)
+    attempts = folder.attempts(name, plan)
     outcome = fold(name, attempts.values(), plan.plan_id)
     complete = not planning.for_resume(plan, outcome).attempts()
     told = outcome.measurements.keys() | outcome.failures.keys()

@@ -107,6 +107,7 @@ def follow(
     sessions: Iterable[tuple[str, Opening, AttemptFile]],
     pools: Mapping[PooledHost, Plan],
     folder: RunFolder,
+    plan: Plan,
     observer: Observer,
     *,
     detach: bool = False,
@@ -116,7 +117,6 @@ def follow(
     `run`."""
     with ExitStack() as stack:
         works = _Works(folder, observer, detach=detach, tick_s=tick_s)
-        plan = folder.plan()
         for host, opening, attempt in sessions:
             works.add(host, opening, attempt, plan, taken_up=True)
         for pool, left in pools.items():

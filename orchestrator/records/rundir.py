@@ -197,9 +197,13 @@ class RunFolder:
         """What one record file holds. Raises: RunError."""
         return reading.read(self._path(name), self.meta(), self.plan())
 
-    def attempts(self, host: str) -> dict[str, Attempt]:
-        """The record files of a host by name, oldest first. Raises: RunError."""
-        return self._attempts(host, self.meta(), self.plan())
+    def attempts(self, host: str, plan: Plan | None = None) -> dict[str, Attempt]:
+        """The record files of a host by name, oldest first. Raises: RunError.
+
+        Args:
+            plan: that of the run, where it was read already.
+        """
+        return self._attempts(host, self.meta(), plan or self.plan())
 
     def _attempts(self, host: str, meta: RunMeta, plan: Plan) -> dict[str, Attempt]:
         jobs = self._jobs(host, plan)

@@ -23,9 +23,19 @@ SCHEDULER = "torch._inductor.scheduler.__cudagraphs"
 def test_recipes_record_graphs_and_tune_as_the_options_of_their_modes_say() -> None:
     options = torch._inductor.list_mode_options()
     for recipe in recipes.RECIPES:
-        found = options[recipe.name] if recipe.generates_code else {}
-        assert recipe.records_cuda_graphs == found.get("triton.cudagraphs", False), recipe
-        assert recipe.tunes == found.get("max_autotune", False), recipe
+        if recipe.generates_code:
+            found = options[recipe.name]
+            assert recipe.records_cuda_graphs == found.get("triton.cudagraphs", False), recipe
+            assert recipe.tunes == found.get("max_autotune", False), recipe
+
+
+def test_every_other_recipe_is_a_backend_that_torch_has() -> None:
+    known = torch._dynamo.list_backends(exclude_tags=())
+    for recipe in recipes.RECIPES:
+        if not recipe.generates_code:
+            assert recipe.backend in known
+            assert recipe.records_cuda_graphs == (recipe.backend == "cudagraphs"), recipe
+            assert not recipe.tunes
 
 
 def test_a_process_that_recorded_nothing_has_no_graph() -> None:
