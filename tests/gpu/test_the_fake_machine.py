@@ -37,6 +37,25 @@ def test_a_call_of_what_the_fake_lacks_is_kept_and_fails_a_test(tmp_path: Path) 
         conftest.refuse_missing([machine])
 
 
+def test_what_the_run_time_compiler_asks_of_the_driver_it_does_without(
+    fake_machine: Factory,
+) -> None:
+    """Some operators of PyTorch compile their kernel when they are first called."""
+    machine = fake_machine("a100")
+    found = run(
+        machine,
+        """
+        import torch
+        twice = torch.cuda.jiterator._create_jit_fn("template <typename T> T f(T x) { return x; }")
+        made = twice(torch.ones(8, device="cuda"))
+        torch.cuda.synchronize()
+        tell(shape=list(made.shape))
+        """,
+    )
+    assert found == {"shape": [8]}
+    assert machine.missing() == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
