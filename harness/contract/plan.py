@@ -273,9 +273,11 @@ class Plan(Strict):
         from those of today."""
         if not self.upgraded_from:
             return {}
-        every = (*self.noise_floor, *self.all_cases())
-        found = {upgrade.former_id(case.model_dump(), case.mode): case.case_id for case in every}
-        return {former: today for former, today in found.items() if former != today}
+        return {
+            case.model_copy(update={"recipe": case.mode}).case_id: case.case_id
+            for case in (*self.noise_floor, *self.all_cases())
+            if case.recipe != case.mode
+        }
 
 
 def read_plan(text: str | bytes) -> Plan:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 from pydantic_core import from_json, to_json
@@ -52,11 +52,6 @@ def record(text: str | bytes) -> bytes | None:
     evidence = content.get("compile_evidence")
     backend = evidence.get("backend") if isinstance(evidence, dict) else recipes.INDUCTOR
     return to_json({**content, "case": _case_with_recipe(case, backend)})
-
-
-def former_id(case: Mapping[str, object], mode: str) -> str:
-    """The id of a case in records of versions 1 and 2."""
-    return f"{case['model']}/{mode}/{case['precision']}/b{case['batch_size']}"
 
 
 def content_hash(content: Content) -> str:
@@ -127,9 +122,7 @@ def _each(found: object, change: Callable[[object], object]) -> object:
 def _object(text: str | bytes) -> Content:
     """What a text holds, if it is an object in JSON; else an empty one."""
     try:
-        content = from_json(
-            text
-        )  # three times as fast as json: a record holds thousands of numbers
+        content = from_json(text)  # a record holds thousands of numbers, and json is slow at them
     except ValueError:
         return {}
     return content if isinstance(content, dict) else {}
